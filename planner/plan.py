@@ -1,0 +1,97 @@
+"""What was decided: a plan, from the problem's solution to the figures a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One open site. ``role`` is "serving", or "parent" when it is open only for its zones' sake."""
+
+    site_id: str
+    provider: str
+    kind: str
+    parent: str | None
+    country: str
+    role: Literal["serving", "parent"]
+    instances: int
+    clients: int
+    demand_share: float
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    cost_usd_month: float
+    cost_items: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who serves one client. Bounds and provenance are those of the pair."""
+
+    client_id: str
+    country: str
+    weight: float
+    site_id: str
+    backup_site_id: str | None
+    latency_ms: float
+    latency_lower_ms: float
+    latency_upper_ms: float
+    provenance: str
+    within_slo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """Demand-weighted latency figures, the share of demand within the SLO, and the monthly cost."""
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    coverage: float
+    cost_usd_month: float
+    measured_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Rules that cannot hold together, and why, in words."""
+
+    rules: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision with its proof and its audit. ``objective``, ``lower_bound``: USD per month, or ms.
+
+    When infeasible: no placements, ``kpi`` None, ``conflict`` set. ``audit`` lists violations found by
+    code that shares nothing with the solver; empty when sound.
+    """
+
+    study: str
+    minimize: str
+    termination: Termination
+    objective: float | None
+    lower_bound: float | None
+    gap: float | None
+    seconds: float
+    placements: tuple[Placement, ...]
+    assignments: tuple[Assignment, ...]
+    kpi: Kpi | None
+    cost_items: Mapping[str, float]
+    binding: tuple[str, ...]
+    audit: tuple[str, ...]
+    conflict: Conflict | None
+    inputs: Mapping[str, str]
+    set_aside: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Ids of the open sites, sorted."""
+        return tuple(sorted(placement.site_id for placement in self.placements))

@@ -1,0 +1,108 @@
+"""What one probe found: the value that crosses from the agents to the planner.
+
+A failed probe is a record, not an exception. Standard library only, because both sides import this
+module and the agent must start fast.
+
+Times are milliseconds, decimal, with at least 1 µs resolution; absent is ``None``. ``started_at`` is UTC,
+RFC 3339 with microseconds. Round-trip delay is used in the sense of RFC 2681.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+SCHEMA_VERSION: Final = 1
+
+Clock = Literal["kernel", "user"]
+"""Whose clock timed the sample: the kernel's own TCP_INFO / receive stamps, or this process."""
+
+Failure = Literal[
+    "dns_timeout",
+    "dns_nxdomain",
+    "dns_servfail",
+    "dns_refused",
+    "connect_timeout",
+    "connect_refused",
+    "syn_retransmit",
+    "unreachable",
+    "tls_timeout",
+    "tls_certificate",
+    "tls_protocol",
+    "http_timeout",
+    "http_status",
+    "http_protocol",
+    "icmp_timeout",
+    "clock_step",
+    "implausible",
+    "deadline",
+    "other",
+]
+
+FAILURES: Final[tuple[str, ...]] = get_args(Failure)
+CLOCKS: Final[tuple[str, ...]] = get_args(Clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One sample of one target by one protocol.
+
+    ``rtt_ms`` is the protocol's own network round trip and is None when the sample failed.
+    ``late_ms`` is actual minus intended start, so that coordinated omission shows.
+    ``vantage_country``, ``vantage_lat`` and ``vantage_lon`` say where the vantage stands, so that a
+    store explains itself to a reader who never saw the agent's configuration.
+    """
+
+    run_id: str
+    vantage: str
+    vantage_country: str
+    vantage_lat: float
+    vantage_lon: float
+    site: str
+    host: str
+    peer: str | None
+    port: int | None
+    protocol: str
+    sample: int
+    started_at: str
+    late_ms: float
+    dns_ms: float | None
+    connect_ms: float | None
+    tls_ms: float | None
+    ttfb_ms: float | None
+    rtt_ms: float | None
+    clock: Clock
+    retransmits: int | None
+    failure: Failure | None
+    resolver: str | None
+    family: int | None
+    agent: str
+    schema: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """One line of JSON, keys in the contract's order, no newline."""
+        values = dataclasses.asdict(self)
+        return json.dumps({"schema": values.pop("schema"), **values}, separators=(",", ":"), allow_nan=False)
+
+
+FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in dataclasses.fields(Measurement))
+
+
+def from_json(line: str | bytes) -> Measurement:
+    """Read back one line that :meth:`Measurement.to_json` wrote.
+
+    Unknown keys are ignored, so that a newer agent can add a field. Raises ``ValueError`` (which
+    ``json.JSONDecodeError`` is) or ``TypeError`` when the line is damaged or lacks a field.
+    """
+    values: dict[str, Any] = json.loads(line)
+    if not isinstance(values, dict):
+        raise TypeError("a measurement is a JSON object")
+    if values.get("schema") != SCHEMA_VERSION:
+        raise ValueError(f"schema {values.get('schema')!r} is not {SCHEMA_VERSION}")
+    if values.get("failure") is not None and values["failure"] not in FAILURES:
+        raise ValueError(f"unknown failure class {values['failure']!r}")
+    if values.get("clock") not in CLOCKS:
+        raise ValueError(f"unknown clock {values.get('clock')!r}")
+    return Measurement(**{name: values[name] for name in values if name in FIELDS})

@@ -1,0 +1,181 @@
+"""Reading TOML strictly: unknown keys are refused, and the nearest valid name is offered.
+
+The agent's configuration and the planner's studies are read by the same code, so that both complain in
+the same words: file, where in it, what is wrong, and the name that was probably meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+
+class InputError(ValueError):
+    """Bad input from a person: one line that says where, what, and what was probably meant.
+
+    ``file`` names the file; ``row`` is 1-based and counts the header, as an editor shows it; ``column``
+    is a column name or a dotted key; ``nearest`` is the closest valid name, if any is close.
+    """
+
+    def __init__(
+        self,
+        file: str | Path,
+        message: str,
+        *,
+        row: int | None = None,
+        column: str | None = None,
+        nearest: str | None = None,
+    ) -> None:
+        self.file, self.row, self.column, self.nearest = str(file), row, column, nearest
+        where = [str(file)]
+        if row is not None:
+            where.append(f"row {row}")
+        if column is not None:
+            where.append(f"column {column}" if row is not None else column)
+        hint = f"; did you mean {nearest!r}?" if nearest is not None else ""
+        super().__init__(f"{', '.join(where)}: {message}{hint}")
+
+
+def nearest_name(name: str, valid: Collection[str]) -> str | None:
+    """The valid name closest to ``name``, or None when nothing is close."""
+    folded = {candidate.casefold(): candidate for candidate in valid}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.55)
+    return folded[found[0]] if found else None
+
+
+def read_toml(path: str | Path, error: type[InputError] = InputError) -> Table:
+    """The whole file as a strict :class:`Table`. Raises ``error`` when it cannot be read or parsed."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise error(path, f"is not UTF-8 (byte {fault.start})") from None
+    except OSError as fault:
+        raise error(path, fault.strerror or str(fault)) from None
+    return parse_toml(text, path, error)
+
+
+def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError) -> Table:
+    """TOML text as a strict :class:`Table`; ``name`` stands for the file in complaints."""
+    try:
+        return Table(tomllib.loads(text), name, "", error)
+    except tomllib.TOMLDecodeError as fault:
+        raise error(name, f"is not valid TOML: {fault}") from None
+
+
+class Table:
+    """One TOML table being read; each ``take_*`` removes a key, :meth:`close` refuses what is left.
+
+    >>> table = parse_toml('[agent]\\nvantage = "a"\\nsplay = 3', "x.toml").table("agent")
+    >>> table.text("vantage")
+    'a'
+    >>> table.close()
+    Traceback (most recent call last):
+    ...
+    probes.strict_toml.InputError: x.toml, agent.splay: unknown key
+    """
+
+    def __init__(self, values: dict[str, Any], file: str | Path, path: str, error: type[InputError]) -> None:
+        self._values, self._file, self._path, self._error = dict(values), file, path, error
+        self._known: set[str] = set()
+
+    def _key(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def fault(self, key: str, message: str, valid: Collection[str] = (), got: str | None = None) -> InputError:
+        """The error to raise about ``key``; with ``got`` and ``valid`` the nearest valid name is offered."""
+        hint = nearest_name(got, valid) if got is not None else None
+        return self._error(self._file, message, column=self._key(key), nearest=hint)
+
+    def has(self, key: str) -> bool:
+        """Whether the key stands in the file (and has not been taken yet)."""
+        self._known.add(key)
+        return key in self._values
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._known.add(key)
+        if key in self._values:
+            return self._values.pop(key)
+        if default is ...:
+            raise self.fault(key, "is required")
+        return default
+
+    def text(self, key: str, default: Any = ..., *, choices: Collection[str] = ()) -> Any:
+        """A string, one of ``choices`` where given."""
+        value = self._take(key, default)
+        if value is default and default is not ...:
+            return value
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault(key, f"{value!r} is not a non-empty string")
+        if choices and value not in choices:
+            raise self.fault(key, f"{value!r} is not one of {', '.join(choices)}", choices, value)
+        return value
+
+    def number(
+        self,
+        key: str,
+        default: Any = ...,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        above: float = -math.inf,
+        whole: bool = False,
+    ) -> Any:
+        """A finite number in [low, high], greater than ``above``; an int where ``whole``."""
+        value = self._take(key, default)
+        if value is default and default is not ...:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.fault(key, f"{value!r} is not a finite number")
+        if whole and value != int(value):
+            raise self.fault(key, f"{value!r} is not a whole number")
+        if not low <= value <= high or value <= above:
+            lower = f"above {above:g}" if above > -math.inf else f"from {low:g}" if low > -math.inf else ""
+            upper = f"up to {high:g}" if high < math.inf else ""
+            raise self.fault(key, f"{value!r} is out of range ({' '.join(x for x in (lower, upper) if x)})")
+        return int(value) if whole else float(value)
+
+    def flag(self, key: str, default: Any = ...) -> Any:
+        """true or false."""
+        value = self._take(key, default)
+        if not isinstance(value, bool) and value is not default:
+            raise self.fault(key, f"{value!r} is not true or false")
+        return value
+
+    def texts(self, key: str, default: Any = ..., *, choices: Collection[str] = ()) -> Any:
+        """A tuple of strings; one string counts as a tuple of one."""
+        value = self._take(key, default)
+        if value is default and default is not ...:
+            return value
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
+            raise self.fault(key, f"{value!r} is not a list of strings")
+        for item in items:
+            if choices and item not in choices:
+                raise self.fault(key, f"{item!r} is not one of {', '.join(choices)}", choices, item)
+        return tuple(items)
+
+    def table(self, key: str, default: Any = ...) -> Table:
+        """A sub-table; absent counts as empty when a default is given."""
+        value = self._take(key, default)
+        if value is default and default is not ...:
+            value = {}
+        if not isinstance(value, dict):
+            raise self.fault(key, "is not a table")
+        return Table(value, self._file, self._key(key), self._error)
+
+    def tables(self, key: str) -> Iterator[Table]:
+        """An array of tables, possibly absent; entries are named ``key[1]``, ``key[2]``, ... in complaints."""
+        value = self._take(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.fault(key, f"is not an array of tables; write [[{self._key(key)}]]")
+        for position, item in enumerate(value, start=1):
+            yield Table(item, self._file, self._key(f"{key}[{position}]"), self._error)
+
+    def close(self) -> None:
+        """Refuse every key nobody asked for."""
+        for key in self._values:
+            raise self.fault(key, "unknown key", self._known, key)
