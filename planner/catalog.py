@@ -61,3 +61,16 @@ class Price:
     as_of: str
     estimated: bool = False
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SitePrices:
+    """What one site charges. ``outpost`` racks have no per-instance price (the term pays for them).
+
+    ``instance_hour``: the study's instance; ``egress_gb``: to the internet, first tier;
+    ``parent_gb``: site to its parent Region, one way (None for a Region: it is its own parent).
+    """
+
+    instance_hour: Price | None
+    egress_gb: Price
+    parent_gb: Price | None

@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from planner.catalog import Price, Site
+from planner.catalog import Site, SitePrices
 from planner.demand import Demand
 from planner.latency.matrix import LatencyMatrix
-
-
-@dataclass(frozen=True, slots=True)
-class SitePrices:
-    """What one site charges. ``outpost`` racks have no per-instance price (the term pays for them).
-
-    ``instance_hour``: the study's instance; ``egress_gb``: to the internet, first tier;
-    ``parent_gb``: site to its parent Region, one way (None for a Region: it is its own parent).
-    """
-
-    instance_hour: Price | None
-    egress_gb: Price
-    parent_gb: Price | None
 
 
 @dataclass(frozen=True, slots=True)
