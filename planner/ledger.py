@@ -1,0 +1,159 @@
+"""A plan laid over its inputs, every figure counted again from placements and assignments alone.
+
+The arithmetic of ``docs/design/0001-decision-model.md`` for the audit, written apart from the problem, the
+rules, the cost items and the solver, none of which it imports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.catalog import Site
+from planner.inputs import Inputs
+from planner.plan import Plan
+from planner.study import Selector, Study
+
+HOURS_PER_MONTH: Final = 730
+KB_PER_GB: Final = 1e6
+ITEMS: Final = ("compute", "egress", "transfer", "outpost")
+"""The cost items the audit knows, written down a second time on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The plan laid over the inputs. Only assignments of known clients to known sites are in it.
+
+    ``column`` (m,) is the serving site's index, -1 where the plan names none; ``latency`` (m,) is the
+    planning latency of that pair, inf where there is none; ``share`` (m,) sums to one; ``load`` (n,) is in
+    requests per second and ``gigabytes`` (n,) per month. ``open_ids`` are the open sites the inputs know.
+    """
+
+    plan: Plan
+    study: Study
+    inputs: Inputs
+    client_row: Mapping[str, int]
+    site_column: Mapping[str, int]
+    column: NDArray[np.int64]
+    latency: NDArray[np.float64]
+    share: NDArray[np.float64]
+    load: NDArray[np.float64]
+    gigabytes: NDArray[np.float64]
+    open_ids: frozenset[str]
+
+    def site(self, site_id: str | None) -> Site | None:
+        """The candidate of that id, None when it is not one."""
+        column = self.site_column.get(site_id) if site_id is not None else None
+        return None if column is None else self.inputs.sites[column]
+
+    def selected(self, selector: Selector) -> Iterator[int]:
+        """Rows of the clients that match any criterion of ``selector``."""
+        countries, classes = self.countries(selector), frozenset(selector.classes)
+        for row, client in enumerate(self.inputs.demand.clients):
+            if client.country in countries or client.classes & classes:
+                yield row
+
+    def countries(self, selector: Selector) -> frozenset[str]:
+        """The countries ``selector`` names, by itself and by jurisdiction."""
+        known = self.inputs.jurisdictions
+        return frozenset(selector.countries).union(*(known.get(name, ()) for name in selector.jurisdictions))
+
+    def instances(self, column: int) -> int:
+        """n_j of an open site."""
+        needed = math.ceil(float(self.load[column]) / self.study.workload.rps_per_instance - 1e-9)
+        return max(self.study.workload.min_instances, needed)
+
+    def bill(self, column: int) -> dict[str, float]:
+        """US dollars per month of an open site, by item."""
+        site, prices = self.inputs.sites[column], self.inputs.prices[column]
+        gigabytes = float(self.gigabytes[column])
+        bill = dict.fromkeys(ITEMS, 0.0)
+        bill["egress"] = gigabytes * prices.egress_gb.usd
+        if site.kind == "outpost" and site.outpost is not None:
+            bill["outpost"] = site.outpost.upfront_usd / site.outpost.term_months + site.outpost.monthly_usd
+        elif prices.instance_hour is not None:
+            bill["compute"] = self.instances(column) * prices.instance_hour.usd * HOURS_PER_MONTH
+        if site.kind != "region" and prices.parent_gb is not None:
+            bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
+        return bill
+
+    def total_bill(self) -> dict[str, float]:
+        """US dollars per month of all open sites, by item."""
+        bills = [self.bill(self.site_column[site_id]) for site_id in sorted(self.open_ids)]
+        return {item: math.fsum(bill[item] for bill in bills) for item in ITEMS}
+
+    def coverage(self) -> float:
+        """Share of demand within ``slo_ms``; all that is served where the study sets none."""
+        slo = self.study.latency.slo_ms
+        within = self.column >= 0 if slo is None else self.latency <= slo
+        return math.fsum(self.share[within])
+
+    def mean_ms(self) -> float:
+        """Demand-weighted mean latency."""
+        # A client of no weight at an infinite latency would give 0 × inf; it is reported elsewhere.
+        weighted = self.share > 0
+        return math.fsum(self.share[weighted] * self.latency[weighted])
+
+    def max_ms(self) -> float:
+        """The highest latency of any client, weighted or not."""
+        return float(self.latency.max())
+
+
+def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
+    """Count the plan's sites and clients; what the inputs do not know is left out for the audit to name."""
+    client_row = {client.id: row for row, client in enumerate(inputs.demand.clients)}
+    site_column = {site.id: column for column, site in enumerate(inputs.sites)}
+    column = np.full(len(client_row), -1, dtype=np.int64)
+    for assignment in plan.assignments:
+        row = client_row.get(assignment.client_id)
+        if row is not None and column[row] < 0:
+            column[row] = site_column.get(assignment.site_id, -1)
+    matrix = inputs.matrix
+    planning = matrix.upper_ms if study.latency.bound == "upper" else matrix.estimate_ms
+    latency = np.where(column >= 0, planning[np.arange(len(column)), column], math.inf)
+    weight = inputs.demand.weight
+    share = weight / math.fsum(weight)
+    served = column >= 0
+    per_site: NDArray[np.float64] = np.bincount(
+        column[served], weights=share[served], minlength=len(inputs.sites)
+    ).astype(np.float64)
+    month_gb = study.demand.requests_per_month * study.workload.response_kb / KB_PER_GB
+    return Ledger(
+        plan=plan,
+        study=study,
+        inputs=inputs,
+        client_row=client_row,
+        site_column=site_column,
+        column=column,
+        latency=latency,
+        share=share,
+        load=per_site * study.demand.peak_rps,
+        gigabytes=per_site * month_gb,
+        open_ids=frozenset(placement.site_id for placement in plan.placements) & site_column.keys(),
+    )
+
+
+def close_to(stated: float, actual: float) -> bool:
+    """Equal within 1e-6 relative (1e-9 absolute near zero); nan equals nothing."""
+    return stated == actual or abs(stated - actual) <= max(1e-9, 1e-6 * max(abs(stated), abs(actual)))
+
+
+def is_quantile(
+    stated: float, level: float, latency: NDArray[np.float64], share: NDArray[np.float64]
+) -> bool:
+    """Whether ``stated`` is the smallest latency that at least ``level`` of the demand does not exceed.
+
+    Shares are sums of floats, so at an exact tie either neighbour passes. Clients without any weight among
+    them count alike.
+    """
+    total = math.fsum(share)
+    weight = share / total if total > 0 else np.full(len(share), 1 / len(share))
+    order = np.argsort(latency, kind="stable")
+    reached = np.cumsum(weight[order])
+    ranks = [min(int(np.searchsorted(reached, level + slack)), len(order) - 1) for slack in (-1e-9, 1e-9)]
+    return any(stated == latency[order[rank]] for rank in ranks)
