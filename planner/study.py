@@ -1,138 +1,325 @@
-"""One study: a TOML file, validated, frozen [I/O]."""
+"""One study: a TOML file, validated, frozen [I/O].
+
+Whatever the format knows but this version does not enforce is refused by name: a rule that is read and
+then forgotten would be a promise nobody keeps.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final
 
-from planner.catalog import OutpostTerms
-from probes.strict_toml import InputError
+from planner.catalog import SITE_KINDS, OutpostTerms
+from planner.datadir import data_dir
+from planner.jurisdictions import load_countries, load_jurisdictions, nearest_country
+from planner.study_values import (
+    MINIMIZE,
+    STATISTICS,
+    CandidateSpec,
+    DemandSpec,
+    LatencyObjective,
+    Limits,
+    Minimize,
+    OutpostSpec,
+    ProgramRule,
+    ResidencyRule,
+    Selector,
+    Statistic,
+    Study,
+    StudyError,
+    Workload,
+)
+from planner.study_writing import study_document, study_toml
+from probes.strict_toml import InputError, Table, parse_toml, read_toml
 
-Statistic = Literal["p50", "p75", "p90", "p95", "p99"]
+__all__ = [
+    "MINIMIZE",
+    "STATISTICS",
+    "CandidateSpec",
+    "DemandSpec",
+    "LatencyObjective",
+    "Limits",
+    "Minimize",
+    "OutpostSpec",
+    "ProgramRule",
+    "ResidencyRule",
+    "Selector",
+    "Statistic",
+    "Study",
+    "StudyError",
+    "Workload",
+    "load_study",
+    "parse_study",
+    "shipped_studies",
+    "study_document",
+    "study_from_document",
+    "study_toml",
+]
 
-
-class StudyError(InputError):
-    """The study asks for something unknown, malformed or out of range."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Which clients or which sites a rule speaks of; any given criterion matches (union)."""
-
-    jurisdictions: tuple[str, ...] = ()
-    countries: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ResidencyRule:
-    """These clients only from those sites; a zone's or rack's parent Region must qualify as well."""
-
-    clients: Selector
-    sites: Selector
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramRule:
-    """These clients only from sites inside every one of these certification programs."""
-
-    clients: Selector
-    programs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DemandSpec:
-    """Embedded cities (``countries``, ``top``) or the user's own CSV (``csv``, resolved to a path)."""
-
-    countries: tuple[str, ...] = ("*",)
-    top: int = 2000
-    csv: Path | None = None
-    peak_rps: float = 1000.0
-    requests_per_month: float = 1.0e8
-
-
-@dataclass(frozen=True, slots=True)
-class OutpostSpec:
-    """A rack on the user's own premises."""
-
-    id: str
-    country: str
-    lat: float
-    lon: float
-    parent: str
-    terms: OutpostTerms
+NOT_ENFORCED: Final = "is not enforced by this version"
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateSpec:
-    """``include`` and ``exclude`` are ids or globs. Status other than ga needs the exact id in ``include``."""
-
-    providers: tuple[str, ...] = ("aws",)
-    kinds: tuple[str, ...] = ("region",)
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-    outposts: tuple[OutpostSpec, ...] = ()
+def load_study(path: str | Path) -> Study:
+    """The study in a file. Raises :class:`StudyError` on anything unknown, malformed or out of range."""
+    file = Path(path)
+    return replace(_study(read_toml(file, StudyError), file.parent), path=file)
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What one request needs, and how the service is sized."""
+def parse_study(text: str, *, name: str, directory: Path) -> Study:
+    """The study in TOML ``text``; ``name`` stands for the file in complaints.
 
-    services: tuple[str, ...] = ("ec2",)
-    instance: str = "m5.xlarge"
-    rps_per_instance: float = 400.0
-    min_instances: int = 2
-    response_kb: float = 40.0
-    home_share: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyObjective:
-    """The promise: ``coverage`` of demand within ``slo_ms``, and nobody above ``max_ms``.
-
-    ``vantage_km`` says how far a vantage may speak for clients of its own country; within ``metro_km`` it
-    speaks for anyone. ``None`` means no such limit on latency.
+    A relative ``demand.csv`` is taken from ``directory``.
     """
-
-    statistic: str = "p50"
-    bound: Literal["estimate", "upper"] = "estimate"
-    slo_ms: float | None = None
-    coverage: float = 0.95
-    max_ms: float | None = None
-    metro_km: float = 100.0
-    vantage_km: float = 500.0
-
-    @property
-    def quantile(self) -> float:
-        """0.95 for "p95"."""
-        return int(self.statistic[1:]) / 100.0
+    return _study(parse_toml(text, name, StudyError), directory)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many sites, and how many may differ from what runs today."""
-
-    min_sites: int = 1
-    max_sites: int | None = None
-    max_changes: int | None = None
+def study_from_document(document: Mapping[str, Any], *, name: str, directory: Path) -> Study:
+    """The study in a parsed TOML document, with the same checks as :func:`parse_study`."""
+    return _study(Table(dict(document), name, "", StudyError), directory)
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """One question: for whom, among which sites, promising what, under which rules, minimising what."""
+def shipped_studies() -> tuple[Path, ...]:
+    """The studies that ship with edgeplan, in the order of their file names."""
+    return tuple(sorted((data_dir() / "studies").glob("*.toml")))
 
-    name: str
-    demand: DemandSpec
-    candidates: CandidateSpec
-    workload: Workload = field(default_factory=Workload)
-    latency: LatencyObjective = field(default_factory=LatencyObjective)
-    minimize: Literal["cost", "mean_latency", "max_latency"] = "cost"
-    budget_usd_per_month: float | None = None
-    limits: Limits = field(default_factory=Limits)
-    current_open: tuple[str, ...] = ()
-    rules: tuple[ResidencyRule | ProgramRule, ...] = ()
-    local_zone_premium: float = 0.20
-    title: str = ""
-    summary: str = ""
-    path: Path | None = None
+
+def _providers() -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))
+
+
+def _study(table: Table, directory: Path) -> Study:
+    _refuse_unenforced(table)
+    name = table.text("name")
+    if not name.isprintable():
+        raise table.fault("name", f"{name!r} holds a control character")
+    title, summary = table.text("title", ""), table.text("summary", "")
+    demand = _demand(table.table("demand"), directory)
+    candidates, premium = _candidates(table.table("candidates"))
+    study = Study(
+        name=name,
+        title=title,
+        summary=summary,
+        demand=demand,
+        candidates=candidates,
+        local_zone_premium=premium,
+        workload=_workload(table.table("workload", {})),
+        latency=_latency(table.table("latency", {})),
+        minimize=_minimize(table.table("objective", {})),
+        budget_usd_per_month=_budget(table.table("budget", {})),
+        limits=_limits(table.table("limits", {})),
+        current_open=_current(table.table("current", {})),
+        rules=tuple(_rule(rule, has_classes=demand.csv is not None) for rule in table.tables("rule")),
+    )
+    table.close()
+    if study.limits.max_changes is not None and not study.current_open:
+        raise table.fault("limits.max_changes", "counts changes against [current] open, which is not given")
+    return study
+
+
+def _refuse_unenforced(table: Table) -> None:
+    """Refuse what the format knows but no rule enforces yet, before anything else is read."""
+    resilience = table.table("resilience", {})
+    if resilience.text("survive", "none", choices=("none", "site", "metro", "region")) != "none":
+        raise resilience.fault("survive", NOT_ENFORCED)
+    for key in ("backup_within_ms", "rto", "rpo"):
+        if resilience.has(key):
+            raise resilience.fault(key, NOT_ENFORCED)
+    resilience.close()
+    if table.has("routing"):
+        routing = table.table("routing")
+        for key in ("policy", "ttl_s"):
+            if routing.has(key):
+                raise routing.fault(key, NOT_ENFORCED)
+        routing.close()
+
+
+def _demand(table: Table, directory: Path) -> DemandSpec:
+    if table.has("cities") == table.has("csv"):
+        raise table.fault("cities", 'give either cities = { ... } or csv = "...", and not both')
+    csv = table.text("csv", None)
+    if csv is not None and not csv.isprintable():
+        raise table.fault("csv", f"{csv!r} holds a control character")
+    cities = table.table("cities", {})
+    default = DemandSpec()
+    spec = DemandSpec(
+        countries=_countries(cities, "countries", default.countries, {*load_countries(), "*"}),
+        top=cities.number("top", default.top, low=1, whole=True),
+        csv=None if csv is None else directory / csv,
+        peak_rps=table.number("peak_rps", default.peak_rps, low=0),
+        requests_per_month=table.number("requests_per_month", default.requests_per_month, low=0),
+    )
+    cities.close()
+    table.close()
+    return spec
+
+
+def _candidates(table: Table) -> tuple[CandidateSpec, float]:
+    default = CandidateSpec()
+    spec = CandidateSpec(
+        providers=_several(table, "provider", default.providers, _providers(), "provider"),
+        kinds=_several(table, "kinds", default.kinds, SITE_KINDS, "kind of site"),
+        include=_several(table, "include", default.include),
+        exclude=table.texts("exclude", default.exclude),
+        outposts=tuple(_outpost(outpost) for outpost in table.tables("outpost")),
+    )
+    for id_, count in Counter(outpost.id for outpost in spec.outposts).items():
+        if count > 1:
+            raise table.fault("outpost", f"{count} outposts have the id {id_!r}")
+    premium = table.number("local_zone_premium", 0.20, low=0, high=10)
+    table.close()
+    return spec, premium
+
+
+def _outpost(table: Table) -> OutpostSpec:
+    id_, country = table.text("id"), table.text("country")
+    if country not in load_countries():
+        raise _country_fault(table, "country", country)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", id_):
+        raise table.fault("id", f"{id_!r} is not made of letters, digits, dots, dashes and underscores")
+    spec = OutpostSpec(
+        id=id_,
+        country=country,
+        lat=table.number("lat", low=-90, high=90),
+        lon=table.number("lon", low=-180, high=180),
+        parent=table.text("parent"),
+        terms=OutpostTerms(
+            capacity_rps=table.number("capacity_rps", above=0),
+            upfront_usd=table.number("upfront_usd", low=0),
+            monthly_usd=table.number("monthly_usd", low=0),
+            term_months=table.number("term_months", low=1, whole=True),
+            host=table.text("host", None),
+        ),
+    )
+    table.close()
+    return spec
+
+
+def _workload(table: Table) -> Workload:
+    default = Workload()
+    workload = Workload(
+        services=table.texts("services", default.services),
+        instance=table.text("instance", default.instance),
+        rps_per_instance=table.number("rps_per_instance", default.rps_per_instance, above=0),
+        min_instances=table.number("min_instances", default.min_instances, low=0, whole=True),
+        response_kb=table.number("response_kb", default.response_kb, low=0),
+        home_share=table.number("home_share", default.home_share, low=0, high=1),
+    )
+    table.close()
+    return workload
+
+
+def _latency(table: Table) -> LatencyObjective:
+    default = LatencyObjective()
+    if table.has("coverage") and not table.has("slo_ms"):
+        raise table.fault("coverage", "is a share of demand within slo_ms, which is not given")
+    latency = LatencyObjective(
+        statistic=table.text("statistic", default.statistic, choices=STATISTICS),
+        bound=table.text("bound", default.bound, choices=("estimate", "upper")),
+        slo_ms=table.number("slo_ms", None, above=0),
+        coverage=table.number("coverage", default.coverage, above=0, high=1),
+        max_ms=table.number("max_ms", None, above=0),
+        metro_km=table.number("metro_km", default.metro_km, low=0),
+        vantage_km=table.number("vantage_km", default.vantage_km, low=0),
+    )
+    table.close()
+    return latency
+
+
+def _minimize(table: Table) -> Minimize:
+    minimize: Minimize = table.text("minimize", "cost", choices=MINIMIZE)
+    table.close()
+    return minimize
+
+
+def _budget(table: Table) -> float | None:
+    budget: float | None = table.number("usd_per_month", None, above=0)
+    table.close()
+    return budget
+
+
+def _limits(table: Table) -> Limits:
+    limits = Limits(
+        min_sites=table.number("min_sites", 1, low=1, whole=True),
+        max_sites=table.number("max_sites", None, low=1, whole=True),
+        max_changes=table.number("max_changes", None, low=0, whole=True),
+    )
+    table.close()
+    if limits.max_sites is not None and limits.min_sites > limits.max_sites:
+        raise table.fault("min_sites", f"{limits.min_sites} is more than max_sites, {limits.max_sites}")
+    return limits
+
+
+def _current(table: Table) -> tuple[str, ...]:
+    open_: tuple[str, ...] = table.texts("open", ())
+    table.close()
+    for id_, count in Counter(open_).items():
+        if count > 1:
+            raise table.fault("open", f"{id_!r} stands {count} times")
+    return open_
+
+
+def _rule(table: Table, *, has_classes: bool) -> ResidencyRule | ProgramRule:
+    kind = table.text("kind", choices=("residency", "program", "tags"))
+    if kind == "tags":
+        raise table.fault("kind", f"'tags' {NOT_ENFORCED}")
+    clients = _clients(table.table("clients"), has_classes=has_classes)
+    rule: ResidencyRule | ProgramRule
+    if kind == "residency":
+        rule = ResidencyRule(clients, _selector(table.table("sites"), ("jurisdictions", "countries")))
+    else:
+        rule = ProgramRule(clients, _several(table, "programs", ...))
+    table.close()
+    return rule
+
+
+def _clients(table: Table, *, has_classes: bool) -> Selector:
+    if table.has("classes") and not has_classes:
+        raise table.fault("classes", "cities carry no classes; give the clients as demand.csv")
+    return _selector(table, ("jurisdictions", "countries", "classes"))
+
+
+def _selector(table: Table, criteria: Sequence[str]) -> Selector:
+    if not any(table.has(key) for key in criteria):
+        table.close()
+        raise table.fault(criteria[0], f"give at least one of {', '.join(criteria)}")
+    selector = Selector(
+        jurisdictions=_several(table, "jurisdictions", None, load_jurisdictions(), "jurisdiction"),
+        countries=_countries(table, "countries", None, load_countries()),
+        classes=_several(table, "classes", None) if "classes" in criteria else (),
+    )
+    table.close()
+    return selector
+
+
+def _several(
+    table: Table, key: str, default: Any, valid: Collection[str] = (), what: str = ""
+) -> tuple[str, ...]:
+    """At least one string, each one of ``valid`` where given; a default of None means none when absent."""
+    given: tuple[str, ...] | None = table.texts(key, default)
+    if given is None:
+        return ()
+    if not given:
+        raise table.fault(key, "is empty")
+    for name in given:
+        if valid and name not in valid:
+            raise table.fault(key, f"{name!r} is not a known {what}", valid, name)
+    return given
+
+
+def _countries(
+    table: Table, key: str, default: tuple[str, ...] | None, valid: Collection[str]
+) -> tuple[str, ...]:
+    given = _several(table, key, default)
+    for name in given:
+        if name not in valid:
+            raise _country_fault(table, key, name)
+    return given
+
+
+def _country_fault(table: Table, key: str, name: str) -> InputError:
+    hint = nearest_country(name)
+    return table.fault(key, f"{name!r} is not a known ISO 3166 country code", (hint,) if hint else (), hint)
