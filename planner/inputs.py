@@ -16,6 +16,8 @@ class Inputs:
 
     ``set_aside`` maps a site id that was a candidate by kind but cannot be planned with to the reason.
     ``hashes`` maps each input's name to its sha256. ``jurisdictions`` maps a name to its country codes.
+    ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
+    Region is a candidate itself; a Region has no entry.
     """
 
     demand: Demand
@@ -23,6 +25,7 @@ class Inputs:
     prices: tuple[SitePrices, ...]
     matrix: LatencyMatrix
     jurisdictions: Mapping[str, frozenset[str]]
+    parent_country: Mapping[str, str]
     set_aside: Mapping[str, str]
     hashes: Mapping[str, str]
     notes: tuple[str, ...]

@@ -1,0 +1,17 @@
+"""``transfer`` = ``home_share`` × GB × the price from a zone or rack to its parent Region; nothing in a Region."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner.costs.terms import CostTerms
+from planner.inputs import Inputs
+from planner.sizing import size
+from planner.study import Study
+
+
+def terms(study: Study, inputs: Inputs) -> CostTerms:
+    """The share of requests that need the stateful tier travels on to the parent Region."""
+    zero = np.zeros(len(inputs.sites))
+    per_gb = np.array([price.parent_gb.usd if price.parent_gb else 0.0 for price in inputs.prices])
+    return CostTerms("transfer", zero, zero, per_gb * study.workload.home_share * size(study, inputs).gb_month)

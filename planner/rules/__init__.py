@@ -1,0 +1,40 @@
+"""What a placement must obey: one file per rule, each opening with its inequality, listed here once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from planner.rules import (
+    budget,
+    capacity,
+    changes,
+    coverage,
+    hard_maximum,
+    parent,
+    program,
+    residency,
+    services,
+    site_limits,
+)
+from planner.rules.effect import Effect, Facts, Row
+
+RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
+    "services": services.effects,
+    "max_ms": hard_maximum.effects,
+    "coverage": coverage.effects,
+    "residency": residency.effects,
+    "program": program.effects,
+    "capacity": capacity.effects,
+    "parent": parent.effects,
+    "budget": budget.effects,
+    "limits": site_limits.effects,
+    "changes": changes.effects,
+}
+
+__all__ = ["RULES", "Effect", "Facts", "Row", "rule_effects"]
+
+
+def rule_effects(facts: Facts) -> tuple[Effect, ...]:
+    """Every rule the study asks for, in the registry's order."""
+    return tuple(effect for effects in RULES.values() for effect in effects(facts))

@@ -1,0 +1,13 @@
+"""x_ij = 0 where l_ij > max_ms."""
+
+from __future__ import annotations
+
+from planner.rules.effect import Effect, Facts
+
+
+def effects(facts: Facts) -> tuple[Effect, ...]:
+    """Nobody is served from farther than this, whatever the coverage."""
+    limit = facts.study.latency.max_ms
+    if limit is None:
+        return ()
+    return (Effect("max_ms", f"no client above {limit:g} ms", pairs=facts.latency_ms <= limit),)

@@ -1,0 +1,14 @@
+"""y_j = 0 unless every service the workload needs is offered at j."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner.rules.effect import Effect, Facts
+
+
+def effects(facts: Facts) -> tuple[Effect, ...]:
+    """A Local Zone has no Lambda, an Outpost no DynamoDB: such sites are not candidates."""
+    needed = frozenset(facts.study.workload.services)
+    offered = np.array([needed <= site.services for site in facts.inputs.sites], dtype=bool)
+    return (Effect("services", f"a site offers {', '.join(sorted(needed))}", sites=offered),)
