@@ -1,0 +1,123 @@
+"""Colours, one set for light and one for dark, and the layout every chart starts from.
+
+Categories after M. Okabe and K. Ito ("Color Universal Design", 2008); magnitudes on cividis (J. Nuñez,
+C. Anderton, R. Renslow, PLOS ONE 13(7), 2018), which reads the same with and without colour vision.
+Provenance is never colour alone: measured is a filled marker and a solid line, modelled a hollow marker
+and a dotted line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours of one mode. ``series`` are categories in their order; ``scale`` is low to high."""
+
+    dark: bool
+    background: str
+    surface: str
+    text: str
+    muted: str
+    line: str
+    land: str
+    border: str
+    accent: str
+    warm: str
+    series: tuple[str, ...]
+    scale: tuple[str, ...]
+
+
+LIGHT: Final = Palette(
+    dark=False,
+    background="#FFFFFF",
+    surface="#F3F6F9",
+    text="#17222E",
+    muted="#5B6875",
+    line="#DDE3E9",
+    land="#E6EBF0",
+    border="#FFFFFF",
+    accent="#0072B2",
+    warm="#D55E00",
+    series=("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A8F98"),
+    # Cividis without its palest third, which would vanish on white; low (fast) is the quiet end.
+    scale=("#C9B44F", "#A59C74", "#868578", "#6B6D76", "#4D566D", "#2A406D", "#00224E"),
+)
+DARK: Final = Palette(
+    dark=True,
+    background="#0E151C",
+    surface="#17212B",
+    text="#E3EAF1",
+    muted="#9AA8B5",
+    line="#2B3947",
+    land="#1E2A36",
+    border="#0E151C",
+    accent="#56B4E9",
+    warm="#F07F3C",
+    series=("#56B4E9", "#E69F00", "#2FBF95", "#E0A0C4", "#8CCBF2", "#F07F3C", "#9AA5B1"),
+    scale=("#3F5F95", "#5B7192", "#7C8A8F", "#9C9A85", "#BDB06F", "#DECA52", "#FEE838"),
+)
+
+FONT: Final = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
+
+ITEM_ORDER: Final[tuple[str, ...]] = ("compute", "egress", "transfer", "outpost")
+"""Cost items in the order they are drawn; others follow by name, so that colours stay put."""
+
+
+def palette(dark: bool) -> Palette:
+    """The colours of the mode the reader has chosen."""
+    return DARK if dark else LIGHT
+
+
+def item_colours(items: Mapping[str, float], colours: Palette) -> dict[str, str]:
+    """A colour per cost item, the same on every page."""
+    extra = sorted(set(items) - set(ITEM_ORDER))
+    return {item: colours.series[k % len(colours.series)] for k, item in enumerate((*ITEM_ORDER, *extra))}
+
+
+def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
+    """An empty chart in the house style: transparent, quiet axes, legend above, no toolbar of its own."""
+    axis = {
+        "gridcolor": colours.line,
+        "zeroline": False,
+        "linecolor": colours.line,
+        "tickfont": {"color": colours.muted, "size": 12},
+        "title": {"font": {"color": colours.muted, "size": 13}, "standoff": 10},
+        "automargin": True,
+    }
+    chart = go.Figure()
+    chart.update_layout(
+        template="none",
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "color": colours.text, "size": 13},
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hoverlabel={
+            "bgcolor": colours.surface,
+            "bordercolor": colours.line,
+            "font": {"family": FONT, "color": colours.text, "size": 13},
+            "align": "left",
+        },
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": 12.5, "color": colours.text},
+            "bgcolor": "rgba(0,0,0,0)",
+        },
+        xaxis=axis,
+        yaxis=axis,
+    )
+    chart.update_layout(**layout)
+    return chart
+
+
+PLOTLY_CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "displaylogo": False, "scrollZoom": False}
+"""Passed with every chart: no toolbar, no logo, no link away."""

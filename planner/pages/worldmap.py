@@ -1,0 +1,245 @@
+"""The plan on a map: where the sites are, whom each serves, how fast, and whether that was measured.
+
+An ordinary x/y chart over the shipped outline, so that nothing is fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from planner.catalog import Site
+from planner.demand import Client
+from planner.pages.aggregate import Cell, cells
+from planner.pages.labels import place_labels
+from planner.pages.outline import outline
+from planner.pages.projection import great_circle, natural_earth, polyline
+from planner.pages.theme import Palette, figure
+from planner.pages.words import KIND_NAMES, count, ms, share
+from planner.plan import Placement, Plan
+
+HEIGHT = 540
+WIDTH_PX = 1150.0
+"""A usual width, for placing labels; a narrower window only hides fewer overlaps."""
+SYMBOLS: Mapping[str, str] = {
+    "region": "square",
+    "local_zone": "diamond",
+    "wavelength_zone": "triangle-up",
+    "outpost": "hexagon",
+}
+BUBBLE_PX = 34.0
+
+Box = tuple[float, float, float, float]
+
+
+def world_map(plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], colours: Palette) -> go.Figure:
+    """The map of ``plan``; ``sites`` are all candidates, so that what was not opened shows as well."""
+    by_id = {site.id: site for site in sites}
+    found = cells(plan.assignments, clients)
+    view = _view(found, [by_id[p.site_id] for p in plan.placements] or list(sites))
+    chart = figure(colours, height=HEIGHT, dragmode="pan", legend={"y": 1.0, "itemsizing": "constant"})
+    axis = {"visible": False, "fixedrange": False}
+    chart.update_xaxes(**axis, range=[view[0], view[2]])
+    chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1)
+    _draw_land(chart, colours)
+    worst = max((cell.latency_ms for cell in found), default=1.0)
+    for measured in (True, False):
+        part = [cell for cell in found if cell.measured is measured]
+        _draw_links(chart, part, by_id, measured, colours)
+        _draw_demand(chart, part, found, measured, worst, colours)
+    opened = set(plan.open)
+    _draw_candidates(chart, [site for site in sites if site.id not in opened], colours)
+    _draw_sites(chart, plan.placements, by_id, view, colours)
+    return chart
+
+
+def _view(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
+    """What to show: all demand and open sites with a margin, never closer than a continent's width."""
+    lon = [cell.lon for cell in found] + [site.lon for site in sites]
+    lat = [cell.lat for cell in found] + [site.lat for site in sites]
+    x, y = natural_earth(lon, lat)
+    left, right, bottom, top = float(x.min()), float(x.max()), float(y.min()), float(y.max())
+    width = max((right - left) * 1.08, 0.55)
+    height = max((top - bottom) * 1.16, 0.3)
+    if width > 3.2:
+        # Nearly all the way round: the whole world, without the empty south.
+        left_edge, low = natural_earth(-180.0, -54.0)
+        high = natural_earth(0.0, 76.0)[1]
+        edge = float(left_edge) * 1.06
+        return edge, float(low), -edge, float(high)
+    height = max(height, width * HEIGHT / WIDTH_PX * 0.8)
+    mid_x, mid_y = (left + right) / 2, (bottom + top) / 2
+    return mid_x - width / 2, mid_y - height / 2, mid_x + width / 2, mid_y + height / 2
+
+
+def _draw_land(chart: go.Figure, colours: Palette) -> None:
+    land = outline()
+    quiet = {"hoverinfo": "skip", "showlegend": False, "mode": "lines"}
+    chart.add_scatter(
+        x=land.land_x,
+        y=land.land_y,
+        fill="toself",
+        fillcolor=colours.land,
+        line={"width": 0},
+        **quiet,
+    )
+    chart.add_scatter(
+        x=land.border_x, y=land.border_y, line={"width": 0.7, "color": colours.border}, **quiet
+    )
+
+
+def _draw_links(
+    chart: go.Figure, part: Sequence[Cell], sites: Mapping[str, Site], measured: bool, colours: Palette
+) -> None:
+    ways = []
+    for cell in part:
+        site = sites[cell.site_id]
+        if math.hypot(cell.lon - site.lon, cell.lat - site.lat) > 0.5:
+            ways.append(np.column_stack(great_circle(cell.lon, cell.lat, site.lon, site.lat)))
+    x, y = polyline(ways)
+    chart.add_scatter(
+        x=x.astype(np.float32),
+        y=y.astype(np.float32),
+        mode="lines",
+        line={
+            "width": 1.0,
+            "color": colours.accent if measured else colours.muted,
+            "dash": "solid" if measured else "2px,3px",
+        },
+        opacity=0.55,
+        hoverinfo="skip",
+        legendgroup="measured" if measured else "modelled",
+        showlegend=False,
+    )
+
+
+def _draw_demand(
+    chart: go.Figure,
+    part: Sequence[Cell],
+    everything: Sequence[Cell],
+    measured: bool,
+    worst: float,
+    colours: Palette,
+) -> None:
+    x, y = natural_earth([cell.lon for cell in part], [cell.lat for cell in part])
+    largest = max((cell.share for cell in everything), default=1.0) or 1.0
+    size = [max(5.0, BUBBLE_PX * math.sqrt(cell.share / largest)) for cell in part]
+    latency = [cell.latency_ms for cell in part]
+    word = "measured" if measured else "modelled"
+    portion = sum(cell.share for cell in part)
+    scale = [[k / (len(colours.scale) - 1), colour] for k, colour in enumerate(colours.scale)]
+    chart.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name=f"Demand, latency {word} ({share(portion, 0)})",
+        legendgroup=word,
+        marker={
+            "symbol": "circle" if measured else "circle-open",
+            "size": size,
+            "color": latency,
+            "colorscale": scale,
+            "cmin": 0.0,
+            "cmax": worst,
+            "opacity": 0.9,
+            "line": {"width": 0.8 if measured else 1.8, "color": colours.background if measured else None},
+            "colorbar": {
+                "title": {"text": "Latency, ms", "side": "top", "font": {"size": 12, "color": colours.muted}},
+                "tickfont": {"size": 11, "color": colours.muted},
+                "orientation": "h",
+                "x": 0.0,
+                "xanchor": "left",
+                "y": 0.0,
+                "yanchor": "bottom",
+                "len": 180,
+                "lenmode": "pixels",
+                "thickness": 8,
+                "outlinewidth": 0,
+                "nticks": 5,
+            },
+            "showscale": measured or not any(cell.measured for cell in everything),
+        },
+        text=[
+            f"<b>{escape(cell.largest)}</b>"
+            + (f" and {count(cell.clients - 1, 'more place')}" if cell.clients > 1 else "")
+            + f"<br>{share(cell.share, 2)} of demand, served by {escape(cell.site_id)}"
+            + f"<br>{ms(cell.latency_ms)}, {word}"
+            for cell in part
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _draw_candidates(chart: go.Figure, closed: Sequence[Site], colours: Palette) -> None:
+    x, y = natural_earth([site.lon for site in closed], [site.lat for site in closed])
+    chart.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name="Candidate, not opened",
+        marker={"symbol": "x-thin", "size": 6, "line": {"width": 1.3, "color": colours.muted}, "opacity": 0.8},
+        text=[
+            f"<b>{escape(site.id)}</b><br>{escape(site.name)}<br>{KIND_NAMES[site.kind]}, not opened"
+            for site in closed
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _draw_sites(
+    chart: go.Figure,
+    placements: Sequence[Placement],
+    sites: Mapping[str, Site],
+    view: Box,
+    colours: Palette,
+) -> None:
+    ranked = sorted(placements, key=lambda placement: -placement.demand_share)
+    where = [sites[placement.site_id] for placement in ranked]
+    if not where:
+        return
+    x, y = natural_earth([site.lon for site in where], [site.lat for site in where])
+    per_px = max((view[2] - view[0]) / WIDTH_PX, (view[3] - view[1]) / HEIGHT)
+    pixels = [(float(a) / per_px, float(b) / per_px) for a, b in zip(x, y, strict=True)]
+    frame = (view[0] / per_px, view[1] / per_px, view[2] / per_px, view[3] / per_px)
+    spots = place_labels(pixels, [site.id for site in where], frame)
+    for kind, symbol in SYMBOLS.items():
+        rows = [row for row, placement in enumerate(ranked) if placement.kind == kind]
+        if not rows:
+            continue
+        chart.add_scatter(
+            x=x[rows],
+            y=y[rows],
+            mode="markers+text",
+            name=f"{KIND_NAMES[kind]}, open ({len(rows)})",
+            marker={
+                "symbol": symbol,
+                "size": 13 if kind == "region" else 12,
+                "color": [
+                    colours.warm if ranked[row].role == "serving" else colours.background for row in rows
+                ],
+                "line": {"width": 1.6, "color": colours.background if kind else colours.warm},
+            },
+            textposition=[spots[row] or "top center" for row in rows],
+            texttemplate=[f"<b>{escape(where[row].id)}</b>" if spots[row] else "" for row in rows],
+            textfont={"size": 12, "color": colours.text},
+            text=[_site_words(ranked[row], where[row]) for row in rows],
+            hovertemplate="%{text}<extra></extra>",
+            cliponaxis=False,
+        )
+
+
+def _site_words(placement: Placement, site: Site) -> str:
+    lines = [f"<b>{escape(site.id)}</b> {escape(site.name)}", KIND_NAMES[site.kind]]
+    if placement.role == "parent":
+        lines[1] += ", open only as parent of its zones"
+    else:
+        lines += [
+            f"{share(placement.demand_share)} of demand, {count(placement.clients, 'client')}",
+            f"median {ms(placement.latency_p50_ms)}, p95 {ms(placement.latency_p95_ms)}",
+        ]
+    lines.append(f"{count(placement.instances, 'instance')}, ${placement.cost_usd_month:,.0f} a month")
+    return "<br>".join(lines)
