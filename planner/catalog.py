@@ -5,62 +5,44 @@ Every row of the files cites its source and date; a price nobody published is es
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 
-SiteKind = Literal["region", "local_zone", "wavelength_zone", "outpost"]
-SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
+from planner.datadir import data_dir
+from planner.price_list import Price, PriceList, load_price_list
+from planner.site_files import load_endpoints, load_sites
+from planner.site_offers import Offers, load_offers
+from planner.site_values import (
+    SITE_KINDS,
+    SITE_STATUSES,
+    CatalogError,
+    Endpoint,
+    NoPriceError,
+    OutpostTerms,
+    Site,
+    SiteKind,
+    SiteStatus,
+)
+from probes.strict_toml import nearest_name, read_toml
 
-SiteStatus = Literal["ga", "planned", "legacy", "restricted", "unverified"]
-"""Only ``ga`` sites are candidates by default; a study that names another by its exact id gets it."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutpostTerms:
-    """What a rack on the user's own premises can carry and costs."""
-
-    capacity_rps: float
-    upfront_usd: float
-    monthly_usd: float
-    term_months: int
-    host: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A candidate facility. ``parent`` is the parent Region's id, None for a Region itself."""
-
-    id: str
-    provider: str
-    kind: SiteKind
-    name: str
-    parent: str | None
-    metro: str
-    country: str
-    lat: float
-    lon: float
-    status: SiteStatus
-    partition: str
-    network_border_group: str
-    services: frozenset[str]
-    programs: frozenset[str]
-    source: str
-    as_of: str
-    tags: Mapping[str, str]
-    outpost: OutpostTerms | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """One price: US dollars per unit, where it came from, and whether it was estimated."""
-
-    usd: float
-    unit: str
-    source: str
-    as_of: str
-    estimated: bool = False
-    note: str = ""
+__all__ = [
+    "SITE_KINDS",
+    "SITE_STATUSES",
+    "Catalog",
+    "CatalogError",
+    "Endpoint",
+    "NoPriceError",
+    "OutpostTerms",
+    "Price",
+    "Site",
+    "SiteKind",
+    "SitePrices",
+    "SiteStatus",
+    "load_catalog",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +56,163 @@ class SitePrices:
     instance_hour: Price | None
     egress_gb: Price
     parent_gb: Price | None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One provider's sites, prices and endpoints. ``hashes`` maps each file's name to its sha256.
+
+    An Outpost stands in no catalog; :meth:`kind_services` and :meth:`kind_programs` say what one offers.
+    """
+
+    provider: str
+    sites: tuple[Site, ...]
+    endpoints: tuple[Endpoint, ...]
+    hashes: Mapping[str, str]
+    path: Path
+    offers: Offers = field(repr=False)
+    price_list: PriceList = field(repr=False)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Site]:
+        return {site.id: site for site in self.sites}
+
+    @cached_property
+    def instances(self) -> frozenset[str]:
+        """Every instance type the price list knows."""
+        return self.price_list.items("ec2_hour")
+
+    def site(self, site_id: str) -> Site:
+        """The site of that id. Raises :class:`CatalogError` with the nearest one."""
+        found = self._by_id.get(site_id)
+        if found is None:
+            hint = nearest_name(site_id, self._by_id)
+            raise CatalogError(self.path / "sites.csv", f"{site_id!r} is not a known site", nearest=hint)
+        return found
+
+    def kind_services(self, kind: SiteKind, partition: str = "aws") -> frozenset[str]:
+        """The services a site of ``kind`` offers unless the catalog knows better."""
+        return self.offers.offered(self.offers.services, kind, partition, ())
+
+    def kind_programs(self, kind: SiteKind, partition: str = "aws") -> frozenset[str]:
+        """The certification programs that cover a site of ``kind`` unless the catalog knows better."""
+        return self.offers.offered(self.offers.programs, kind, partition, ())
+
+    def unverified(self, site: Site) -> frozenset[str]:
+        """Those of a site's services and programs for which no source was found: check before relying on them."""
+        return self.offers.unverified(site.kind, site.partition, _names(site))
+
+    def site_prices(self, site: Site, instance: str, *, local_zone_premium: float) -> SitePrices:
+        """What ``site`` charges for ``instance`` and for traffic.
+
+        A zone without a price of its own takes its parent's × (1 + ``local_zone_premium``), and its parent's
+        egress; both marked estimated. Raises :class:`CatalogError` when no site lists the instance type,
+        :class:`NoPriceError` when this site does not offer it.
+        """
+        if instance not in self.instances:
+            hint = nearest_name(instance, self.instances)
+            message = f"{instance!r} is not a known instance type"
+            raise CatalogError(self.path / "prices.csv", message, nearest=hint)
+        if site.kind == "outpost":
+            return self._outpost_prices(site)
+        offered = self.offers.families(site.kind, site.partition, _names(site))
+        if offered is not None and instance.split(".")[0] not in offered:
+            families = ", ".join(sorted(offered))
+            message = f"{site.id} offers {families} only, not {instance}"
+            raise NoPriceError(self.path / "services.csv", message)
+        hour = self._price("ec2_hour", site, instance, premium=local_zone_premium)
+        egress = self._price("internet_egress", site, "to-internet", premium=0.0)
+        return SitePrices(hour, egress, self._to_parent(site) if site.parent is not None else None)
+
+    def _price(self, category: str, site: Site, item: str, *, premium: float) -> Price:
+        """Listed for the site or its zone group; else its parent's × (1 + premium); else estimated."""
+        for listed_as in _names(site):
+            price = self.price_list.price(category, listed_as, item)
+            if price is not None:
+                return price
+        if site.parent is None:
+            estimate = self.price_list.estimate(category, site.id, item)
+            if estimate is None:
+                raise NoPriceError(
+                    self.path / "prices.csv", f"no Region comparable to {site.id} lists {item}"
+                )
+            return estimate
+        base = self._price(category, self.site(site.parent), item, premium=0.0)
+        note = f"{site.parent} × {1 + premium:g}" if premium else f"as in {site.parent}"
+        note = f"not listed for {site.id}: {note}" + (f"; {base.note}" if base.estimated else "")
+        return replace(base, usd=base.usd * (1 + premium), estimated=True, note=note)
+
+    def _to_parent(self, site: Site) -> Price:
+        """Zone to parent Region: a GB that crosses is charged as leaving one and as entering the other."""
+        one_end = self._price("intra_region", site, "between-zones", premium=0.0)
+        note = f"{one_end.usd:g} at each end" + (f"; {one_end.note}" if one_end.estimated else "")
+        return replace(one_end, usd=2 * one_end.usd, note=note)
+
+    def _outpost_prices(self, site: Site) -> SitePrices:
+        """A rack: its term pays for the instances; its traffic leaves through the local network."""
+        egress = self.price_list.price("outposts", "outpost", "local-gateway-egress")
+        if egress is None:
+            message = "has no price for outposts, outpost, local-gateway-egress"
+            raise NoPriceError(self.path / "prices.csv", message)
+        egress = replace(egress, estimated=True)
+        parent = self.price_list.price("outposts", "outpost", "service-link-to-parent")
+        if parent is None:
+            message = "has no price for outposts, outpost, service-link-to-parent"
+            raise NoPriceError(self.path / "prices.csv", message)
+        return SitePrices(None, egress, replace(parent, estimated=True))
+
+
+def _names(site: Site) -> tuple[str, str]:
+    """What the files may call a site: its id, or its network border group for all zones of the group."""
+    return site.id, site.network_border_group
+
+
+def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalog:
+    """Read one provider's catalog; ``directory`` replaces the shipped ``providers/<provider>/``.
+
+    Raises :class:`CatalogError` about an unknown provider or a malformed file.
+    """
+    path = directory or _provider_directory(provider)
+    files = ("sites.csv", "prices.csv", "services.csv", "compliance.csv", "endpoints.csv", "source.toml")
+    hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in files}
+    offers = load_offers(path, SITE_KINDS, CatalogError)
+    sites = load_sites(path / "sites.csv", provider, offers)
+    named = {site.id for site in sites} | {site.network_border_group for site in sites}
+    offers.check_sites(named)
+    return Catalog(
+        provider=provider,
+        sites=sites,
+        endpoints=load_endpoints(path / "endpoints.csv", {site.id: site for site in sites}),
+        hashes=hashes,
+        path=path,
+        offers=offers,
+        price_list=load_price_list(
+            path / "prices.csv",
+            regions=frozenset(site.id for site in sites if site.kind == "region"),
+            groups=named,
+            usd_per=_usd_per(path / "source.toml"),
+            error=CatalogError,
+        ),
+    )
+
+
+def _provider_directory(provider: str) -> Path:
+    root = data_dir() / "providers"
+    known = sorted(path.name for path in root.iterdir() if path.is_dir())
+    if provider not in known:
+        hint = nearest_name(provider, known)
+        raise CatalogError(root, f"{provider!r} is not a known provider", nearest=hint)
+    return root / provider
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as fault:
+        raise CatalogError(path, fault.strerror or str(fault)) from None
+
+
+def _usd_per(path: Path) -> Mapping[str, float]:
+    """Dollars per unit of each other currency in which the provider quotes, from ``source.toml``."""
+    table = read_toml(path, CatalogError)
+    return {entry.text("currency"): entry.number("usd", above=0.0) for entry in table.tables("exchange")}

@@ -1,0 +1,163 @@
+"""What a provider lists, and what an unlisted price is taken to be [I/O].
+
+``prices.csv`` is long: one price a row, ``category,site,item,unit,price,currency,tier_from_gb,source,as_of``.
+Nobody publishes every price, so some are estimated, and an estimate errs high: an unpriced site must never
+win because of a guess. An unlisted price in Region *r* is the dearer of
+
+- what the Regions of the same geography list at most for that item (any Region, if none there does), and
+- the reference Region's price × the price level of *r*: the greatest ratio, over the items both list, of the
+  price in *r* to the price in the reference Region (the geography's greatest level, if *r* lists nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from planner.csv_rows import Row, read_rows
+from probes.strict_toml import InputError
+
+REFERENCE_REGION: Final = "us-east-1"
+
+GEOGRAPHIES: Final[Mapping[str, str]] = {
+    "af": "Africa",
+    "ap": "Asia Pacific",
+    "ca": "North America",
+    "cn": "China",
+    "eu": "Europe",
+    "eusc": "Europe",
+    "il": "Middle East",
+    "me": "Middle East",
+    "mx": "North America",
+    "sa": "South America",
+    "us": "North America",
+}
+"""First part of a Region's id to the Regions it is compared with."""
+
+_APART: Final = ("cn-", "us-gov-")
+
+Key = tuple[str, str, str]
+"""Category, site, item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One price: US dollars per unit, where it came from, and whether it was estimated."""
+
+    usd: float
+    unit: str
+    source: str
+    as_of: str
+    estimated: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Every first-tier price of a provider, by category, site and item; and which of the sites are Regions."""
+
+    listed: Mapping[Key, Price]
+    regions: frozenset[str]
+
+    def price(self, category: str, site: str, item: str) -> Price | None:
+        """The listed price, or None."""
+        return self.listed.get((category, site, item))
+
+    def items(self, category: str) -> frozenset[str]:
+        """Every item of a category that any site lists."""
+        return frozenset(item for listed, _, item in self.listed if listed == category)
+
+    def estimate(self, category: str, region: str, item: str) -> Price | None:
+        """What an unlisted price is taken to be (module docstring); None when no Region lists the item."""
+        elsewhere = {
+            site: price
+            for (listed, site, name), price in self.listed.items()
+            if listed == category and name == item and self._comparable(site, region)
+        }
+        if not elsewhere:
+            return None
+        neighbours = {site: price for site, price in elsewhere.items() if _near(site, region)}
+        site, dearest = max((neighbours or elsewhere).items(), key=lambda pair: (pair[1].usd, pair[0]))
+        where = f"the dearest of {_geography(region)}" if neighbours else "the dearest anywhere"
+        note = f"not listed for {region}: {where} ({site})"
+        reference = elsewhere.get(REFERENCE_REGION)
+        level_of, level = self._level(category, region)
+        if reference is not None and level * reference.usd > dearest.usd * (1 + 1e-9):
+            dearest = replace(reference, usd=level * reference.usd)
+            note = f"not listed for {region}: {REFERENCE_REGION} × {level:.3f}, the price level of {level_of}"
+        return replace(dearest, estimated=True, note=note)
+
+    def _level(self, category: str, region: str) -> tuple[str, float]:
+        """The price level of ``region`` against the reference Region, and the Region it was read from."""
+        base = {
+            item: p.usd for (c, s, item), p in self.listed.items() if (c, s) == (category, REFERENCE_REGION)
+        }
+        levels: dict[str, float] = {}
+        for (listed, site, item), price in self.listed.items():
+            if listed == category and item in base and base[item] > 0 and self._comparable(site, region):
+                levels[site] = max(levels.get(site, 0.0), price.usd / base[item])
+        if region in levels:
+            return region, levels[region]
+        near = {site: level for site, level in levels.items() if _near(site, region)} or levels
+        return max(near.items(), key=lambda pair: (pair[1], pair[0]), default=(region, 0.0))
+
+    def _comparable(self, site: str, region: str) -> bool:
+        """China and GovCloud are markets of their own: their prices say nothing about the others'."""
+        alike = not site.startswith(_APART) or any(
+            site.startswith(p) and region.startswith(p) for p in _APART
+        )
+        return alike and site in self.regions
+
+
+def load_price_list(
+    path: Path,
+    *,
+    regions: frozenset[str],
+    groups: Collection[str],
+    usd_per: Mapping[str, float],
+    error: type[InputError],
+) -> PriceList:
+    """Read ``prices.csv``, first tiers only. Other currencies are converted by ``usd_per`` and so estimated.
+
+    A price may name a Region, a zone or one of the zone ``groups``; ``global``, ``outpost`` and ``geo:NAME``
+    (a group of Regions) are known as well.
+    """
+    known = {*regions, *groups, "global", "outpost"}
+    currencies = ("USD", *sorted(usd_per))
+    required = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
+    listed: dict[Key, Price] = {}
+    lines: dict[tuple[Key, float], int] = {}
+    for row in read_rows(path, required, ("tier_from_gb", "note"), error):
+        site = row.text("site")
+        if not site.startswith("geo:"):
+            row.choice("site", known, what="site")
+        key = (row.text("category"), site, row.text("item"))
+        tier = row.number("tier_from_gb", 0.0, low=0.0)
+        if (key, tier) in lines:
+            raise row.fault("item", f"is listed twice for this site (first in row {lines[key, tier]})")
+        lines[key, tier] = row.line
+        price = _price(row, currencies, usd_per)
+        if tier == 0.0:
+            listed[key] = price
+    return PriceList(listed, regions)
+
+
+def _price(row: Row, currencies: tuple[str, ...], usd_per: Mapping[str, float]) -> Price:
+    amount = row.number("price", low=0.0)
+    currency = row.choice("currency", currencies)
+    note = row.text("note", "")
+    if currency != "USD":
+        converted = f"{amount:g} {currency} at {usd_per[currency]:g} USD"
+        note = f"{converted}; {note}" if note else converted
+        amount *= usd_per[currency]
+    return Price(amount, row.text("unit"), row.text("source"), row.date("as_of"), currency != "USD", note)
+
+
+def _geography(site: str) -> str:
+    return GEOGRAPHIES.get(site.split("-")[0], site.split("-")[0])
+
+
+def _near(site: str, region: str) -> bool:
+    return _geography(site) == _geography(region)

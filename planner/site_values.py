@@ -1,0 +1,74 @@
+"""What a candidate facility is: the values that every part of the planner speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from probes.strict_toml import InputError
+
+SiteKind = Literal["region", "local_zone", "wavelength_zone", "outpost"]
+SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
+
+SiteStatus = Literal["ga", "planned", "legacy", "restricted", "unverified"]
+"""Only ``ga`` sites are candidates by default; a study that names another by its exact id gets it."""
+SITE_STATUSES: tuple[str, ...] = get_args(SiteStatus)
+
+
+class CatalogError(InputError):
+    """The catalog is malformed, or does not have what was asked for."""
+
+
+class NoPriceError(CatalogError):
+    """This one site cannot be priced for this instance type; others can."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutpostTerms:
+    """What a rack on the user's own premises can carry and costs."""
+
+    capacity_rps: float
+    upfront_usd: float
+    monthly_usd: float
+    term_months: int
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A candidate facility. ``parent`` is the parent Region's id, None for a Region itself."""
+
+    id: str
+    provider: str
+    kind: SiteKind
+    name: str
+    parent: str | None
+    metro: str
+    country: str
+    lat: float
+    lon: float
+    status: SiteStatus
+    partition: str
+    network_border_group: str
+    services: frozenset[str]
+    programs: frozenset[str]
+    source: str
+    as_of: str
+    tags: Mapping[str, str]
+    outpost: OutpostTerms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address of a site that anyone may probe. ``port`` is None for icmp."""
+
+    site_id: str
+    kind: SiteKind
+    host: str
+    port: int | None
+    protocols: tuple[str, ...]
+    path: str | None
+    source: str
+    as_of: str
+    note: str
