@@ -1,0 +1,231 @@
+"""A plan as files: CSV for spreadsheets, JSON for programs [I/O].
+
+Numbers keep at least six decimals, so that cost items add up to the printed cost to far less than a cent. A cell of
+text that a spreadsheet would run as a formula is written with a leading apostrophe, so that it will not.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from planner.inputs import Inputs
+from planner.latency.matrix import PROVENANCES
+from planner.plan import Plan
+
+PLACEMENT_COLUMNS: Final = (
+    *("site_id", "provider", "kind", "parent", "country", "role", "instances", "clients", "demand_share"),
+    *("latency_p50_ms", "latency_p95_ms", "cost_usd_month"),
+)
+ASSIGNMENT_COLUMNS: Final = (
+    *("client_id", "country", "weight", "site_id", "backup_site_id", "latency_ms", "latency_lower_ms"),
+    *("latency_upper_ms", "provenance", "within_slo"),
+)
+MATRIX_COLUMNS: Final = (
+    *("client_id", "site_id", "estimate_ms", "lower_ms", "upper_ms", "samples", "loss_ratio"),
+    *("provenance", "vantage"),
+)
+FRONTIER_COLUMNS: Final = (
+    *("point", "cost_usd_month", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "termination", "gap"),
+    *("sites", "open"),
+)
+
+_RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def placements_csv(plan: Plan) -> str:
+    """A row per open site; one ``<item>_usd_month`` column per cost item, which sum to ``cost_usd_month``."""
+    items = tuple(plan.cost_items)
+    rows = (
+        (
+            *(place.site_id, place.provider, place.kind, place.parent, place.country, place.role),
+            *(place.instances, place.clients, place.demand_share),
+            *(place.latency_p50_ms, place.latency_p95_ms, place.cost_usd_month),
+            *(place.cost_items.get(item, 0.0) for item in items),
+        )
+        for place in plan.placements
+    )
+    return _csv((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items)), rows)
+
+
+def assignments_csv(plan: Plan) -> str:
+    """A row per client: who serves it, how fast, how sure, and whether that keeps the promise."""
+    rows = (
+        (
+            *(served.client_id, served.country, served.weight, served.site_id, served.backup_site_id),
+            *(served.latency_ms, served.latency_lower_ms, served.latency_upper_ms),
+            *(served.provenance, served.within_slo),
+        )
+        for served in plan.assignments
+    )
+    return _csv(ASSIGNMENT_COLUMNS, rows)
+
+
+def matrix_csv(inputs: Inputs) -> str:
+    """A row per pair of client and site. ``samples`` is blank where the publisher did not say how many."""
+    matrix = inputs.matrix
+    # Plain lists: indexing an array element by element is ten times slower.
+    columns = [
+        array.tolist()
+        for array in (
+            *(matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms, matrix.samples, matrix.loss_ratio),
+            *(matrix.provenance, matrix.vantage),
+        )
+    ]
+    rows = (
+        (
+            *(client, site, estimate, lower, upper, None if samples < 0 else samples, loss),
+            *(PROVENANCES[provenance], None if vantage < 0 else matrix.vantages[vantage]),
+        )
+        for client, *of_client in zip(matrix.client_ids, *columns, strict=True)
+        for site, estimate, lower, upper, samples, loss, provenance, vantage in zip(
+            matrix.site_ids, *of_client, strict=True
+        )
+    )
+    return _csv(MATRIX_COLUMNS, rows)
+
+
+def frontier_csv(plans: Sequence[Plan]) -> str:
+    """A row per plan of the latency/cost front, in the order given; ``open`` lists site ids."""
+    rows = (
+        (
+            *(point, kpi.cost_usd_month, kpi.mean_ms, kpi.p50_ms, kpi.p95_ms, kpi.max_ms, kpi.coverage),
+            *(plan.termination, plan.gap, len(plan.open), " ".join(plan.open)),
+        )
+        for point, plan in enumerate(plans, start=1)
+        if (kpi := plan.kpi) is not None
+    )
+    return _csv(FRONTIER_COLUMNS, rows)
+
+
+def plan_json(plan: Plan) -> str:
+    """The whole decision but its rows: proof, key figures, cost by item, what binds, input hashes."""
+    return json.dumps(plan_document(plan), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """What :func:`plan_json` writes, as a dict. What is not finite is None: JSON has no infinity."""
+    kpi, conflict = plan.kpi, plan.conflict
+    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "cost_usd_month", "measured_share")
+    return {
+        "study": plan.study,
+        "inputs": dict(plan.inputs),
+        "minimize": plan.minimize,
+        "termination": plan.termination,
+        "objective": _finite(plan.objective),
+        "lower_bound": _finite(plan.lower_bound),
+        "gap": _finite(plan.gap),
+        "seconds": _finite(plan.seconds),
+        "open": list(plan.open),
+        "kpi": None if kpi is None else {name: _finite(getattr(kpi, name)) for name in names},
+        "cost_items": {item: _finite(usd) for item, usd in plan.cost_items.items()},
+        "binding": list(plan.binding),
+        "audit": list(plan.audit),
+        "conflict": None if conflict is None else {"rules": list(conflict.rules), "reason": conflict.reason},
+        "set_aside": dict(plan.set_aside),
+        "notes": list(plan.notes),
+    }
+
+
+def write_plan(plan: Plan, directory: Path) -> tuple[Path, ...]:
+    """Write placements.csv, assignments.csv and plan.json; the directory is created when absent.
+
+    Raises ``OSError`` when they cannot be written, and ``ValueError`` for a plan nobody should act on: one
+    with nothing decided, or with audit violations.
+    """
+    if plan.kpi is None:
+        raise ValueError("nothing was decided, so there is nothing to write")
+    if plan.audit:
+        raise ValueError("the plan failed its audit")
+    texts = {
+        "placements.csv": placements_csv(plan),
+        "assignments.csv": assignments_csv(plan),
+        "plan.json": plan_json(plan),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    return write_texts({directory / name: text for name, text in texts.items()})
+
+
+def write_texts(texts: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Write files whole: each beside its place, to the disk, then renamed over it.
+
+    No place is touched before every text is on the disk. Raises ``OSError`` and leaves nothing behind.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for path, text in texts.items():
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+            written.append((temporary, path))
+            with temporary.open("x", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+        for temporary, path in written:
+            temporary.replace(path)
+        for directory in {path.parent for path in texts}:
+            _sync_directory(directory)
+    finally:
+        for temporary, _ in written:
+            temporary.unlink(missing_ok=True)
+    return tuple(texts)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Put the renames themselves on the disk."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Comma-separated UTF-8 text with line feeds; None and what is not finite are blank."""
+    lines = [",".join(header)]
+    buffer = io.StringIO(newline="")
+    # "\r\n" makes the writer quote a cell that holds either; the line itself ends in "\n" all the same.
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+        lines.append(buffer.getvalue()[:-2])
+        buffer.seek(0)
+        buffer.truncate()
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _decimal(value)
+        case int():
+            return str(value)
+        case _:
+            text = str(value)
+            return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
+
+
+def _decimal(value: float) -> str:
+    """Six decimals from 1 up, twelve significant digits below; blank when not finite."""
+    if not math.isfinite(value):
+        return ""
+    if abs(value) < 1:
+        return f"{value:.12g}"
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
