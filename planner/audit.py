@@ -152,12 +152,11 @@ def _compliance(case: Ledger) -> Iterator[str]:
             site = case.inputs.sites[case.column[row]]
             pair = f"{kind} (rule {number}): client {case.inputs.demand.clients[row].id} at site {site.id}"
             if isinstance(rule, ResidencyRule):
-                allowed, parent = case.countries(rule.sites), case.site(site.parent)
+                allowed, home = case.countries(rule.sites), case.inputs.parent_country.get(site.id)
                 if site.country not in allowed:
                     yield f"{pair}, which is in {site.country}"
-                elif site.parent is not None and (parent is None or parent.country not in allowed):
-                    where = "is not a candidate" if parent is None else f"is in {parent.country}"
-                    yield f"{pair}, whose parent {site.parent} {where}"
+                elif site.parent is not None and home not in allowed:
+                    yield f"{pair}, whose parent {site.parent} is in {home or 'no known country'}"
             elif missing := frozenset(rule.programs) - site.programs:
                 yield f"{pair}, which is outside {', '.join(sorted(missing))}"
 

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.plan import Plan
 from planner.study import Selector, Study
@@ -45,11 +44,6 @@ class Ledger:
     load: NDArray[np.float64]
     gigabytes: NDArray[np.float64]
     open_ids: frozenset[str]
-
-    def site(self, site_id: str | None) -> Site | None:
-        """The candidate of that id, None when it is not one."""
-        column = self.site_column.get(site_id) if site_id is not None else None
-        return None if column is None else self.inputs.sites[column]
 
     def selected(self, selector: Selector) -> Iterator[int]:
         """Rows of the clients that match any criterion of ``selector``."""

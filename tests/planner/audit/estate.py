@@ -115,6 +115,7 @@ def inputs() -> Inputs:
             vantage=np.zeros(ESTIMATE.shape, dtype=np.int32),
         ),
         jurisdictions={"EEA": frozenset({"DE", "ES", "FR"})},
+        parent_country={"ber": "DE", "plant": "ES"},
         set_aside={},
         hashes={"sites.csv": "aa", "prices.csv": "bb"},
         notes=(),

@@ -256,11 +256,10 @@ def test_broken_rule_is_named(name):
 
 
 def test_residency_asks_for_the_parents_country_too():
-    inputs = estate.inputs()
-    sites = tuple(replace(site, country="CH") if site.id == "mad" else site for site in inputs.sites)
-    assert audit(inputs=replace(inputs, sites=sites)) == (
-        "residency (rule 1): client c2 at site plant, whose parent mad is in CH",
-    )
+    inputs = replace(estate.inputs(), parent_country={"ber": "DE", "plant": "CH"})
+    assert audit(inputs=inputs) == ("residency (rule 1): client c2 at site plant, whose parent mad is in CH",)
+    found = audit(inputs=replace(inputs, parent_country={"ber": "DE"}))
+    assert found == ("residency (rule 1): client c2 at site plant, whose parent mad is in no known country",)
 
 
 def test_zone_needs_its_parent_among_the_candidates():

@@ -1,0 +1,222 @@
+"""Random small instances of the decision model, built in memory.
+
+Numbers are drawn from short lists on purpose: ties, infinite latencies and weightless clients must be common,
+and sums must not fall within a rounding error of a limit by accident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from planner.catalog import OutpostTerms, Price, Site, SitePrices
+from planner.demand import Client, Demand
+from planner.inputs import Inputs
+from planner.latency.matrix import LatencyMatrix
+from planner.study import (
+    CandidateSpec,
+    DemandSpec,
+    LatencyObjective,
+    Limits,
+    ProgramRule,
+    ResidencyRule,
+    Selector,
+    Study,
+    Workload,
+)
+from tests.properties.brute_force import RULES, best
+
+COUNTRIES = ("DE", "FR", "CH", "US")
+MINIMIZE = ("cost", "mean_latency", "max_latency")
+HOURLY = (0.1, 0.2, 0.23, 0.5)
+JURISDICTIONS = {"EEA": frozenset({"DE", "FR"}), "adequate": frozenset({"CH"})}
+
+
+@dataclass(frozen=True)
+class Instance:
+    study: Study
+    inputs: Inputs
+
+
+def draw(seed: int, rule: str | None = None) -> Instance:
+    """One instance; ``rule`` is present in it, each of the others with a chance of one in five."""
+    random = np.random.default_rng([seed, RULES.index(rule) if rule else len(RULES)])
+    present = {name for name in RULES if random.random() < 0.2} | ({rule} if rule else set())
+    inputs = _inputs(random, present)
+    study = _study(random, present, inputs)
+    if "budget" in present:
+        study = replace(study, budget_usd_per_month=_budget(random, study, inputs))
+    return Instance(study, inputs)
+
+
+def _one_of(random, values):
+    return values[random.integers(len(values))]
+
+
+def _some_of(random, values, at_least=0):
+    size = int(random.integers(at_least, len(values) + 1))
+    return tuple(values[i] for i in sorted(random.choice(len(values), size, replace=False)))
+
+
+def _price(usd: float, unit: str) -> Price:
+    return Price(float(usd), unit, "drawn", "2026-01-01")
+
+
+def _sites(random, present) -> tuple[Site, ...]:
+    regions = int(random.integers(1, 4))
+    others = int(random.integers(1 if {"parent", "capacity"} & present else 0, 6 - regions + 1))
+    kinds = ["region"] * regions
+    zones = ("local_zone", "wavelength_zone", "outpost")
+    wanted = [kind for rule, kind in (("parent", "local_zone"), ("capacity", "outpost")) if rule in present]
+    for _ in range(others):
+        kinds.append(wanted.pop() if wanted else _one_of(random, zones))
+    sites = []
+    for number, kind in enumerate(kinds):
+        terms = OutpostTerms(
+            capacity_rps=float(_one_of(random, (150, 300, 450, 600, 1000))),
+            upfront_usd=float(_one_of(random, (0, 3600, 18000))),
+            monthly_usd=float(_one_of(random, (0, 120, 500))),
+            term_months=int(_one_of(random, (12, 36))),
+            host=None,
+        )
+        lacks = random.random() < (0.4 if "services" in present else 0.1)
+        sites.append(
+            Site(
+                id=f"{kind}-{number}",
+                provider="aws",
+                kind=kind,
+                name="",
+                parent=None if kind == "region" else _parent(random, regions),
+                metro="",
+                country=_one_of(random, COUNTRIES),
+                lat=0.0,
+                lon=0.0,
+                status="ga",
+                partition="aws",
+                network_border_group="",
+                services=frozenset({"ec2"} if lacks else {"ec2", "alb"}),
+                programs=frozenset(_some_of(random, ("pci", "hipaa"))),
+                source="drawn",
+                as_of="2026-01-01",
+                tags={},
+                outpost=terms if kind == "outpost" else None,
+            )
+        )
+    order = random.permutation(len(sites))
+    return tuple(sites[i] for i in order)
+
+
+def _parent(random, regions) -> str:
+    """A candidate Region; now and then one that is in the catalog and no candidate."""
+    return "region-away" if random.random() < 0.1 else f"region-{random.integers(regions)}"
+
+
+def _inputs(random, present) -> Inputs:
+    sites = _sites(random, present)
+    home = {"region-away": _one_of(random, COUNTRIES), **{site.id: site.country for site in sites}}
+    prices = tuple(
+        SitePrices(
+            instance_hour=None if site.kind == "outpost" else _price(_one_of(random, HOURLY), "hour"),
+            egress_gb=_price(_one_of(random, (0.02, 0.05, 0.09, 0.12)), "GB"),
+            parent_gb=None if site.kind == "region" else _price(_one_of(random, (0.0, 0.01, 0.02)), "GB"),
+        )
+        for site in sites
+    )
+    count = int(random.integers(1, 7 if len(sites) < 6 else 6))
+    weights = random.choice([0.0, 1.0, 1.0, 2.0, 3.0, 5.0], count)
+    weights[random.integers(count)] = 2.0
+    clients = tuple(
+        Client(
+            f"client-{i}", "", _one_of(random, COUNTRIES), 0.0, 0.0, float(weights[i]),
+            frozenset(_some_of(random, ("card", "health"))),
+        )
+        for i in range(count)
+    )  # fmt: skip
+    shape = (count, len(sites))
+    estimate = random.choice([2.0, 5.0, 10.0, 20.0, 20.0, 45.0, 80.0, 130.0], shape)
+    upper = estimate + random.choice([0.0, 1.0, 15.0], shape)
+    absent = random.random(shape) < 0.1
+    estimate[absent] = upper[absent] = np.inf
+    provenance = np.where(absent, 0, random.integers(1, 3, shape)).astype(np.int8)
+    return Inputs(
+        demand=Demand(clients, weights, "drawn"),
+        sites=sites,
+        prices=prices,
+        matrix=LatencyMatrix(
+            client_ids=tuple(client.id for client in clients),
+            site_ids=tuple(site.id for site in sites),
+            vantages=("v",),
+            quantile=0.5,
+            estimate_ms=estimate,
+            lower_ms=np.where(absent, np.inf, estimate - 1.0),
+            upper_ms=upper,
+            samples=np.where(provenance == 2, 100, 0),
+            loss_ratio=np.where(provenance == 2, 0.0, np.nan),
+            provenance=provenance,
+            vantage=np.where(provenance == 2, 0, -1).astype(np.int32),
+        ),
+        jurisdictions=JURISDICTIONS,
+        parent_country={site.id: home[site.parent] for site in sites if site.parent},
+        set_aside={},
+        hashes={"drawn": "00"},
+        notes=(),
+    )
+
+
+def _study(random, present, inputs) -> Study:
+    # A budget never changes the cheapest plan, it only forbids it: latency must be the aim for it to bind.
+    aims = (
+        ("mean_latency", "max_latency")
+        if "budget" in present
+        else ("cost", "cost", "mean_latency", "max_latency")
+    )
+    rules = []
+    if "residency" in present:
+        for _ in range(random.integers(1, 3)):
+            where = Selector(_some_of(random, tuple(JURISDICTIONS)), _some_of(random, COUNTRIES))
+            rules.append(ResidencyRule(_clients(random), where))
+    if "program" in present:
+        rules.append(ProgramRule(_clients(random), _some_of(random, ("pci", "hipaa"), 1)))
+    count, ids = len(inputs.sites), tuple(site.id for site in inputs.sites)
+    return Study(
+        name="drawn",
+        demand=DemandSpec(peak_rps=1000.0, requests_per_month=float(_one_of(random, (0.0, 1e8, 4e8)))),
+        candidates=CandidateSpec(),
+        workload=Workload(
+            services=("ec2", "alb") if "services" in present else ("ec2",),
+            rps_per_instance=float(_one_of(random, (130, 250, 700))),
+            min_instances=int(random.integers(0, 4)),
+            response_kb=40.0,
+            home_share=float(_one_of(random, (0.0, 0.1, 1.0))),
+        ),
+        latency=LatencyObjective(
+            bound=_one_of(random, ("estimate", "upper")),
+            slo_ms=float(_one_of(random, (5, 20, 45))) if "coverage" in present else None,
+            coverage=float(_one_of(random, (0.4, 0.7, 0.9, 1.0))),
+            max_ms=float(_one_of(random, (20, 60, 80))) if "max_ms" in present else None,
+        ),
+        minimize=_one_of(random, aims),
+        limits=Limits(
+            min_sites=int(random.integers(2, count + 1)) if "min_sites" in present and count > 1 else 1,
+            max_sites=int(random.integers(1, 4)) if "max_sites" in present else None,
+            max_changes=int(random.integers(0, 4)) if "changes" in present else None,
+        ),
+        current_open=_some_of(random, ids) if "changes" in present else (),
+        rules=tuple(rules),
+    )
+
+
+def _clients(random) -> Selector:
+    jurisdictions = _some_of(random, tuple(JURISDICTIONS))
+    return Selector(jurisdictions, _some_of(random, COUNTRIES[2:]), _some_of(random, ("card", "health")))
+
+
+def _budget(random, study, inputs) -> float:
+    """Between a little less than the cheapest plan and a little more than the fastest one costs."""
+    cheapest = best(replace(study, minimize="cost"), inputs)
+    fastest = best(study, inputs)
+    if cheapest is None or fastest is None:
+        return 1000.0
+    low, high = cheapest.cost_usd_month, fastest.cost_usd_month
+    return float(round(low + random.uniform(-0.1, 1.0) * (high - low) + random.uniform(-0.01, 0.01) * low, 2))

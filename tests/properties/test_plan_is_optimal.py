@@ -1,0 +1,70 @@
+"""On small random instances the plan is the optimum that enumeration finds, whatever rules are present."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from planner.decide import decide
+
+from planner.audit import audit_plan
+from tests.properties.brute_force import RULES, best
+from tests.properties.small_instances import draw
+
+BINDING, SLACK, INFEASIBLE = 14, 5, 5
+"""How many instances of each sort every rule is tried on."""
+MIXED = 60
+
+
+def agree(instance, expected):
+    """Assert that the plan is what enumeration found, and sound."""
+    plan = decide(instance.study, instance.inputs)
+    assert audit_plan(plan, instance.study, instance.inputs) == ()
+    assert plan.audit == ()
+    if expected is None:
+        assert plan.termination == "infeasible"
+        assert plan.conflict is not None
+        return
+    assert plan.termination == "optimal"
+    assert plan.objective == pytest.approx(expected.objective, rel=1e-6, abs=1e-9)
+    if instance.study.minimize == "max_latency":
+        assert plan.kpi.cost_usd_month == pytest.approx(expected.cost_usd_month, rel=1e-6, abs=1e-6)
+
+
+def sort_of(instance, rule, expected) -> str:
+    """Whether ``rule`` binds: whether the optimum changes when it alone is dropped."""
+    if expected is None:
+        return "infeasible"
+    relaxed = best(instance.study, instance.inputs, without=frozenset({rule}))
+    assert relaxed is not None
+    assert relaxed.objective <= expected.objective * (1 + 1e-9)
+    return "binding" if relaxed.objective < expected.objective * (1 - 1e-6) - 1e-9 else "slack"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_plan_is_optimal_whether_the_rule_binds_or_not(rule):
+    wanted = {"binding": BINDING, "slack": SLACK, "infeasible": INFEASIBLE}
+    for seed in itertools.count():
+        assert seed < 2000, f"of {seed} instances too few were {wanted} under {rule}"
+        instance = draw(seed, rule)
+        expected = best(instance.study, instance.inputs)
+        sort = sort_of(instance, rule, expected)
+        if wanted[sort]:
+            wanted[sort] -= 1
+            agree(instance, expected)
+        if not any(wanted.values()):
+            return
+
+
+def test_plan_is_optimal_under_any_mixture_of_rules():
+    outcomes = []
+    for seed in range(MIXED):
+        instance = draw(seed)
+        outcomes.append(best(instance.study, instance.inputs))
+        agree(instance, outcomes[-1])
+    assert 5 <= outcomes.count(None) <= MIXED - 20
+
+
+@pytest.mark.parametrize("aim", ["cost", "mean_latency", "max_latency"])
+def test_every_aim_is_drawn(aim):
+    assert sum(draw(seed).study.minimize == aim for seed in range(MIXED)) >= 5
