@@ -1,7 +1,7 @@
 """A plan as files: CSV for spreadsheets, JSON for programs [I/O].
 
-Numbers keep at least six decimals, so that cost items add up to the printed cost to far less than a cent. A cell of
-text that a spreadsheet would run as a formula is written with a leading apostrophe, so that it will not.
+Numbers keep at least six decimals, so that cost items add up to the printed cost to far less than a cent.
+A cell of text that a spreadsheet would run as a formula is written with a leading apostrophe: it will not.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _decimal(value: float) -> str:
     if not math.isfinite(value):
         return ""
     if abs(value) < 1:
-        return f"{value:.12g}"
+        return f"{value + 0.0:.12g}"  # + 0.0: a negative zero prints as zero
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 

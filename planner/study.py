@@ -149,8 +149,8 @@ def _demand(table: Table, directory: Path) -> DemandSpec:
         countries=_countries(cities, "countries", default.countries, {*load_countries(), "*"}),
         top=cities.number("top", default.top, low=1, whole=True),
         csv=None if csv is None else directory / csv,
-        peak_rps=table.number("peak_rps", default.peak_rps, low=0),
-        requests_per_month=table.number("requests_per_month", default.requests_per_month, low=0),
+        peak_rps=table.number("peak_rps", default.peak_rps, low=0, high=1e12),
+        requests_per_month=table.number("requests_per_month", default.requests_per_month, low=0, high=1e18),
     )
     cities.close()
     table.close()
@@ -187,10 +187,10 @@ def _outpost(table: Table) -> OutpostSpec:
         lon=table.number("lon", low=-180, high=180),
         parent=table.text("parent"),
         terms=OutpostTerms(
-            capacity_rps=table.number("capacity_rps", above=0),
-            upfront_usd=table.number("upfront_usd", low=0),
-            monthly_usd=table.number("monthly_usd", low=0),
-            term_months=table.number("term_months", low=1, whole=True),
+            capacity_rps=table.number("capacity_rps", above=0, high=1e12),
+            upfront_usd=table.number("upfront_usd", low=0, high=1e12),
+            monthly_usd=table.number("monthly_usd", low=0, high=1e12),
+            term_months=table.number("term_months", low=1, high=1200, whole=True),
             host=table.text("host", None),
         ),
     )
@@ -203,9 +203,9 @@ def _workload(table: Table) -> Workload:
     workload = Workload(
         services=table.texts("services", default.services),
         instance=table.text("instance", default.instance),
-        rps_per_instance=table.number("rps_per_instance", default.rps_per_instance, above=0),
-        min_instances=table.number("min_instances", default.min_instances, low=0, whole=True),
-        response_kb=table.number("response_kb", default.response_kb, low=0),
+        rps_per_instance=table.number("rps_per_instance", default.rps_per_instance, low=0.001, high=1e9),
+        min_instances=table.number("min_instances", default.min_instances, low=0, high=1e6, whole=True),
+        response_kb=table.number("response_kb", default.response_kb, low=0, high=1e9),
         home_share=table.number("home_share", default.home_share, low=0, high=1),
     )
     table.close()
@@ -236,7 +236,7 @@ def _minimize(table: Table) -> Minimize:
 
 
 def _budget(table: Table) -> float | None:
-    budget: float | None = table.number("usd_per_month", None, above=0)
+    budget: float | None = table.number("usd_per_month", None, above=0, high=1e15)
     table.close()
     return budget
 

@@ -1,0 +1,138 @@
+"""A study with something changed, and how its plan differs from the base plan."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from planner.plan import Plan
+from planner.study import Study, StudyError, study_document, study_from_document
+
+LARGEST_FACTOR: Final = 1e6
+
+_TAKES_THE_PLACE_OF: Final = {"cities": "csv", "csv": "cities"}
+"""In [demand], setting the one answer to "who asks?" drops the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What ``other`` does that ``base`` does not. Deltas are other minus base; None where either
+    decided nothing.
+
+    ``moved_share``: share of the demand served by another site than before; clients that only one plan has
+    do not count. ``cost_items_usd_month`` maps an item to its delta.
+    """
+
+    opened: tuple[str, ...]
+    closed: tuple[str, ...]
+    moved_share: float | None
+    cost_usd_month: float | None
+    mean_ms: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    max_ms: float | None
+    coverage: float | None
+    cost_items_usd_month: Mapping[str, float]
+
+
+def vary(
+    study: Study,
+    *,
+    sets: Sequence[tuple[str, str]] = (),
+    without: Sequence[str] = (),
+    demand_factor: float = 1.0,
+) -> Study:
+    """``study`` with keys set, sites excluded and demand multiplied; checked as if it had been written so.
+
+    ``sets`` are dotted keys of the study's file and values as TOML would write them (a bare word is text;
+    nothing at all takes the key away, back to its default). ``without`` are site ids or globs.
+    ``demand_factor`` multiplies requests, per second and per month. Raises :class:`StudyError`.
+    """
+    place = "what-if"
+    document = copy.deepcopy(study_document(study))
+    for key, value in sets:
+        _set(document, key, value, place)
+    if not 0 < demand_factor <= LARGEST_FACTOR:
+        raise StudyError(place, f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}")
+    directory = Path() if study.path is None else study.path.parent
+    varied = study_from_document(document, name=place, directory=directory)
+    demand, candidates = varied.demand, varied.candidates
+    return replace(
+        varied,
+        path=study.path,
+        demand=replace(
+            demand,
+            peak_rps=demand.peak_rps * demand_factor,
+            requests_per_month=demand.requests_per_month * demand_factor,
+        ),
+        candidates=replace(candidates, exclude=(*candidates.exclude, *without)),
+    )
+
+
+def _set(document: dict[str, Any], key: str, value: str, place: str) -> None:
+    *tables, last = key.split(".")
+    if not all((*tables, last)):
+        raise StudyError(place, f"{key!r} is not a dotted key such as latency.slo_ms")
+    table = document
+    for depth, name in enumerate(tables, start=1):
+        inner = table.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise StudyError(
+                place, "is not a table; change it in the study's file", column=".".join(tables[:depth])
+            )
+        table = inner
+    if value.strip():
+        table[last] = _value(value)
+        if tables[:1] == ["demand"]:
+            document["demand"].pop(_TAKES_THE_PLACE_OF.get((*tables, last)[1]), None)
+    else:
+        table.pop(last, None)
+        if key == "latency.slo_ms":
+            table.pop("coverage", None)
+
+
+def _value(text: str) -> Any:
+    """``text`` as a TOML value; what is not one is a bare word, and means itself."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text.strip()
+    return parsed["value"] if len(parsed) == 1 else text.strip()
+
+
+def difference(base: Plan, other: Plan) -> Difference:
+    """How ``other`` differs from ``base``."""
+    before, after = set(base.open), set(other.open)
+    decided = base.kpi is not None and other.kpi is not None
+
+    def delta(name: str) -> float | None:
+        return float(getattr(other.kpi, name) - getattr(base.kpi, name)) if decided else None
+
+    items = dict.fromkeys((*base.cost_items, *other.cost_items)) if decided else {}
+    return Difference(
+        opened=tuple(sorted(after - before)),
+        closed=tuple(sorted(before - after)),
+        moved_share=_moved_share(base, other) if decided else None,
+        cost_usd_month=delta("cost_usd_month"),
+        mean_ms=delta("mean_ms"),
+        p50_ms=delta("p50_ms"),
+        p95_ms=delta("p95_ms"),
+        max_ms=delta("max_ms"),
+        coverage=delta("coverage"),
+        cost_items_usd_month={
+            item: other.cost_items.get(item, 0.0) - base.cost_items.get(item, 0.0) for item in items
+        },
+    )
+
+
+def _moved_share(base: Plan, other: Plan) -> float:
+    before = {served.client_id: served.site_id for served in base.assignments}
+    both = [served for served in other.assignments if served.client_id in before]
+    total = math.fsum(served.weight for served in both)
+    moved = math.fsum(served.weight for served in both if before[served.client_id] != served.site_id)
+    return moved / total if total > 0 else 0.0
