@@ -1,0 +1,195 @@
+"""Which sites a study may choose from, and what they charge: its patterns laid over the catalog.
+
+A site that was asked for by kind and pattern but cannot be planned with is set aside with the reason; one
+that was asked for by name and cannot be priced is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from planner.catalog import Catalog, NoPriceError, Site, SitePrices
+from planner.study import ProgramRule, Study, StudyError
+from probes.strict_toml import nearest_name
+
+ZONES: Final = ("local_zone", "wavelength_zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Sites in catalog order, Outposts last; ``prices`` in the same order.
+
+    The other fields are those of :class:`planner.inputs.Inputs`.
+    """
+
+    sites: tuple[Site, ...]
+    prices: tuple[SitePrices, ...]
+    parent_country: Mapping[str, str]
+    set_aside: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
+    """The candidates of ``study`` among ``catalogs``, with what each charges.
+
+    Raises :class:`StudyError` for a pattern, parent, instance type, service or program that no catalog knows,
+    and when no site is left.
+    """
+    catalog_of = {site.id: catalog for catalog in catalogs for site in catalog.sites}
+    known = {site.id: site for catalog in catalogs for site in catalog.sites}
+    outposts = tuple(_outposts(study, catalog_of, known))
+    catalog_of |= {site.id: catalog_of[site.parent] for site in outposts if site.parent is not None}
+    everything = (*known.values(), *outposts)
+    _check_patterns(study, tuple(site.id for site in everything))
+    _check_names(study, catalogs, everything)
+
+    set_aside: dict[str, str] = {}
+    passed_over: Counter[str] = Counter()
+    priced: dict[str, tuple[Site, SitePrices]] = {}
+    for site in everything:
+        if not _matches(study, site):
+            continue
+        by_name = site.id in study.candidates.include
+        if site.kind not in (*study.candidates.kinds, "outpost"):
+            if by_name:
+                set_aside[site.id] = f"its kind, {site.kind}, is not among candidates.kinds"
+        elif site.status != "ga" and not by_name:
+            passed_over[site.status] += 1
+        else:
+            try:
+                prices = catalog_of[site.id].site_prices(
+                    site, study.workload.instance, local_zone_premium=study.local_zone_premium
+                )
+            except NoPriceError as fault:
+                if by_name:
+                    raise _fault(
+                        study, "candidates.include", f"{site.id!r} cannot be priced: {fault}"
+                    ) from None
+                set_aside[site.id] = f"it cannot be priced: {fault}"
+            else:
+                priced[site.id] = (site, prices)
+    for site_id, (site, _) in tuple(priced.items()):
+        if site.kind in ZONES and site.parent not in priced:
+            del priced[site_id]
+            set_aside[site_id] = f"its parent {site.parent} is not among the candidates"
+    if not priced:
+        raise _fault(study, "candidates", f"no site is left to choose from{_first_reason(set_aside)}")
+    sites = tuple(site for site, _ in priced.values())
+    return Candidates(
+        sites=sites,
+        prices=tuple(prices for _, prices in priced.values()),
+        parent_country={site.id: known[site.parent].country for site in sites if site.parent is not None},
+        set_aside=set_aside,
+        notes=tuple(_notes(study, priced.values(), passed_over, catalog_of)),
+    )
+
+
+def _fault(study: Study, column: str, message: str, nearest: str | None = None) -> StudyError:
+    return StudyError(study.path or Path(study.name), message, column=column, nearest=nearest)
+
+
+def _matches(study: Study, site: Site) -> bool:
+    """Excluded by no pattern; included by one, as a rack on the user's own premises always is."""
+    spec = study.candidates
+    included = site.kind == "outpost" or any(fnmatchcase(site.id, pattern) for pattern in spec.include)
+    return included and not any(fnmatchcase(site.id, pattern) for pattern in spec.exclude)
+
+
+def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[str, Site]) -> Iterator[Site]:
+    for position, spec in enumerate(study.candidates.outposts, start=1):
+        here = f"candidates.outpost[{position}]"
+        regions = [site.id for site in known.values() if site.kind == "region"]
+        if spec.parent not in regions:
+            hint = nearest_name(spec.parent, regions)
+            raise _fault(study, f"{here}.parent", f"{spec.parent!r} is not a known Region", hint)
+        if spec.id in known:
+            raise _fault(study, f"{here}.id", f"{spec.id!r} is already the id of a catalogued site")
+        parent, catalog = known[spec.parent], catalog_of[spec.parent]
+        yield Site(
+            id=spec.id,
+            provider=parent.provider,
+            kind="outpost",
+            name=spec.id,
+            parent=parent.id,
+            metro="",
+            country=spec.country,
+            lat=spec.lat,
+            lon=spec.lon,
+            status="ga",
+            partition=parent.partition,
+            network_border_group=parent.network_border_group,
+            services=catalog.kind_services("outpost", parent.partition),
+            programs=catalog.kind_programs("outpost", parent.partition),
+            source="the study",
+            as_of="",
+            tags={},
+            outpost=spec.terms,
+        )
+
+
+def _check_patterns(study: Study, ids: Collection[str]) -> None:
+    """Every pattern must match some id, of whatever kind: one that matches nothing is a misspelling."""
+    spec = study.candidates
+    for column, patterns in (("include", spec.include), ("exclude", spec.exclude)):
+        for pattern in patterns:
+            if not any(fnmatchcase(site_id, pattern) for site_id in ids):
+                hint = nearest_name(pattern, ids)
+                raise _fault(study, f"candidates.{column}", f"{pattern!r} matches no known site", hint)
+    for site_id in study.current_open:
+        if site_id not in ids:
+            raise _fault(
+                study, "current.open", f"{site_id!r} is not a known site", nearest_name(site_id, ids)
+            )
+
+
+def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Site]) -> None:
+    """Instance, services and programs that no site anywhere has are misspellings, not hard requirements."""
+    instances = frozenset[str]().union(*(catalog.instances for catalog in catalogs))
+    services = frozenset[str]().union(*(site.services for site in sites))
+    programs = frozenset[str]().union(*(site.programs for site in sites))
+    asked = [
+        ("workload.instance", "instance type", (study.workload.instance,), instances),
+        ("workload.services", "service", study.workload.services, services),
+    ]
+    for position, rule in enumerate(study.rules, start=1):
+        if isinstance(rule, ProgramRule):
+            asked.append((f"rule[{position}].programs", "program", rule.programs, programs))
+    for column, what, names, valid in asked:
+        for name in names:
+            if name not in valid:
+                raise _fault(study, column, f"{name!r} is not a known {what}", nearest_name(name, valid))
+
+
+def _first_reason(set_aside: Mapping[str, str]) -> str:
+    return next((f"; {site_id}, for one: {reason}" for site_id, reason in set_aside.items()), "")
+
+
+def _notes(
+    study: Study,
+    priced: Collection[tuple[Site, SitePrices]],
+    passed_over: Counter[str],
+    catalog_of: Mapping[str, Catalog],
+) -> Iterator[str]:
+    estimated = sum(_is_estimated(prices) for _, prices in priced)
+    if estimated:
+        yield f"{estimated} of {len(priced)} sites have estimated prices"
+    if passed_over:
+        kinds = ", ".join(f"{count} {status}" for status, count in sorted(passed_over.items()))
+        yield f"{kinds}: sites that are not candidates unless candidates.include names them"
+    programs = {name for rule in study.rules if isinstance(rule, ProgramRule) for name in rule.programs}
+    relied_on = programs | set(study.workload.services)
+    unsourced = Counter(
+        name for site, _ in priced for name in catalog_of[site.id].unverified(site) & relied_on
+    )
+    for name, count in sorted(unsourced.items()):
+        yield f"{name} at {count} of {len(priced)} sites has no source: verify it before relying on it"
+
+
+def _is_estimated(prices: SitePrices) -> bool:
+    listed = (prices.instance_hour, prices.egress_gb, prices.parent_gb)
+    return any(price is not None and price.estimated for price in listed)
