@@ -99,7 +99,7 @@ class Catalog:
         return self.offers.offered(self.offers.programs, kind, partition, ())
 
     def unverified(self, site: Site) -> frozenset[str]:
-        """Those of a site's services and programs for which no source was found: check before relying on them."""
+        """Those of a site's services and programs for which no source was found; to be checked first."""
         return self.offers.unverified(site.kind, site.partition, _names(site))
 
     def site_prices(self, site: Site, instance: str, *, local_zone_premium: float) -> SitePrices:

@@ -56,7 +56,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Every first-tier price of a provider, by category, site and item; and which of the sites are Regions."""
+    """Every first-tier price by category, site and item; and which of the sites are Regions."""
 
     listed: Mapping[Key, Price]
     regions: frozenset[str]
