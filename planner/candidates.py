@@ -165,6 +165,11 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
                 raise _fault(study, column, f"{name!r} is not a known {what}", nearest_name(name, valid))
 
 
+def _unpriced(fault: NoPriceError) -> str:
+    """The catalog's reason without the name of its file, which says nothing to who reads a plan."""
+    return f"it cannot be priced: {str(fault).removeprefix(f'{fault.file}: ')}"
+
+
 def _first_reason(set_aside: Mapping[str, str]) -> str:
     return next((f"; {site_id}, for one: {reason}" for site_id, reason in set_aside.items()), "")
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from planner.catalog import Site, SitePrices
-from planner.demand import Demand
-from planner.latency.matrix import LatencyMatrix
+import numpy as np
+
+from planner.candidates import choose_candidates
+from planner.catalog import Site, SitePrices, load_catalog
+from planner.datadir import data_dir
+from planner.demand import Demand, DemandError, load_cities, load_clients_csv
+from planner.jurisdictions import load_jurisdictions
+from planner.latency.matrix import MEASURED, LatencyMatrix, build_matrix
+from planner.measurements import (
+    MeasurementReport,
+    hash_published,
+    hash_sources,
+    read_published,
+    read_stores,
+)
+from planner.study import Study, StudyError, study_toml
+from probes.strict_toml import nearest_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +45,95 @@ class Inputs:
     set_aside: Mapping[str, str]
     hashes: Mapping[str, str]
     notes: tuple[str, ...]
+
+
+def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
+    """Read what ``study`` asks for: catalog, demand, and latency from the shipped tables and from ``stores``.
+
+    ``stores`` are URLs of measurements, one's own agents' for instance; what they measured goes before what
+    others published. ``demand`` replaces the study's own. Raises an :class:`~probes.strict_toml.InputError`
+    when something cannot be read, is unknown, or nothing is left to choose from.
+    """
+    catalogs = [load_catalog(provider) for provider in study.candidates.providers]
+    candidates = choose_candidates(study, catalogs)
+    hashes = {"study": _sha256(study_toml(study).encode())}
+    for catalog in catalogs:
+        hashes |= catalog.hashes
+    hashes["jurisdictions.csv"] = _sha256((data_dir() / "jurisdictions.csv").read_bytes())
+    if demand is None:
+        demand, hashes["demand"] = _read_demand(study)
+    else:
+        hashes["demand"] = _sha256("\n".join(map(repr, demand.clients)).encode())
+    _check_classes(study, demand)
+
+    quantile = study.latency.quantile
+    reports = [read_published(quantile, provider) for provider in study.candidates.providers]
+    for provider in study.candidates.providers:
+        hashes |= hash_published(provider)
+    if stores:
+        known = {site.id for catalog in catalogs for site in catalog.sites}
+        known |= {post.id for post in study.candidates.outposts}
+        reports.append(read_stores(stores, quantile, known))
+        hashes |= hash_sources(stores)
+    matrix = build_matrix(
+        demand,
+        candidates.sites,
+        [statistic for report in reports for statistic in report.statistics],
+        quantile=quantile,
+        metro_km=study.latency.metro_km,
+        vantage_km=study.latency.vantage_km,
+    )
+    return Inputs(
+        demand=demand,
+        sites=candidates.sites,
+        prices=candidates.prices,
+        matrix=matrix,
+        jurisdictions=load_jurisdictions(),
+        parent_country=candidates.parent_country,
+        set_aside=candidates.set_aside,
+        hashes=hashes,
+        notes=(*candidates.notes, *_notes(demand, matrix, reports)),
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_demand(study: Study) -> tuple[Demand, str]:
+    """The study's clients, and the sha256 of the file they stand in."""
+    spec = study.demand
+    file = data_dir() / "demand" / "cities.csv" if spec.csv is None else spec.csv
+    demand = load_cities(spec.countries, spec.top) if spec.csv is None else load_clients_csv(spec.csv)
+    try:
+        return demand, _sha256(file.read_bytes())
+    except OSError as fault:
+        raise DemandError(file, fault.strerror or str(fault)) from None
+
+
+def _check_classes(study: Study, demand: Demand) -> None:
+    """A data class that no client has is a misspelling: its rule would protect nobody."""
+    valid = frozenset[str]().union(*(client.classes for client in demand.clients))
+    for position, rule in enumerate(study.rules, start=1):
+        for name in rule.clients.classes:
+            if name not in valid:
+                raise StudyError(
+                    study.path or Path(study.name),
+                    f"no client has the data class {name!r}",
+                    column=f"rule[{position}].clients.classes",
+                    nearest=nearest_name(name, valid),
+                )
+
+
+def _notes(demand: Demand, matrix: LatencyMatrix, reports: Sequence[MeasurementReport]) -> Iterator[str]:
+    measured = (matrix.provenance == MEASURED).any(axis=1)
+    share = float(demand.weight[measured].sum() / demand.weight.sum())
+    pairs = float(np.mean(matrix.provenance == MEASURED))
+    yield (
+        f"{share:.0%} of the demand is where latency to some site was measured, {pairs:.0%} of all pairs of"
+        " client and site; the other pairs are modelled from distance"
+    )
+    for report in reports:
+        if report.damaged:
+            yield f"{report.damaged} damaged lines of measurements were left out"
+        yield from report.complaints
