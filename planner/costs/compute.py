@@ -1,4 +1,4 @@
-"""``compute`` = instances × hourly on-demand price × 730 h; nothing for an Outpost, whose term pays for it."""
+"""``compute`` = instances × hourly on-demand price × 730 h; nothing for an Outpost: its term pays for it."""
 
 from __future__ import annotations
 

@@ -13,5 +13,7 @@ def terms(study: Study, inputs: Inputs) -> CostTerms:
     """Straight-line amortisation, no cost of capital."""
     zero = np.zeros(len(inputs.sites))
     racks = [site.outpost for site in inputs.sites]
-    fixed = np.array([rack.upfront_usd / rack.term_months + rack.monthly_usd if rack else 0.0 for rack in racks])
+    fixed = np.array(
+        [rack.upfront_usd / rack.term_months + rack.monthly_usd if rack else 0.0 for rack in racks]
+    )
     return CostTerms("outpost", fixed, zero, zero)

@@ -1,4 +1,4 @@
-"""``transfer`` = ``home_share`` × GB × the price from a zone or rack to its parent Region; nothing in a Region."""
+"""``transfer`` = ``home_share`` × GB × the price from zone or rack to parent Region; nothing in a Region."""
 
 from __future__ import annotations
 
@@ -14,4 +14,6 @@ def terms(study: Study, inputs: Inputs) -> CostTerms:
     """The share of requests that need the stateful tier travels on to the parent Region."""
     zero = np.zeros(len(inputs.sites))
     per_gb = np.array([price.parent_gb.usd if price.parent_gb else 0.0 for price in inputs.prices])
-    return CostTerms("transfer", zero, zero, per_gb * study.workload.home_share * size(study, inputs).gb_month)
+    return CostTerms(
+        "transfer", zero, zero, per_gb * study.workload.home_share * size(study, inputs).gb_month
+    )

@@ -8,7 +8,7 @@ from planner.rules.effect import Effect, Facts, Row
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
-    """How far the estate may move from what runs today. A current site that is no candidate counts as closed."""
+    """How far the estate may move from today's. A current site that is no candidate counts as closed."""
     allowed = facts.study.limits.max_changes
     if allowed is None:
         return ()

@@ -18,7 +18,9 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
             allowed = countries_of(rule.sites, facts.inputs)
             resident = resident_sites(allowed, facts.inputs)
             pairs = ~clients_of(rule.clients, facts.inputs)[:, None] | resident[None, :]
-            words = f"clients in {_words(rule.clients)} only from sites in {_words(rule.sites)}, parents included"
+            words = (
+                f"clients in {_words(rule.clients)} only from sites in {_words(rule.sites)}, parents included"
+            )
             found.append(Effect(f"residency[{position}]", words, pairs=pairs))
     return tuple(found)
 
@@ -35,4 +37,6 @@ def resident_sites(allowed: frozenset[str], inputs: Inputs) -> np.ndarray[tuple[
 
 
 def _words(selector: Selector) -> str:
-    return ", ".join((*selector.jurisdictions, *selector.countries, *(f"class {c}" for c in selector.classes)))
+    return ", ".join(
+        (*selector.jurisdictions, *selector.countries, *(f"class {c}" for c in selector.classes))
+    )

@@ -1,0 +1,238 @@
+"""From a study and its inputs to a plan: build the problem, solve it, audit the answer, say why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from planner.audit import audit_plan
+from planner.inputs import Inputs
+from planner.latency.matrix import MEASURED, PROVENANCES
+from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
+from planner.problem import Problem, build_problem
+from planner.solver.decision import Decision, tally
+from planner.solver.explain import RulePrice, binding_rules, find_clash, price_rules
+from planner.solver.frontier import trace_frontier, weighted_quantile
+from planner.solver.minimax import solve_minimax
+from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+from planner.study import Study
+
+DEFAULT_TIME_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A plan, and what each of its rules costs: the objective saved by dropping it alone."""
+
+    plan: Plan
+    rule_prices: tuple[RulePrice, ...]
+
+
+def decide(
+    study: Study,
+    inputs: Inputs,
+    *,
+    time_limit_s: float | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """The optimal plan of a study, proven to 1e-4 and audited; or why there is none.
+
+    ``time_limit_s`` defaults to 300; when it runs out the plan carries the best point found and its honest
+    gap, with termination "time_limit". Infeasible is a value, with the conflicting rules.
+    """
+    limit = DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s
+    say = progress or silent
+    problem = build_problem(study, inputs)
+    decision = _solve(problem, limit, say)
+    return _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
+
+
+def decide_frontier(
+    study: Study,
+    inputs: Inputs,
+    *,
+    points: int = 25,
+    time_limit_s: float | None = None,
+    progress: Progress | None = None,
+) -> tuple[Plan, ...]:
+    """The latency/cost front: audited plans, cheapest first, each dearer and faster than the one before.
+
+    The latency is the promise: what ``latency.coverage`` of demand is served within. The study's own SLO and
+    budget are left out: they are what the front trades (:func:`planner.solver.frontier.trace_frontier`).
+    """
+    free = replace(
+        study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
+    )
+    problem = build_problem(free, inputs)
+    found = trace_frontier(
+        problem,
+        study.latency.coverage,
+        points=points,
+        time_limit_s=time_limit_s,
+        progress=progress or silent,
+    )
+    plans = []
+    for point in found:
+        at = replace(free, latency=replace(free.latency, slo_ms=point.reached_ms))
+        plan = _plan(at, inputs, build_problem(at, inputs), point.decision, None, silent)
+        plans.append(_audited(plan, at, inputs))
+    return tuple(plans)
+
+
+def explain(study: Study, inputs: Inputs, *, progress: Progress | None = None) -> Explanation:
+    """The plan, and the price of each rule by solving again without it. Infeasible: no prices, a conflict."""
+    say = progress or silent
+    problem = build_problem(study, inputs)
+    decision = _solve(problem, DEFAULT_TIME_LIMIT_S, say)
+    plan = _audited(_plan(study, inputs, problem, decision, DEFAULT_TIME_LIMIT_S, say), study, inputs)
+    if decision.open is None:
+        return Explanation(plan, ())
+    prices = price_rules(
+        problem,
+        decision,
+        solve=lambda smaller, limit: _solve(smaller, limit, silent),
+        time_limit_s=DEFAULT_TIME_LIMIT_S,
+        progress=say,
+    )
+    return Explanation(plan, prices)
+
+
+def _solve(problem: Problem, time_limit_s: float | None, progress: Progress) -> Decision:
+    if problem.minimize == "max_latency":
+        return solve_minimax(problem, time_limit_s=time_limit_s, progress=progress)
+    return solve_placement(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, progress=progress)
+
+
+def _audited(plan: Plan, study: Study, inputs: Inputs) -> Plan:
+    return replace(plan, audit=audit_plan(plan, study, inputs))
+
+
+def _plan(
+    study: Study,
+    inputs: Inputs,
+    problem: Problem,
+    decision: Decision,
+    time_limit_s: float | None,
+    progress: Progress,
+) -> Plan:
+    empty = Plan(
+        study=study.name,
+        minimize=study.minimize,
+        termination=decision.termination,
+        objective=None,
+        lower_bound=None,
+        gap=None,
+        seconds=decision.seconds,
+        placements=(),
+        assignments=(),
+        kpi=None,
+        cost_items={item.name: 0.0 for item in problem.items},
+        binding=(),
+        audit=(),
+        conflict=None,
+        inputs=inputs.hashes,
+        set_aside=inputs.set_aside,
+        notes=inputs.notes,
+    )
+    if decision.termination == "infeasible":
+        clash = find_clash(problem, time_limit_s=time_limit_s, progress=progress)
+        reason = (
+            clash.reason if clash.smallest else clash.reason + " (time ran out: perhaps not the smallest set)"
+        )
+        return replace(empty, conflict=Conflict(clash.rules, reason))
+    if decision.open is None or decision.assignment is None:
+        return empty
+    placements = _placements(inputs, problem, decision)
+    items = {
+        item.name: sum(placement.cost_items[item.name] for placement in placements) for item in problem.items
+    }
+    return replace(
+        empty,
+        objective=decision.objective,
+        lower_bound=decision.lower_bound,
+        gap=decision.gap,
+        placements=placements,
+        assignments=_assignments(study, inputs, problem, decision),
+        kpi=_kpi(study, inputs, problem, decision, sum(items.values())),
+        cost_items=items,
+        binding=binding_rules(problem, decision),
+    )
+
+
+def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[Placement, ...]:
+    assert decision.open is not None
+    assert decision.assignment is not None
+    counted = tally(problem, decision.open, decision.assignment)
+    latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
+    placements = []
+    for j in np.nonzero(decision.open)[0]:
+        site, mine = inputs.sites[j], decision.assignment == j
+        costs: Mapping[str, float] = {
+            item.name: item.of(int(j), int(counted.instances[j]), float(counted.share[j]))
+            for item in problem.items
+        }
+        zones = any(child.parent == site.id and decision.open[k] for k, child in enumerate(inputs.sites))
+        # Sites whose clients have no weight at all still have a median: each client then counts alike.
+        weight = problem.sizing.share[mine] if counted.share[j] > 0 else np.ones(int(mine.sum()))
+        p50, p95 = (weighted_quantile(latency[mine], weight, q) if mine.any() else None for q in (0.50, 0.95))
+        placements.append(
+            Placement(
+                site_id=site.id,
+                provider=site.provider,
+                kind=site.kind,
+                parent=site.parent,
+                country=site.country,
+                role="serving" if mine.any() or not zones else "parent",
+                instances=int(counted.instances[j]),
+                clients=int(mine.sum()),
+                demand_share=float(counted.share[j]),
+                latency_p50_ms=p50,
+                latency_p95_ms=p95,
+                cost_usd_month=sum(costs.values()),
+                cost_items=costs,
+            )
+        )
+    return tuple(sorted(placements, key=lambda placement: (-placement.demand_share, placement.site_id)))
+
+
+def _assignments(
+    study: Study, inputs: Inputs, problem: Problem, decision: Decision
+) -> tuple[Assignment, ...]:
+    assert decision.assignment is not None
+    matrix, slo = inputs.matrix, study.latency.slo_ms
+    assignments = []
+    for i, (client, j) in enumerate(zip(inputs.demand.clients, decision.assignment, strict=True)):
+        latency = float(problem.latency_ms[i, j])
+        assignments.append(
+            Assignment(
+                client_id=client.id,
+                country=client.country,
+                weight=float(inputs.demand.weight[i]),
+                site_id=inputs.sites[j].id,
+                backup_site_id=None,
+                latency_ms=latency,
+                latency_lower_ms=float(matrix.lower_ms[i, j]),
+                latency_upper_ms=float(matrix.upper_ms[i, j]),
+                provenance=PROVENANCES[matrix.provenance[i, j]],
+                within_slo=slo is None or latency <= slo,
+            )
+        )
+    return tuple(assignments)
+
+
+def _kpi(study: Study, inputs: Inputs, problem: Problem, decision: Decision, cost_usd: float) -> Kpi:
+    assert decision.assignment is not None
+    rows, share = np.arange(len(decision.assignment)), problem.sizing.share
+    latency = problem.latency_ms[rows, decision.assignment]
+    slo = study.latency.slo_ms
+    return Kpi(
+        mean_ms=float((share * latency).sum()),
+        p50_ms=weighted_quantile(latency, share, 0.50),
+        p95_ms=weighted_quantile(latency, share, 0.95),
+        max_ms=float(latency.max()),
+        coverage=1.0 if slo is None else float(share[latency <= slo].sum()),
+        cost_usd_month=cost_usd,
+        measured_share=float(share[inputs.matrix.provenance[rows, decision.assignment] == MEASURED].sum()),
+    )

@@ -1,0 +1,140 @@
+"""A point of the problem: which sites are open and who is served from where; its value and its rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.rules import Row
+from planner.sizing import instances_for
+from planner.solver.model import Termination
+
+TOLERANCE = 1e-6
+"""Relative, on sums; the same as HiGHS's feasibility tolerance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``open`` (n,) bool; ``assignment`` (m,): site index per client. None of both without a feasible point.
+
+    ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms).
+    """
+
+    open: NDArray[np.bool_] | None
+    assignment: NDArray[np.intp] | None
+    objective: float
+    lower_bound: float
+    termination: Termination
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """(objective − lower_bound) / |objective|."""
+        return max(self.objective - self.lower_bound, 0.0) / max(abs(self.objective), 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a placement amounts to: per site the share of demand, the whole instances; and the money."""
+
+    share: NDArray[np.float64]
+    instances: NDArray[np.int64]
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When to stop; ``None`` never."""
+
+    at: float | None
+
+    @staticmethod
+    def after(seconds: float | None) -> Deadline:
+        """A deadline that many seconds from now."""
+        return Deadline(None if seconds is None else time.perf_counter() + seconds)
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds left, None without a limit."""
+        return None if self.at is None else self.at - time.perf_counter()
+
+
+def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> Tally:
+    """Count shares, whole instances and cost of a placement, from the assignment itself."""
+    share = np.bincount(assignment, weights=problem.sizing.share, minlength=len(problem.site_ids)).astype(
+        np.float64
+    )
+    load = share * problem.sizing.peak_rps
+    instances = np.array(
+        [instances_for(load[j], problem.sizing) if is_open[j] else 0 for j in range(len(load))],
+        dtype=np.int64,
+    )
+    cost = (
+        problem.cost.fixed * is_open + problem.cost.per_instance * instances + problem.cost.per_share * share
+    )
+    return Tally(share, instances, float(cost.sum()))
+
+
+def objective_of(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> float:
+    """The value of a placement in the problem's own objective."""
+    if problem.minimize == "cost":
+        return tally(problem, is_open, assignment).cost_usd
+    latency = problem.latency_ms[np.arange(len(assignment)), assignment]
+    if problem.minimize == "max_latency":
+        return float(latency.max())
+    return float((problem.sizing.share * latency).sum())
+
+
+def activity(problem: Problem, row: Row, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> float:
+    """The left-hand side of a row at a placement."""
+    value = 0.0
+    counted = tally(problem, is_open, assignment)
+    if row.site is not None:
+        value += float(row.site @ is_open)
+    if row.instance is not None:
+        value += float(row.instance @ counted.instances)
+    if row.pair is not None:
+        if row.pair.ndim == 1:
+            value += float(row.pair @ counted.share)
+        else:
+            value += float(row.pair[np.arange(len(assignment)), assignment] @ problem.sizing.share)
+    return value
+
+
+def broken_rules(
+    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+) -> tuple[str, ...]:
+    """Names of the rules a placement breaks; "allowed" when a pair or site is not allowed at all."""
+    broken = []
+    if (is_open & ~problem.may_open).any() or not is_open[assignment].all():
+        broken.append("allowed")
+    if not problem.allowed[np.arange(len(assignment)), assignment].all():
+        broken.append("allowed")
+    for rule, row in problem.rows:
+        value = activity(problem, row, is_open, assignment)
+        scale = max(1.0, *(abs(bound) for bound in (row.low, row.high) if np.isfinite(bound)))
+        if row.site is not None and row.pair is not None:  # a capacity: its size stands on the site
+            scale = max(scale, float(np.abs(row.site).max()))
+        if value < row.low - TOLERANCE * scale or value > row.high + TOLERANCE * scale:
+            broken.append(rule)
+    return tuple(dict.fromkeys(broken))
+
+
+def close_unused(
+    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Close sites that serve nobody, dearest first, wherever no rule needs them open."""
+    serving = np.zeros(len(is_open), dtype=bool)
+    serving[assignment] = True
+    idle = np.nonzero(is_open & ~serving)[0]
+    upkeep = problem.cost.fixed + problem.cost.per_instance * problem.sizing.min_instances
+    for j in sorted(idle, key=lambda j: -upkeep[j]):
+        fewer = is_open.copy()
+        fewer[j] = False
+        if not broken_rules(problem, fewer, assignment):
+            is_open = fewer
+    return is_open

@@ -1,0 +1,184 @@
+"""Two formulations of the placement problem over merged clients, both exact for divisible clients.
+
+*Strong*: one variable per group and allowed site, x_gj ≤ y_j for each.
+*Pooled*: where the only thing that tells groups apart is whether a pair is within the SLO, the demand left
+outside the SLO need not be followed group by group. Per group, x_gj for pairs within the SLO and u_g for the
+rest; the rest flows in pools of groups with the same allowed sites. An assignment maps to flows and back, so
+nothing is lost, and the model is several times smaller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.rules import Row
+from planner.solver.merging import Groups
+from planner.solver.model import Model
+
+NO_COLUMNS: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the decisions stand in the model. ``instances`` is empty where nothing depends on them."""
+
+    model: Model
+    open: NDArray[np.intp]
+    instances: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """Variables that carry demand to sites: column ``variable`` brings ``share`` of demand to ``site``.
+
+    ``client`` is the representative client, whose (m, n) coefficients hold; -1 where a row's (m, n)
+    coefficients are zero by construction (demand pooled outside the SLO).
+    """
+
+    variable: NDArray[np.intp]
+    site: NDArray[np.intp]
+    share: NDArray[np.float64]
+    client: NDArray[np.intp]
+
+
+def counts_instances(problem: Problem) -> bool:
+    """Whether instances enter the objective or a row; otherwise they follow from the assignment."""
+    return problem.minimize == "cost" or any(row.instance is not None for _, row in problem.rows)
+
+
+def strong(problem: Problem, groups: Groups, *, whole: bool) -> tuple[Columns, Flows]:
+    """The strong formulation; ``whole`` makes assignments binary (groups must then be single clients)."""
+    columns = _sites(problem)
+    model, allowed = columns.model, problem.allowed[groups.first]
+    group, site = np.nonzero(allowed)
+    share, client = groups.share[group], groups.first[group]
+    x = model.block(_assignment_cost(problem, share, client, site), integer=whole)
+    pair = np.arange(len(x))
+    model.rows(len(groups.first), 1.0, 1.0, (group, x, 1.0))
+    model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, columns.open[site], -1.0))
+    flows = Flows(x, site, share, client)
+    _rule_rows(problem, columns, flows)
+    return columns, flows
+
+
+def slo_row(problem: Problem) -> Row | None:
+    """The one row that makes the pooled formulation apply, or None where it does not."""
+    if problem.minimize != "cost":
+        return None
+    matrices = [row for _, row in problem.rows if row.pair is not None and row.pair.ndim == 2]
+    if len(matrices) != 1:
+        return None
+    row = matrices[0]
+    alone = row.site is None and row.instance is None and np.isposinf(row.high)
+    return row if alone and row.pair is not None and np.isin(row.pair, (0.0, 1.0)).all() else None
+
+
+def pooled(problem: Problem, groups: Groups, row: Row) -> tuple[Columns, Flows]:
+    """The pooled formulation around the SLO ``row`` (see the module's words)."""
+    assert row.pair is not None
+    columns = _sites(problem)
+    model, allowed = columns.model, problem.allowed[groups.first]
+    slack = 1.0 - row.low
+    group, site = np.nonzero(allowed & (row.pair[groups.first] > 0.5))
+    share = groups.share[group]
+    x = model.block(_assignment_cost(problem, share, groups.first[group], site))
+    outside = model.block(np.zeros(len(groups.first)))
+    _, first, pool = np.unique(allowed, axis=0, return_index=True, return_inverse=True)
+    pool = pool.reshape(-1)
+    pool_share = np.bincount(pool, weights=groups.share, minlength=len(first)).astype(np.float64)
+    in_pool, pool_site = np.nonzero(allowed[first])
+    z = model.block(_assignment_cost(problem, np.ones(len(in_pool)), None, pool_site), upper=np.inf)
+
+    every, pair, each = np.arange(len(groups.first)), np.arange(len(x)), np.arange(len(z))
+    model.rows(len(every), 1.0, 1.0, (group, x, 1.0), (every, outside, 1.0))
+    model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, columns.open[site], -1.0))
+    model.rows(len(first), 0.0, 0.0, (in_pool, z, 1.0), (pool, outside, -groups.share))
+    most = np.minimum(slack, pool_share)[in_pool]
+    model.rows(len(z), -np.inf, 0.0, (each, z, 1.0), (each, columns.open[pool_site], -most))
+    # Someone without weight brings no flow but still needs an open site.
+    model.rows(len(first), 1.0, np.inf, (in_pool, columns.open[pool_site], 1.0))
+    flows = Flows(
+        np.concatenate((x, z)),
+        np.concatenate((site, pool_site)),
+        np.concatenate((share, np.ones(len(z)))),
+        np.concatenate((groups.first[group], np.full(len(z), -1))),
+    )
+    _rule_rows(problem, columns, flows)
+    return columns, flows
+
+
+def _sites(problem: Problem) -> Columns:
+    model = Model()
+    costs = problem.minimize == "cost"
+    can = problem.may_open.astype(np.float64)
+    y = model.block(problem.cost.fixed if costs else np.zeros(len(can)), upper=can, integer=True)
+    if not counts_instances(problem):
+        return Columns(model, y, NO_COLUMNS)
+    most = _fewest_instances(problem, problem.sizing.peak_rps) + problem.sizing.min_instances
+    price = problem.cost.per_instance if costs else np.zeros(len(can))
+    n = model.block(price, upper=np.where(problem.cloud, most * can, 0.0), integer=True)
+    cloud = np.nonzero(problem.cloud)[0]
+    each = np.arange(len(cloud))
+    model.rows(
+        len(cloud), 0.0, np.inf, (each, n[cloud], 1.0), (each, y[cloud], -problem.sizing.min_instances)
+    )
+    model.rows(len(cloud), -np.inf, 0.0, (each, n[cloud], 1.0), (each, y[cloud], -most))
+    # Together the cloud sites carry whatever the racks cannot: a rounding cut over all of them.
+    racks = sum(
+        float(-row.site.min())
+        for rule, row in problem.rows
+        if rule.startswith("capacity[") and row.site is not None
+    )
+    fewest = _fewest_instances(problem, max(problem.sizing.peak_rps - racks, 0.0))
+    if fewest and bool((~problem.cloud).sum() == sum(rule.startswith("capacity[") for rule in problem.rules)):
+        model.rows(1, fewest, np.inf, (0, n[cloud], 1.0))
+    return Columns(model, y, n)
+
+
+def _fewest_instances(problem: Problem, load_rps: float) -> int:
+    return int(np.ceil(load_rps / problem.sizing.rps_per_instance - 1e-9))
+
+
+def _assignment_cost(
+    problem: Problem, share: NDArray[np.float64], client: NDArray[np.intp] | None, site: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    if problem.minimize == "cost":
+        return share * problem.cost.per_share[site]
+    if problem.minimize == "mean_latency" and client is not None:
+        return share * problem.latency_ms[client, site]
+    return np.zeros(len(site))
+
+
+def _rule_rows(problem: Problem, columns: Columns, flows: Flows) -> None:
+    model, every = columns.model, np.arange(len(problem.site_ids))
+    if columns.instances.size:
+        load = flows.share * problem.sizing.peak_rps / problem.sizing.rps_per_instance
+        cloud = problem.cloud[flows.site]
+        model.rows(
+            len(every),
+            -np.inf,
+            0.0,
+            (flows.site[cloud], flows.variable[cloud], load[cloud]),
+            (every[problem.cloud], columns.instances[problem.cloud], -1.0),
+        )
+    for _, row in problem.rows:
+        parts: list[tuple[object, object, object]] = []
+        scale = 1.0
+        if row.site is not None and row.pair is not None and np.abs(row.site).max() > 0:
+            scale = 1.0 / float(np.abs(row.site).max())
+        if row.site is not None:
+            parts.append((0, columns.open, row.site * scale))
+        if row.instance is not None:
+            parts.append((0, columns.instances, row.instance * scale))
+        if row.pair is not None:
+            known = flows.client >= 0
+            if row.pair.ndim == 1:
+                coefficient = row.pair[flows.site]
+            else:
+                coefficient = np.where(known, row.pair[flows.client, flows.site], 0.0)
+            parts.append((0, flows.variable, flows.share * coefficient * scale))
+        model.rows(1, row.low * scale, row.high * scale, *parts)  # type: ignore[arg-type]

@@ -1,0 +1,118 @@
+"""The latency/cost front by the epsilon-constraint method: the cheapest plan for each latency promise.
+
+Latency here is the promise itself: the round-trip time within which the study's ``coverage`` of demand is
+served. Cost as a function of that promise is a step function that falls as the promise gets slower; each
+point solved is a proven optimum on it. Haimes, Lasdon & Wismer 1971.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.rules import Effect, Row
+from planner.solver.decision import Deadline, Decision
+from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierPoint:
+    """``slo_ms``: what was asked; ``reached_ms`` ≤ ``slo_ms``: within which the coverage is really served."""
+
+    slo_ms: float
+    reached_ms: float
+    decision: Decision
+
+
+def trace_frontier(
+    problem: Problem,
+    coverage: float,
+    *,
+    points: int = 25,
+    gap: float = PROVEN_GAP,
+    time_limit_s: float | None = None,
+    progress: Progress = silent,
+) -> tuple[FrontierPoint, ...]:
+    """Up to ``points`` distinct points, cheapest (slowest) first; cost rises and latency falls strictly.
+
+    ``problem`` carries the study's rules without its own coverage and budget: the front shows what more money
+    would buy. Fewer points come back when the front has fewer steps than that, or time ran out; every point
+    returned is proven to ``gap``.
+    """
+    deadline = Deadline.after(time_limit_s)
+    progress(0, points, "the cheapest plan with no promise")
+    anchor = solve_placement(problem.aiming_at("cost"), gap=gap, time_limit_s=deadline.remaining_s)
+    if anchor.open is None or anchor.termination != "optimal":
+        return ()
+    slowest = _reached(problem, anchor, coverage)
+    nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
+    fastest = weighted_quantile(nearest, problem.sizing.share, coverage)
+    found = [FrontierPoint(slowest, slowest, anchor)]
+    tried: list[float] = [slowest]
+    floor = fastest  # below it nothing is known to be feasible
+    while len(found) < points and len(tried) < 2 * points:
+        target = _widest_gap(found, tried, floor, (slowest - fastest) / (8 * points))
+        if target is None:
+            break
+        progress(len(found), points, f"the cheapest plan within {target:.1f} ms")
+        tried.append(target)
+        decision = solve_placement(
+            promise(problem, target, coverage), gap=gap, time_limit_s=deadline.remaining_s
+        )
+        if decision.termination == "infeasible":
+            floor = max(floor, target)
+        elif decision.open is None or decision.termination != "optimal":
+            break
+        else:
+            found = _pareto([*found, FrontierPoint(target, _reached(problem, decision, coverage), decision)])
+    progress(points, points, "done")
+    return tuple(found)
+
+
+def promise(problem: Problem, slo_ms: float, coverage: float) -> Problem:
+    """The cost problem under one latency promise."""
+    within = (problem.latency_ms <= slo_ms).astype(np.float64)
+    effect = Effect(
+        "coverage", f"{coverage:.1%} within {slo_ms:g} ms", rows=(Row(coverage, np.inf, pair=within),)
+    )
+    return problem.aiming_at("cost").with_effects([effect])
+
+
+def weighted_quantile(value: NDArray[np.float64], share: NDArray[np.float64], level: float) -> float:
+    """The smallest value that at least ``level`` of the share does not exceed."""
+    order = np.argsort(value, kind="stable")
+    reached = np.cumsum(share[order])
+    rank = int(np.searchsorted(reached, level * reached[-1] * (1 - 1e-9)))
+    return float(value[order[min(rank, len(order) - 1)]])
+
+
+def _reached(problem: Problem, decision: Decision, coverage: float) -> float:
+    assert decision.assignment is not None
+    latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
+    return weighted_quantile(latency, problem.sizing.share, coverage)
+
+
+def _widest_gap(found: list[FrontierPoint], tried: list[float], floor: float, finest: float) -> float | None:
+    """The middle of the widest stretch of latency in which nothing has been tried."""
+    marks = sorted({floor, *(point.reached_ms for point in found), *(t for t in tried if t > floor)})
+    # A point reached within its promise leaves nothing to find between the two.
+    settled = [(point.reached_ms, point.slo_ms) for point in found]
+    stretches = [
+        (high - low, (low + high) / 2)
+        for low, high in itertools.pairwise(marks)
+        if high - low > finest and not any(a <= low and high <= b for a, b in settled)
+    ]
+    return max(stretches)[1] if stretches else None
+
+
+def _pareto(points: list[FrontierPoint]) -> list[FrontierPoint]:
+    """Points no other beats: cheapest first, each next one strictly dearer and strictly faster."""
+    kept: list[FrontierPoint] = []
+    for point in sorted(points, key=lambda point: (point.reached_ms, point.decision.objective)):
+        if not kept or point.decision.objective < kept[-1].decision.objective - 1e-9:
+            kept.append(point)
+    return kept[::-1]

@@ -1,0 +1,75 @@
+"""The smallest maximum latency: bisection over the latencies themselves, each step a feasibility problem."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from planner.problem import Problem
+from planner.rules import Effect
+from planner.solver.decision import Deadline, Decision
+from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+
+
+def solve_minimax(
+    problem: Problem,
+    *,
+    gap: float = PROVEN_GAP,
+    time_limit_s: float | None = None,
+    progress: Progress = silent,
+) -> Decision:
+    """Minimise the highest latency of any client; among the plans that reach it, the cheapest.
+
+    The optimum is one of the finitely many latencies of allowed pairs, so bisection is exact: the lower
+    bound is the smallest candidate not yet proven infeasible.
+    """
+    started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
+    candidates = np.unique(problem.latency_ms[problem.allowed])
+    nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
+    floor = nearest.max(initial=0.0)
+    if not np.isfinite(floor):
+        return Decision(None, None, np.inf, np.inf, "infeasible", time.perf_counter() - started)
+    candidates = candidates[candidates >= floor]
+    low, high, best = 0, len(candidates) - 1, None
+    steps, done = int(np.ceil(np.log2(len(candidates) + 1))) + 1, 0
+    while low <= high:
+        middle = (low + high) // 2 if best is not None or done else high
+        progress(done, steps, f"can everyone be served within {candidates[middle]:.1f} ms?")
+        decision = solve_placement(
+            _within(problem, float(candidates[middle])), gap=0.5, time_limit_s=deadline.remaining_s
+        )
+        done += 1
+        if decision.open is not None and decision.assignment is not None:
+            reached = problem.latency_ms[np.arange(len(nearest)), decision.assignment].max()
+            best = decision
+            high = int(np.searchsorted(candidates, reached)) - 1
+        elif decision.termination == "infeasible":
+            low = middle + 1
+        else:
+            break
+    if best is None:
+        stopped = "infeasible" if low > high else "time_limit"
+        bound = np.inf if stopped == "infeasible" else float(floor)
+        return Decision(None, None, np.inf, bound, stopped, time.perf_counter() - started)  # type: ignore[arg-type]
+    assert best.assignment is not None
+    reached = float(problem.latency_ms[np.arange(len(nearest)), best.assignment].max())
+    proven = low > high
+    if proven:
+        progress(steps, steps, f"the cheapest plan within {reached:.1f} ms")
+        cheapest = solve_placement(_within(problem, reached), gap=gap, time_limit_s=deadline.remaining_s)
+        if cheapest.open is not None:
+            best = cheapest
+    return replace(
+        best,
+        objective=reached,
+        lower_bound=reached if proven else float(candidates[low]),
+        termination="optimal" if proven else "time_limit",
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _within(problem: Problem, limit_ms: float) -> Problem:
+    limit = Effect("max_latency", f"within {limit_ms:g} ms", pairs=problem.latency_ms <= limit_ms)
+    return problem.with_effects([limit]).aiming_at("cost")
