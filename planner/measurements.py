@@ -6,8 +6,27 @@ percentiles, over a period somebody else chose).
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from planner.store.inbox import MeasurementError, hash_store, local_objects
+from planner.store.published import hash_table, read_table
+from planner.store.query import PairSample, query_pairs
+from probes.strict_toml import nearest_name
+
+__all__ = [
+    "MeasurementError",
+    "MeasurementReport",
+    "PairStatistic",
+    "Vantage",
+    "hash_published",
+    "hash_sources",
+    "read_published",
+    "read_stores",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,8 @@ class PairStatistic:
     ``samples`` counts probes including lost ones; -1 when the publisher does not say. Lost probes count as
     +inf in the quantile. ``direct`` is False when the asked quantile was not itself measured or published
     but derived from others (such a pair counts as modelled). ``kind`` is "sampled" (own agents) or
-    "published".
+    "published". ``site_position`` is the site's latitude and longitude where the source knows it, so that a
+    distance can be learnt from a site that is no candidate.
     """
 
     vantage: Vantage
@@ -41,6 +61,7 @@ class PairStatistic:
     kind: Literal["sampled", "published"]
     direct: bool
     source: str
+    site_position: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +72,106 @@ class MeasurementReport:
     rows: int
     damaged: int
     complaints: tuple[str, ...]
+
+
+def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str]) -> MeasurementReport:
+    """The ``quantile`` of every vantage × site pair in these stores together, for the known ``site_ids``.
+
+    A URL is a directory, ``file://``, an object-store URL, or one ``.jsonl`` / ``.jsonl.gz`` file. A
+    round that stands in two stores counts once. ``rows`` counts distinct samples read, ``damaged`` the
+    lines left out; the complaints say which, and which site ids nobody knows. Raises
+    :class:`MeasurementError` when a URL is no store or holds nothing.
+    """
+    with local_objects(urls) as objects:
+        result = query_pairs(objects, quantile)
+    complaints = [*result.complaints, *_unknown_sites(result.pairs, site_ids)]
+    positions: dict[str, Vantage] = {}
+    for place in result.places:
+        vantage = Vantage(place.vantage, place.country, place.lat, place.lon)
+        before = positions.get(vantage.id)
+        if before is not None:
+            complaints.append(
+                f"vantage {vantage.id!r} stands at {_place(before)} and, later, at {_place(vantage)};"
+                " the last is used"
+            )
+        positions[vantage.id] = vantage
+    source = ", ".join(urls)
+    statistics = tuple(
+        PairStatistic(
+            vantage=positions[pair.vantage],
+            site_id=pair.site,
+            quantile=quantile,
+            rtt_ms=pair.rtt_ms,
+            lower_ms=pair.lower_ms,
+            upper_ms=pair.upper_ms,
+            samples=pair.samples,
+            loss_ratio=pair.lost / pair.samples,
+            kind="sampled",
+            direct=True,
+            source=f"{source} ({pair.protocol})",
+        )
+        for pair in result.pairs
+        if pair.site in site_ids
+    )
+    return MeasurementReport(statistics, result.rows, result.damaged, tuple(complaints))
+
+
+def hash_sources(urls: Sequence[str]) -> Mapping[str, str]:
+    """The sha256 of each URL's content: of a file, its bytes; of a store, its inbox objects by name and
+    content."""
+    return {url: hash_store(url) for url in urls}
+
+
+def read_published(quantile: float, provider: str) -> MeasurementReport:
+    """The shipped statistics of ``provider``'s pairs at ``quantile``; none when nothing is shipped for it.
+
+    ``direct`` where that quantile was published; otherwise derived from the published ones, as
+    :meth:`planner.store.published.PublishedTable.at` describes, bounds included.
+    """
+    table = read_table(provider)
+    if table is None:
+        return MeasurementReport((), 0, 0, ())
+    vantages = {
+        place.vantage: Vantage(place.vantage, place.country, place.lat, place.lon) for place in table.places
+    }
+    statistics = tuple(
+        PairStatistic(
+            vantage=vantages[pair.vantage],
+            site_id=pair.site,
+            quantile=quantile,
+            rtt_ms=pair.rtt_ms,
+            lower_ms=pair.lower_ms,
+            upper_ms=pair.upper_ms,
+            samples=-1,
+            loss_ratio=math.nan,
+            kind="published",
+            direct=pair.direct,
+            source=pair.source,
+            site_position=table.site_positions.get(pair.site),
+        )
+        for pair in table.at(quantile)
+    )
+    return MeasurementReport(statistics, table.rows, 0, ())
+
+
+def hash_published(provider: str) -> Mapping[str, str]:
+    """The sha256 of each shipped file that :func:`read_published` reads for ``provider``."""
+    return hash_table(provider)
+
+
+def _place(vantage: Vantage) -> str:
+    return f"{vantage.lat:g}, {vantage.lon:g} ({vantage.country})"
+
+
+def _unknown_sites(pairs: Iterable[PairSample], site_ids: Collection[str]) -> list[str]:
+    """A store may hold more sites than one study asks for; a misspelt one should still be seen."""
+    unknown: Counter[str] = Counter()
+    for pair in pairs:
+        if pair.site not in site_ids:
+            unknown[pair.site] += pair.samples
+    lines = []
+    for site, samples in sorted(unknown.items()):
+        near = nearest_name(site, site_ids)
+        hint = f"; did you mean {near!r}?" if near is not None else ""
+        lines.append(f"site {site!r} is not among this study's ({samples} samples unused){hint}")
+    return lines

@@ -1,0 +1,142 @@
+"""The agents' stores: finding their inbox objects and bringing them within reach of a local reader [I/O].
+
+A store is a directory, the same as a ``file://`` URL, or an object store's URL. One object per round
+stands at ``inbox/day=YYYY-MM-DD/vantage=NAME/RUN_ID.jsonl.gz`` and never changes. A single ``.jsonl``
+or ``.jsonl.gz`` file counts as a store of one object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from probes.strict_toml import InputError
+
+_OBJECT: Final = re.compile(r"inbox/day=[^/]+/vantage=[^/]+/[^/]+\.jsonl\.gz")
+_FILE_ENDINGS: Final = (".jsonl", ".jsonl.gz")
+
+
+class MeasurementError(InputError):
+    """A store or measurement file that cannot be used at all, or a damaged published table."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxObject:
+    """One object on the local disk; ``name`` is what a person would call it in a complaint."""
+
+    path: Path
+    name: str
+
+
+@contextmanager
+def local_objects(urls: Sequence[str]) -> Iterator[tuple[InboxObject, ...]]:
+    """All inbox objects of these stores as local files, in order of URL and name.
+
+    Those of an object store are copied to a temporary folder that lives as long as the context. Raises
+    :class:`MeasurementError` when a URL is no store, or its inbox is empty.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch:
+        found: list[InboxObject] = []
+        for number, url in enumerate(urls):
+            found += _objects(url, Path(scratch) / str(number))
+        yield tuple(found)
+
+
+def hash_store(url: str) -> str:
+    """The sha256 of a store's content: of a file its bytes, of a store each object's name and sha256,
+    in order."""
+    with local_objects([url]) as objects:
+        if len(objects) == 1 and objects[0].name == url:
+            return hashlib.sha256(objects[0].path.read_bytes()).hexdigest()
+        total = hashlib.sha256()
+        for each in objects:
+            inside = each.name.removeprefix(url).lstrip("/")
+            total.update(f"{hashlib.sha256(each.path.read_bytes()).hexdigest()}  {inside}\n".encode())
+        return total.hexdigest()
+
+
+def _objects(url: str, scratch: Path) -> list[InboxObject]:
+    scheme = urlsplit(url).scheme
+    if scheme and scheme != "file" and "://" in url:
+        return _fetched(url, scratch)
+    path = Path(unquote(urlsplit(url).path)) if scheme == "file" else Path(url)
+    if path.is_file():
+        if not path.name.endswith(_FILE_ENDINGS):
+            raise MeasurementError(url, "is neither a store nor a .jsonl or .jsonl.gz file of measurements")
+        return [InboxObject(path, url)]
+    if not path.is_dir():
+        raise MeasurementError(
+            url, "is not there" if not path.exists() else "is neither a directory nor a file"
+        )
+    if (path / "measurements" / "_delta_log").is_dir():
+        raise _has_table(url)
+    inbox = path / "inbox"
+    if not inbox.is_dir():
+        raise MeasurementError(url, "is not a store of measurements: it has no inbox")
+    names = sorted(
+        name
+        for each in inbox.glob("day=*/vantage=*/*.jsonl.gz")
+        if each.is_file() and _OBJECT.fullmatch(name := each.relative_to(path).as_posix())
+    )
+    if not names:
+        raise MeasurementError(url, "holds no measurements yet: its inbox is empty")
+    return [InboxObject(path / name, f"{url.rstrip('/')}/{name}") for name in names]
+
+
+def _has_table(url: str) -> MeasurementError:
+    return MeasurementError(
+        url,
+        "has a measurements/ table, which this version cannot read;"
+        " planning on its inbox alone would leave out what was moved there",
+    )
+
+
+def _fetched(url: str, scratch: Path) -> list[InboxObject]:
+    """The inbox of an object store, copied to ``scratch``."""
+    try:
+        # Only here: the base planner install does without the object-store client.
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+    except ImportError:
+        raise MeasurementError(
+            url, "is an object store; reading it needs the s3 extra (edgeplan[s3])"
+        ) from None
+    try:
+        return _copied(from_url(url), url, scratch)
+    except (BaseError, OSError, ValueError) as fault:
+        if isinstance(fault, MeasurementError):
+            raise
+        reason = str(fault).strip().splitlines()
+        raise MeasurementError(
+            url, f"cannot be read: {reason[0] if reason else type(fault).__name__}"
+        ) from None
+
+
+def _copied(store: Any, url: str, scratch: Path) -> list[InboxObject]:
+    import obstore
+
+    if any(page for page in obstore.list(store, prefix="measurements/_delta_log")):
+        raise _has_table(url)
+    names = sorted(
+        entry["path"]
+        for page in obstore.list(store, prefix="inbox")
+        for entry in page
+        if _OBJECT.fullmatch(entry["path"])
+    )
+    if not names:
+        raise MeasurementError(url, "holds no measurements: there is no object under inbox/")
+    found = []
+    for number, name in enumerate(names):
+        # Numbered, not named: an object's key may be no file name here.
+        path = scratch / f"{number:08}.jsonl.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(obstore.get(store, name).bytes())
+        found.append(InboxObject(path, f"{url.rstrip('/')}/{name}"))
+    return found

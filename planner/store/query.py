@@ -1,0 +1,244 @@
+"""From inbox objects to one quantile per vantage and site: SQL in DuckDB [I/O].
+
+What counts:
+
+- A sample is known by (run_id, site, host, port, protocol, sample, resolver); the same one twice counts once.
+- ``dns`` rows time a resolver, not a site, and are left out. Of the other protocols a pair uses the
+  first it was probed by in :data:`PROTOCOLS`, all hosts and ports of the site together.
+- A failure is a lost probe, +inf in the quantile, except ``deadline`` (the round ran out of time and
+  never asked), ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the
+  network's): these are left out.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+
+from planner.latency.statistics import CONFIDENCE, quantile_ranks
+from planner.store.damage import salvage
+from planner.store.inbox import InboxObject
+from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
+
+PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
+"""Whose round trip a pair is judged by, best first: TCP_INFO's is the kernel's own and what a request
+meets."""
+
+NOT_LOSS: Final = ("deadline", "clock_step", "implausible")
+"""Failures that say nothing of the network."""
+
+_TYPES: Final[Mapping[str, str]] = {
+    "schema": "INTEGER",
+    "run_id": "VARCHAR",
+    "vantage": "VARCHAR",
+    "vantage_country": "VARCHAR",
+    "vantage_lat": "DOUBLE",
+    "vantage_lon": "DOUBLE",
+    "site": "VARCHAR",
+    "host": "VARCHAR",
+    "port": "INTEGER",
+    "protocol": "VARCHAR",
+    "sample": "INTEGER",
+    "started_at": "VARCHAR",
+    "rtt_ms": "DOUBLE",
+    "clock": "VARCHAR",
+    "failure": "VARCHAR",
+    "resolver": "VARCHAR",
+}
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+# IS TRUE, so that a missing value counts as unsound and not as unknown.
+_SOUND: Final = f"""(
+    schema = {SCHEMA_VERSION} AND run_id <> '' AND vantage <> '' AND vantage_country <> ''
+    AND isfinite(vantage_lat) AND vantage_lat BETWEEN -90 AND 90
+    AND isfinite(vantage_lon) AND vantage_lon BETWEEN -180 AND 180
+    AND site <> '' AND host <> '' AND protocol <> '' AND sample >= 0 AND started_at <> ''
+    AND (port IS NULL OR port BETWEEN 0 AND 65535)
+    AND (resolver IS NULL OR resolver <> '')
+    AND (rtt_ms IS NULL OR (isfinite(rtt_ms) AND rtt_ms BETWEEN 0 AND 1e9))
+    AND clock IN ({_quoted(CLOCKS)})
+    AND (failure IS NULL OR failure IN ({_quoted(FAILURES)}))
+    AND (failure IS NOT NULL OR rtt_ms IS NOT NULL OR protocol = 'dns')
+) IS TRUE"""
+
+_READ: Final = f"""
+INSERT INTO sample BY NAME
+SELECT {", ".join(_TYPES)}, filename AS object
+FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect', filename = true,
+               columns = {{{", ".join(f"'{name}': '{kind}'" for name, kind in _TYPES.items())}}})
+"""
+
+_COUNTED: Final = f"""
+CREATE TABLE counted AS
+WITH once AS (
+    SELECT DISTINCT ON (run_id, site, host, port, protocol, sample, resolver) * FROM sample
+)
+SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
+FROM once
+WHERE protocol IN ({_quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN ({_quoted(NOT_LOSS)}))
+"""
+
+_PAIRS: Final = f"""
+CREATE TABLE pair AS
+SELECT vantage, site, protocol, count(*) AS samples, count(rtt_ms) AS answered
+FROM counted GROUP BY ALL
+QUALIFY row_number() OVER (
+    PARTITION BY vantage, site ORDER BY list_position([{_quoted(PROTOCOLS)}], protocol)
+) = 1
+"""
+
+_QUANTILES: Final = """
+SELECT vantage, site, protocol, samples, samples - answered AS lost,
+       ordered[ranks.estimate] AS estimate,
+       CASE WHEN ranks.lower = 0 THEN 0.0 ELSE ordered[ranks.lower] END AS lower,
+       ordered[ranks.upper] AS upper
+FROM (
+    SELECT vantage, site, protocol, samples, answered,
+           list(rtt_ms ORDER BY rtt_ms) FILTER (rtt_ms IS NOT NULL) AS ordered
+    FROM pair JOIN counted USING (vantage, site, protocol)
+    GROUP BY ALL
+)
+JOIN ranks USING (samples)
+ORDER BY vantage, site
+"""
+
+_PLACES: Final = """
+SELECT vantage, vantage_country, vantage_lat, vantage_lon
+FROM sample GROUP BY ALL ORDER BY vantage, max(started_at), vantage_lat, vantage_lon
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a vantage says that it stands."""
+
+    vantage: str
+    country: str
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairSample:
+    """A quantile of one pair in ms, with its confidence bounds; ``lost`` of ``samples`` never came back."""
+
+    vantage: str
+    site: str
+    protocol: str
+    samples: int
+    lost: int
+    rtt_ms: float
+    lower_ms: float
+    upper_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairQuery:
+    """``pairs`` by vantage and site; ``places`` of each vantage, oldest first; distinct ``rows`` read; lines
+    ``damaged``, and what is wrong with them."""
+
+    pairs: tuple[PairSample, ...]
+    places: tuple[Place, ...]
+    rows: int
+    damaged: int
+    complaints: tuple[str, ...]
+
+
+def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: float = CONFIDENCE) -> PairQuery:
+    """The ``quantile`` per vantage and site over all samples in these objects together."""
+    with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, duckdb.connect() as database:
+        # Spilling goes where it is cleaned up, not into the current directory.
+        database.execute("SET temp_directory = ?", [scratch])
+        loader = _Loader(database, Path(scratch))
+        loader.load(objects)
+        database.execute(_COUNTED)
+        database.execute(_PAIRS)
+        _create_ranks(database, quantile, confidence)
+        pairs = tuple(
+            PairSample(vantage, site, protocol, samples, lost, _or_inf(value), _or_inf(lower), _or_inf(upper))
+            for vantage, site, protocol, samples, lost, value, lower, upper in database.execute(
+                _QUANTILES
+            ).fetchall()
+        )
+        places = tuple(Place(*row) for row in database.execute(_PLACES).fetchall())
+        distinct = (
+            "SELECT count(*) FROM"
+            " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver FROM sample)"
+        )
+        ((rows,),) = database.execute(distinct).fetchall()
+    return PairQuery(pairs, places, int(rows), loader.damaged, tuple(loader.complaints))
+
+
+def _or_inf(value: float | None) -> float:
+    """A rank beyond the answered samples falls on a lost one, or on nothing: +inf."""
+    return math.inf if value is None else value
+
+
+def _create_ranks(database: duckdb.DuckDBPyConnection, quantile: float, confidence: float) -> None:
+    """Table ``ranks``: for each number of samples a pair has, the ranks of the quantile and its bounds."""
+    counts = database.execute("SELECT DISTINCT samples FROM pair ORDER BY samples").fetchnumpy()["samples"]
+    ranks = quantile_ranks(np.asarray(counts, dtype=np.int64), quantile, confidence)
+    columns = np.stack((counts, ranks.estimate, ranks.lower, ranks.upper)).astype(np.int64)
+    database.execute(
+        "CREATE TABLE ranks AS SELECT unnest($1::BIGINT[]) AS samples, unnest($2::BIGINT[]) AS estimate,"
+        ' unnest($3::BIGINT[]) AS lower, unnest($4::BIGINT[]) AS "upper"',
+        [column.tolist() for column in columns],
+    )
+
+
+class _Loader:
+    """Fills table ``sample``: sound objects in one sweep, damaged ones by what can be saved of them."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        self._database, self._scratch, self._salvaged = database, scratch, 0
+        self.damaged = 0
+        self.complaints: list[str] = []
+        columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+        database.execute(f"CREATE TABLE sample ({columns}, object VARCHAR)")
+
+    def load(self, objects: Sequence[InboxObject]) -> None:
+        # DuckDB takes these characters in a path for a pattern.
+        odd = [each for each in objects if set(str(each.path)) & set("*?[]{}")]
+        self._sweep([each for each in objects if each not in odd])
+        unsound = self._database.execute(f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}").fetchall()
+        names = {name for (name,) in unsound}
+        for each in objects:
+            if str(each.path) in names:
+                self._database.execute("DELETE FROM sample WHERE object = ?", [str(each.path)])
+                odd.append(each)
+        for each in odd:
+            self._salvage(each)
+
+    def _sweep(self, objects: Sequence[InboxObject]) -> None:
+        """Read all at once; where that fails, halve until the damaged objects stand alone."""
+        if not objects:
+            return
+        try:
+            self._database.execute(_READ, [[str(each.path) for each in objects]])
+        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException):
+            if len(objects) == 1:
+                self._salvage(objects[0])
+                return
+            middle = len(objects) // 2
+            self._sweep(objects[:middle])
+            self._sweep(objects[middle:])
+
+    def _salvage(self, item: InboxObject) -> None:
+        self._salvaged += 1
+        target = self._scratch / f"salvaged-{self._salvaged:06}.jsonl"
+        result = salvage(item, target)
+        self.damaged += result.damaged
+        self.complaints += result.complaints
+        if result.sound:
+            self._database.execute(_READ, [[str(target)]])
