@@ -1,0 +1,151 @@
+"""Every shipped file: each row cites a source that is explained and a date; nothing is out of proportion."""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from planner.datadir import data_dir
+from planner.jurisdictions import JurisdictionError, load_countries, load_jurisdictions, nearest_country
+
+DATA = data_dir()
+AWS = DATA / "providers" / "aws"
+CITED = (*sorted(AWS.glob("*.csv")), DATA / "countries.csv", DATA / "jurisdictions.csv")
+DATE = re.compile(r"\d{4}(-\d\d){0,2}(/\d{4}(-\d\d){0,2})?|undated")
+
+
+def records(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+@pytest.mark.parametrize("path", CITED, ids=lambda path: path.name)
+def test_every_row_cites_an_explained_source_and_a_date(path):
+    explained = tomllib.loads((path.parent / "source.toml").read_text(encoding="utf-8"))["sources"]
+    rows = records(path)
+    assert rows
+    for number, row in enumerate(rows, start=2):
+        keys = row["source"].split(";")
+        assert all(key in explained for key in keys), f"{path.name}, row {number}: {row['source']}"
+        assert DATE.fullmatch(row["as_of"]), f"{path.name}, row {number}: {row['as_of']}"
+
+
+@pytest.mark.parametrize("folder", [AWS, DATA, DATA / "demand"], ids=lambda path: path.name)
+def test_every_explained_source_is_cited_and_says_its_licence_and_date(folder):
+    explained = tomllib.loads((folder / "source.toml").read_text(encoding="utf-8"))["sources"]
+    used = {"geonames"} if folder.name == "demand" else set()
+    for path in CITED:
+        if path.parent == folder:
+            used |= {key for row in records(path) for key in row["source"].split(";")}
+    assert set(explained) == used
+    for source in explained.values():
+        assert source["title"]
+        assert source["licence"]
+        assert source["as_of"]
+
+
+def test_what_no_source_was_found_for_is_marked_unverified():
+    for name in ("services.csv", "compliance.csv"):
+        for row in records(AWS / name):
+            assert row["source"] != "unsourced" or row["verified"] == "no", row
+    for row in records(AWS / "prices.csv"):
+        assert row["source"] != "unsourced" or row["note"].startswith("unverified"), row
+
+
+def test_the_citys_licence_is_given():
+    source = tomllib.loads((DATA / "demand" / "source.toml").read_text(encoding="utf-8"))["sources"][
+        "geonames"
+    ]
+    assert source["licence"] == "CC BY 4.0"
+    assert "GeoNames" in source["attribution"]
+    assert "CC BY 4.0" in (DATA / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_file_is_too_large_to_ship():
+    for path in (*CITED, DATA / "demand" / "cities.csv"):
+        assert path.stat().st_size < 1_600_000, path.name
+
+
+def test_prices_are_of_the_order_one_expects():
+    dollars = [row for row in records(AWS / "prices.csv") if row["currency"] == "USD"]
+    assert len(dollars) > 350
+    for row in dollars:
+        if row["unit"] == "GB" and row["category"] != "outposts":
+            assert 0.005 <= float(row["price"]) <= 0.2, row
+        if row["category"] == "ec2_hour" and row["item"] == "m5.xlarge":
+            assert 0.15 <= float(row["price"]) <= 0.4, row
+
+
+def test_egress_falls_with_volume():
+    tiers: dict[str, list[tuple[float, float]]] = {}
+    for row in records(AWS / "prices.csv"):
+        if row["category"] == "internet_egress":
+            tiers.setdefault(row["site"], []).append((float(row["tier_from_gb"]), float(row["price"])))
+    assert len(tiers) == 32
+    for steps in tiers.values():
+        assert sorted(steps)[0][0] == 0
+        prices = [price for _, price in sorted(steps)]
+        assert prices == sorted(prices, reverse=True)
+
+
+# Jurisdictions
+
+
+def test_jurisdictions_have_the_members_they_should():
+    sets = load_jurisdictions()
+    assert len(sets["EU"]) == 27
+    assert sets["EEA"] - sets["EU"] == {"IS", "LI", "NO"}
+    assert not sets["EU-adequacy"] & sets["EEA"]
+    assert {"CH", "GB", "JP", "US", "CA", "BR"} <= sets["EU-adequacy"]
+    assert len(sets["NATO"]) == 32
+    assert len(sets["Eurozone"]) == 21
+    assert sets["Eurozone"] < sets["EU"]
+    for members in sets.values():
+        assert members <= set(load_countries())
+
+
+def test_conditional_adequacy_says_its_condition():
+    rows = {
+        row["country"]: row for row in records(DATA / "jurisdictions.csv") if row["name"] == "EU-adequacy"
+    }
+    assert "PIPEDA" in rows["CA"]["condition"]
+    assert "Data Privacy Framework" in rows["US"]["condition"]
+
+
+def test_countries_are_the_iso_codes_and_kosovo():
+    countries = load_countries()
+    assert len(countries) == 250
+    assert all(re.fullmatch("[A-Z]{2}", code) for code in countries)
+    assert (countries["XK"], countries["DE"], countries["NA"]) == ("Kosovo", "Germany", "Namibia")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("UK", "GB"), ("de", "DE"), ("Germny", "DE"), ("Switzerland", "CH"), ("EL", "GR"), ("QQ", None)],
+)
+def test_the_country_that_was_meant(text, code):
+    assert nearest_country(text) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "EEA,UK,,mine,2026",
+            "column country: 'UK' is not a known ISO 3166 country code; did you mean 'GB'?",
+        ),
+        ("EEA,DE,,mine,2026\nEEA,DE,,mine,2026", "column country: DE is already in EEA"),
+        ("EEA,DE,,,2026", "column source: is blank"),
+        (",DE,,mine,2026", "column name: is blank"),
+    ],
+)
+def test_a_bad_jurisdiction_is_refused(tmp_path, line, words):
+    path = tmp_path / "jurisdictions.csv"
+    path.write_text(f"name,country,condition,source,as_of\n{line}\n", encoding="utf-8")
+    with pytest.raises(JurisdictionError) as caught:
+        load_jurisdictions(path)
+    assert str(caught.value) == f"{path}, row {1 + len(line.splitlines())}, {words}"
