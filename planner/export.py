@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
 from planner.plan import Plan
@@ -34,8 +37,8 @@ MATRIX_COLUMNS: Final = (
     *("provenance", "vantage"),
 )
 FRONTIER_COLUMNS: Final = (
-    *("point", "cost_usd_month", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "termination", "gap"),
-    *("sites", "open"),
+    *("point", "cost_usd_month", "promise_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage"),
+    *("termination", "gap", "sites", "open"),
 )
 
 _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -93,17 +96,61 @@ def matrix_csv(inputs: Inputs) -> str:
     return _csv(MATRIX_COLUMNS, rows)
 
 
-def frontier_csv(plans: Sequence[Plan]) -> str:
-    """A row per plan of the latency/cost front, in the order given; ``open`` lists site ids."""
+def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95) -> str:
+    """A row per plan of the latency/cost front, in the order given; ``open`` lists site ids.
+
+    ``promise_ms`` is the latency the front trades for cost: within it, ``coverage`` of the demand is served.
+    """
     rows = (
         (
-            *(point, kpi.cost_usd_month, kpi.mean_ms, kpi.p50_ms, kpi.p95_ms, kpi.max_ms, kpi.coverage),
+            *(point, kpi.cost_usd_month, promise_ms(plan, coverage)),
+            *(kpi.mean_ms, kpi.p50_ms, kpi.p95_ms, kpi.max_ms, kpi.coverage),
             *(plan.termination, plan.gap, len(plan.open), " ".join(plan.open)),
         )
         for point, plan in enumerate(plans, start=1)
         if (kpi := plan.kpi) is not None
     )
     return _csv(FRONTIER_COLUMNS, rows)
+
+
+def promise_ms(plan: Plan, coverage: float) -> float:
+    """The smallest latency within which ``coverage`` of the demand is served; infinite when nothing is."""
+    total = math.fsum(served.weight for served in plan.assignments)
+    reached = 0.0
+    for served in sorted(plan.assignments, key=lambda served: served.latency_ms):
+        reached += served.weight
+        # As in the solver, the last digits of a sum decide nothing.
+        if reached >= coverage * total * (1 - 1e-9):
+            return served.latency_ms
+    return math.inf
+
+
+def matrix_document(inputs: Inputs) -> dict[str, Any]:
+    """The latency matrix as a dict for JSON: clients by sites; what is absent or unknown is None."""
+    matrix = inputs.matrix
+
+    def rows(array: NDArray[np.float64]) -> list[list[float | None]]:
+        return [[_finite(value) for value in row] for row in array.tolist()]
+
+    return {
+        "clients": list(matrix.client_ids),
+        "sites": list(matrix.site_ids),
+        "vantages": list(matrix.vantages),
+        "quantile": matrix.quantile,
+        "estimate_ms": rows(matrix.estimate_ms),
+        "lower_ms": rows(matrix.lower_ms),
+        "upper_ms": rows(matrix.upper_ms),
+        "samples": [[None if count < 0 else count for count in row] for row in matrix.samples.tolist()],
+        "loss_ratio": rows(matrix.loss_ratio),
+        "provenance": [[PROVENANCES[code] for code in row] for row in matrix.provenance.tolist()],
+        "vantage": [
+            [None if index < 0 else matrix.vantages[index] for index in row]
+            for row in matrix.vantage.tolist()
+        ],
+        "inputs": dict(inputs.hashes),
+        "set_aside": dict(inputs.set_aside),
+        "notes": list(inputs.notes),
+    }
 
 
 def plan_json(plan: Plan) -> str:

@@ -1,0 +1,5 @@
+"""``python -m planner`` is ``edgeplan``."""
+
+from planner.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,178 @@
+"""The commands that need no plan: the catalog, an agent's configuration, the page [I/O]."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog
+from planner.jurisdictions import load_countries, nearest_country
+from planner.tabulate import table
+from probes.protocols import PROTOCOLS
+from probes.settings import Target, render_settings
+from probes.strict_toml import InputError, nearest_name
+
+DONE: Final = 0
+
+PREMIUM: Final = 0.20
+"""What a Local Zone with no price of its own is assumed to add to its parent's, as in a study by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an agent stands."""
+
+    vantage: str
+    country: str
+    lat: float
+    lon: float
+
+
+UNKNOWN_PLACE: Final = Standing("my-vantage", "??", 0.0, 0.0)
+"""Stands in a configuration until somebody says where the agent is; no agent runs with that country."""
+
+
+def show(provider: str, kinds: Sequence[str], instance: str, *, as_json: bool) -> int:
+    """Print the sites of a catalog and what each charges."""
+    catalog = load_catalog(provider)
+    sites = [site for site in catalog.sites if site.kind in check_kinds(kinds)]
+    rows = [_priced(catalog, site, instance) for site in sites]
+    if as_json:
+        document = {"provider": provider, "instance": instance, "inputs": dict(catalog.hashes), "sites": rows}
+        print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        return DONE
+    header = ("site", "kind", "parent", "country", "status", f"{instance} USD/h", "egress USD/GB", "name")
+    print(
+        table(
+            header,
+            [
+                (
+                    *(row["id"], row["kind"], row["parent"] or "", row["country"], row["status"]),
+                    *(_usd(row["instance_hour"]), _usd(row["egress_gb"]), row["name"]),
+                )
+                for row in rows
+            ],
+            flush_right=(5, 6),
+        )
+    )
+    print("\n~ estimated; --json gives the source and date of every figure")
+    return DONE
+
+
+def targets(provider: str, kinds: Sequence[str], standing: Standing | None, *, as_json: bool) -> int:
+    """Print an agent configuration that measures the sites of a catalog."""
+    chosen = check_kinds(kinds)
+    found = tuple(
+        Target(endpoint.site_id, endpoint.host, endpoint.port, protocols, endpoint.path)
+        for endpoint in load_catalog(provider).endpoints
+        if endpoint.kind in chosen and endpoint.port is not None
+        if (protocols := tuple(name for name in PROTOCOLS if name in endpoint.protocols))
+    )
+    if not found:
+        raise InputError("--kind", f"no shipped endpoint of {provider} {', '.join(kinds)} can be measured")
+    place = standing or UNKNOWN_PLACE
+    if as_json:
+        document = {
+            "agent": asdict(place) if standing is not None else None,
+            "targets": [asdict(target) for target in found],
+        }
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return DONE
+    sys.stdout.write(
+        render_settings(
+            vantage=place.vantage, country=place.country, lat=place.lat, lon=place.lon, targets=found
+        )
+    )
+    if standing is None:
+        print(
+            "edgeplan: say where the agent stands (vantage, country, lat, lon) before it runs:"
+            " with --vantage --country --lat --lon, or in the file",
+            file=sys.stderr,
+        )
+    return DONE
+
+
+def check_standing(
+    vantage: str | None, country: str | None, lat: float | None, lon: float | None
+) -> Standing | None:
+    """Where the agent stands, if anything of it was said; then all of it must be. Raises InputError."""
+    given = {"--vantage": vantage, "--country": country, "--lat": lat, "--lon": lon}
+    if all(value is None for value in given.values()):
+        return None
+    if vantage is None or country is None or lat is None or lon is None:
+        missing = next(option for option, value in given.items() if value is None)
+        raise InputError(missing, "is required with any of --vantage, --country, --lat and --lon")
+    if country not in load_countries():
+        message = f"{country!r} is not a known ISO 3166 country code"
+        raise InputError("--country", message, nearest=nearest_country(country))
+    for option, degrees, limit in (("--lat", lat, 90.0), ("--lon", lon, 180.0)):
+        if not -limit <= degrees <= limit:
+            raise InputError(option, f"{degrees:g} is out of range (from -{limit:g} up to {limit:g})")
+    return Standing(vantage, country, lat, lon)
+
+
+def check_kinds(kinds: Sequence[str]) -> Sequence[str]:
+    """``kinds``, each of them known. Raises InputError."""
+    for kind in kinds:
+        if kind not in SITE_KINDS:
+            message = f"{kind!r} is not one of {', '.join(SITE_KINDS)}"
+            raise InputError("--kind", message, nearest=nearest_name(kind, SITE_KINDS))
+    return kinds
+
+
+def ui(arguments: Sequence[str]) -> NoReturn:
+    """Become ``streamlit run app.py``; ``arguments`` are passed on.
+
+    Raises ``FileNotFoundError`` without a page and ``ModuleNotFoundError`` without streamlit.
+    """
+    here = Path(__file__).parent
+    app = next((path for path in (here / "_app.py", here.parent / "app.py") if path.is_file()), None)
+    if app is None:
+        raise FileNotFoundError(errno.ENOENT, "the page is missing from this installation", "app.py")
+    if find_spec("streamlit") is None:
+        raise ModuleNotFoundError(name="streamlit")
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *arguments])
+
+
+def _priced(catalog: Catalog, site: Site, instance: str) -> dict[str, Any]:
+    try:
+        prices = catalog.site_prices(site, instance, local_zone_premium=PREMIUM)
+    except NoPriceError:
+        hour, egress, parent = None, None, None
+    else:
+        hour, egress, parent = prices.instance_hour, prices.egress_gb, prices.parent_gb
+    return {
+        "id": site.id,
+        "kind": site.kind,
+        "name": site.name,
+        "parent": site.parent,
+        "metro": site.metro,
+        "country": site.country,
+        "lat": site.lat,
+        "lon": site.lon,
+        "status": site.status,
+        "partition": site.partition,
+        "network_border_group": site.network_border_group,
+        "services": sorted(site.services),
+        "programs": sorted(site.programs),
+        "source": site.source,
+        "as_of": site.as_of,
+        "instance_hour": _price(hour),
+        "egress_gb": _price(egress),
+        "parent_gb": _price(parent),
+    }
+
+
+def _price(price: Price | None) -> dict[str, Any] | None:
+    return None if price is None else asdict(price)
+
+
+def _usd(price: dict[str, Any] | None) -> str:
+    return "" if price is None else f"{'~' if price['estimated'] else ''}{price['usd']:.4f}"

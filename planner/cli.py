@@ -1,0 +1,249 @@
+"""``edgeplan``: the planner on the command line [I/O].
+
+Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed. Each command imports what it needs
+when it runs, so that help is quick and the catalog needs no solver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from planner import __version__
+from probes.strict_toml import InputError
+
+if TYPE_CHECKING:
+    from planner.commands import Options
+
+BAD_INPUT: Final = 2
+TOOL_FAILED: Final = 5
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3"}
+"""Which extra installs a package that is missing, where it is not ``planner``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Usage errors exit 2 from within argparse."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of cities are not ASCII, whatever the locale says.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    given = _parser().parse_args(arguments)
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+        return code
+    except InputError as fault:
+        return _fail(str(fault), BAD_INPUT)
+    except ModuleNotFoundError as fault:
+        package = (fault.name or "").partition(".")[0]
+        if package in ("", "planner", "probes"):
+            raise
+        extra = EXTRAS.get(package, "planner")
+        return _fail(f"{package} is not installed; install edgeplan[{extra}]", TOOL_FAILED)
+    except BrokenPipeError:
+        # Whoever read the output has gone. The interpreter must not complain about it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as fault:
+        what = f"{fault.filename}: {fault.strerror}" if fault.filename is not None else str(fault)
+        return _fail(what, TOOL_FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"edgeplan: error: {' '.join(message.splitlines())}", file=sys.stderr)
+    return code
+
+
+def _run(given: argparse.Namespace) -> int:
+    match given.command:
+        case "plan":
+            from planner import commands
+
+            return commands.plan(_options(given), out=given.out)
+        case "frontier":
+            from planner import commands
+
+            return commands.frontier(_options(given), points=given.points, out=given.out)
+        case "explain":
+            from planner import commands
+
+            return commands.explain(_options(given))
+        case "whatif":
+            from planner import commands
+
+            return commands.whatif(
+                _options(given), sets=given.set, without=given.without, demand_factor=given.demand
+            )
+        case "matrix":
+            from planner import commands
+
+            return commands.matrix(_options(given), out=given.out)
+        case "catalog":
+            from planner import catalog_commands
+
+            return catalog_commands.show(given.provider, given.kind, given.instance, as_json=given.json)
+        case "targets":
+            from planner import catalog_commands
+
+            standing = catalog_commands.check_standing(given.vantage, given.country, given.lat, given.lon)
+            return catalog_commands.targets(given.provider, given.kind, standing, as_json=given.json)
+        case _:
+            from planner import catalog_commands
+
+            return catalog_commands.ui(given.streamlit)
+
+
+def _options(given: argparse.Namespace) -> Options:
+    from planner.commands import Options
+
+    return Options(
+        study=given.study,
+        stores=tuple(given.measurements),
+        time_limit_s=getattr(given, "time_limit", None),
+        json=given.json,
+        verbose=given.verbose,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgeplan",
+        description="Where should this service run? Placement across Regions, Local Zones and Outposts,"
+        " decided from measured latency.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"edgeplan {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_planning(commands)
+    _add_catalog(commands)
+    return parser
+
+
+def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    plan = _add(commands, "plan", "decide a study; write its placements, assignments and proof")
+    _takes_study(plan)
+    plan.add_argument(
+        "--out", type=Path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
+    )
+
+    frontier = _add(commands, "frontier", "the exact latency/cost front of a study")
+    _takes_study(frontier)
+    frontier.add_argument("--points", type=_at_least_two, default=25, metavar="N", help="default: 25")
+    frontier.add_argument("--out", type=Path, metavar="FILE.csv", help="write the front as CSV")
+
+    explain = _add(commands, "explain", "what binds, the price of each rule, why infeasible")
+    _takes_study(explain, time_limit=False)
+
+    whatif = _add(commands, "whatif", "a variation of a study against its base plan")
+    _takes_study(whatif)
+    whatif.add_argument(
+        *("--set", "-s"),
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="a.b=VALUE",
+        help="a dotted key of the study, such as latency.slo_ms=80; nothing after = takes it away",
+    )
+    whatif.add_argument("--without", action="append", default=[], metavar="SITE", help="an id or a glob")
+    whatif.add_argument(
+        "--demand", type=_factor, default=1.0, metavar="X1.5", help="so many times the requests"
+    )
+
+    matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
+    _takes_study(matrix, time_limit=False)
+    matrix.add_argument("--out", type=Path, metavar="FILE.csv", help="default: the terminal")
+
+
+def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    catalog = _add(commands, "catalog", "the sites and prices in use")
+    catalog.add_argument("action", choices=["show"])
+    _takes_catalog(catalog, kinds="region,local_zone,wavelength_zone")
+    catalog.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
+
+    targets = _add(commands, "targets", "an agent configuration that measures the catalog's sites")
+    _takes_catalog(targets, kinds="region,local_zone")
+    targets.add_argument("--vantage", metavar="NAME", help="names the agent in the data")
+    targets.add_argument("--country", metavar="CC", help="ISO 3166 code of where it stands")
+    targets.add_argument("--lat", type=float)
+    targets.add_argument("--lon", type=float)
+
+    ui = commands.add_parser("ui", help="open the page (streamlit run app.py)")
+    ui.add_argument("streamlit", nargs=argparse.REMAINDER, help="further arguments of streamlit run")
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    return parser
+
+
+def _takes_study(parser: argparse.ArgumentParser, *, time_limit: bool = True) -> None:
+    parser.add_argument("study", metavar="STUDY", help="a TOML file, or the name of a shipped study")
+    parser.add_argument(
+        "--measurements",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a store or a file of own measurements; may be given several times",
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="progress on stderr, terminal or not")
+    if time_limit:
+        parser.add_argument(
+            "--time-limit", type=_seconds, metavar="S", help="seconds per solve (default: 300)"
+        )
+
+
+def _takes_catalog(parser: argparse.ArgumentParser, *, kinds: str) -> None:
+    parser.add_argument("--provider", default="aws", help="default: aws")
+    parser.add_argument(
+        "--kind", type=_listed, default=_listed(kinds), metavar="KIND,...", help=f"default: {kinds}"
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form a.b=VALUE")
+    return key.strip(), value
+
+
+def _factor(text: str) -> float:
+    try:
+        return float(text.lower().removeprefix("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a factor such as X1.5") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _at_least_two(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 to 1000")
+    return int(text)

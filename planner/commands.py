@@ -1,0 +1,206 @@
+"""The commands that plan: each reads a study, decides, prints or writes, and returns its exit code [I/O]."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from planner.decide import decide, decide_frontier
+from planner.decide import explain as explain_plan
+from planner.export import (
+    frontier_csv,
+    matrix_csv,
+    matrix_document,
+    plan_document,
+    promise_ms,
+    write_plan,
+    write_texts,
+)
+from planner.inputs import load_inputs
+from planner.plan import Plan
+from planner.solver.placement import Progress
+from planner.study import Study, StudyError, load_study, shipped_studies
+from planner.terminal import (
+    ProgressLine,
+    difference_text,
+    explanation_text,
+    frontier_text,
+    nothing_text,
+    plan_text,
+)
+from planner.whatif import difference, vary
+from probes.strict_toml import nearest_name
+
+DONE: Final = 0
+INFEASIBLE: Final = 3
+TOOL_FAILED: Final = 5
+
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """What every planning command takes. ``stores`` are URLs of measurements."""
+
+    study: str
+    stores: tuple[str, ...] = ()
+    time_limit_s: float | None = None
+    json: bool = False
+    verbose: bool = False
+
+
+def plan(options: Options, *, out: Path | None) -> int:
+    """Decide one study; with ``out``, write its three files there."""
+    study = find_study(options.study)
+    inputs = load_inputs(study, options.stores)
+    decided = _with_progress(
+        options,
+        lambda progress: decide(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
+    )
+    code = _verdict(decided)
+    written: tuple[Path, ...] = ()
+    if code == DONE and out is not None:
+        written = write_plan(decided, out)
+    _print(options, plan_document(decided), lambda: plan_text(decided))
+    if written and not options.json:
+        print("\nwritten: " + ", ".join(str(path) for path in written))
+    return code
+
+
+def frontier(options: Options, *, points: int, out: Path | None) -> int:
+    """Trace the latency/cost front; with ``out``, write it as CSV."""
+    study = find_study(options.study)
+    inputs = load_inputs(study, options.stores)
+    plans = _with_progress(
+        options,
+        lambda progress: decide_frontier(
+            study, inputs, points=points, time_limit_s=options.time_limit_s, progress=progress
+        ),
+    )
+    if not plans:
+        # The front leaves promise and budget out; where it is empty, the study itself says why.
+        alone = decide(study, inputs, time_limit_s=options.time_limit_s)
+        _print(
+            options,
+            {"study": study.name, "points": [], "plan": plan_document(alone)},
+            lambda: nothing_text(alone),
+        )
+        return _verdict(alone) or TOOL_FAILED
+    code = max(_verdict(point) for point in plans)
+    coverage = study.latency.coverage
+    promises = [promise_ms(point, coverage) for point in plans]
+    if code == DONE and out is not None:
+        write_texts({out: frontier_csv(plans, coverage)})
+    document = {
+        "study": study.name,
+        "coverage": coverage,
+        "points": [
+            {"promise_ms": promise} | plan_document(point)
+            for promise, point in zip(promises, plans, strict=True)
+        ],
+    }
+    _print(options, document, lambda: frontier_text(plans, promises))
+    return code
+
+
+def explain(options: Options) -> int:
+    """Decide one study and price each of its rules."""
+    study = find_study(options.study)
+    inputs = load_inputs(study, options.stores)
+    explanation = _with_progress(options, lambda progress: explain_plan(study, inputs, progress=progress))
+    document = {
+        "plan": plan_document(explanation.plan),
+        "rule_prices": [dataclasses.asdict(price) for price in explanation.rule_prices],
+    }
+    _print(options, document, lambda: explanation_text(explanation))
+    return _verdict(explanation.plan)
+
+
+def whatif(
+    options: Options, *, sets: Sequence[tuple[str, str]], without: Sequence[str], demand_factor: float
+) -> int:
+    """Decide a study and a variation of it, and tell them apart."""
+    study = find_study(options.study)
+    varied = vary(study, sets=sets, without=without, demand_factor=demand_factor)
+    inputs, varied_inputs = load_inputs(study, options.stores), load_inputs(varied, options.stores)
+    limit = options.time_limit_s
+    base = _with_progress(
+        options, lambda progress: decide(study, inputs, time_limit_s=limit, progress=progress)
+    )
+    other = _with_progress(
+        options, lambda progress: decide(varied, varied_inputs, time_limit_s=limit, progress=progress)
+    )
+    apart = difference(base, other)
+    document = {
+        "base": plan_document(base),
+        "other": plan_document(other),
+        "difference": dataclasses.asdict(apart),
+    }
+    _print(options, document, lambda: f"{plan_text(other)}\n\n{difference_text(apart)}")
+    return max(_verdict(base) if base.audit else DONE, _verdict(other))
+
+
+def matrix(options: Options, *, out: Path | None) -> int:
+    """Write the latency matrix as CSV, to ``out`` or to the terminal."""
+    study = find_study(options.study)
+    inputs = load_inputs(study, options.stores)
+    if out is not None:
+        write_texts({out: matrix_csv(inputs)})
+    if options.json:
+        _print(options, matrix_document(inputs), str)
+    elif out is None:
+        sys.stdout.write(matrix_csv(inputs))
+    else:
+        rows, columns = inputs.matrix.estimate_ms.shape
+        print(f"written: {out} ({rows} clients × {columns} sites)")
+        print("\n".join(inputs.notes))
+    return DONE
+
+
+def find_study(name: str) -> Study:
+    """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
+    shipped = {path.stem: path for path in shipped_studies()}
+    path = Path(name)
+    if not path.exists() and path.parent == Path():
+        if name in shipped:
+            return load_study(shipped[name])
+        hint = nearest_name(name, shipped)
+        raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)
+    return load_study(path)
+
+
+def _with_progress(options: Options, work: Callable[[Progress | None], Result]) -> Result:
+    """Do ``work``, showing how far it is on stderr where somebody looks."""
+    if not (options.verbose or sys.stderr.isatty()):
+        return work(None)
+    line = ProgressLine()
+    try:
+        return work(line)
+    finally:
+        line.clear()
+
+
+def _verdict(decided: Plan) -> int:
+    """The exit code a plan deserves, having said on stderr what is wrong with it."""
+    if decided.audit:
+        print("edgeplan: error: the plan failed its audit; this is a defect of edgeplan", file=sys.stderr)
+        for violation in decided.audit:
+            print(f"  {violation}", file=sys.stderr)
+        return TOOL_FAILED
+    if decided.kpi is not None:
+        return DONE
+    if decided.conflict is None:
+        print("edgeplan: error: no plan was found within the time limit", file=sys.stderr)
+        return TOOL_FAILED
+    return INFEASIBLE
+
+
+def _print(options: Options, document: dict[str, Any], text: Callable[[], str]) -> None:
+    if options.json:
+        print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(text())

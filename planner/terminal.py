@@ -1,0 +1,196 @@
+"""Plans as text for a person at a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from planner.decide import Explanation
+from planner.plan import Plan
+from planner.solver.explain import RulePrice
+from planner.tabulate import table
+from planner.whatif import Difference
+
+_TERMINATIONS: Mapping[str, str] = {
+    "optimal": "proven optimal",
+    "feasible": "feasible, not proven optimal",
+    "time_limit": "stopped at the time limit",
+    "infeasible": "infeasible",
+}
+
+
+def plan_text(plan: Plan) -> str:
+    """The decision, its figures, its sites, what binds, and what was set aside."""
+    if plan.kpi is None:
+        return nothing_text(plan)
+    kpi = plan.kpi
+    proof = "" if plan.gap is None else f", gap {plan.gap:.1e}"
+    lines = [
+        f"{plan.study}: {_TERMINATIONS[plan.termination]}{proof}, {plan.seconds:.1f} s",
+        "",
+        f"  cost      {usd(kpi.cost_usd_month)} a month ({_items(plan.cost_items)})",
+        f"  latency   mean {ms(kpi.mean_ms)}, p50 {ms(kpi.p50_ms)}, "
+        f"p95 {ms(kpi.p95_ms)}, max {ms(kpi.max_ms)}",
+        f"  coverage  {share(kpi.coverage)} of demand within the promise",
+        f"  evidence  {share(kpi.measured_share)} of demand served over measured pairs, the rest modelled",
+        "",
+        table(
+            ("site", "kind", "country", "instances", "demand", "p50 ms", "p95 ms", "USD a month"),
+            [
+                (
+                    *(place.site_id, place.kind if place.role == "serving" else f"{place.kind} (parent)"),
+                    *(place.country, str(place.instances), share(place.demand_share)),
+                    *(_figure(place.latency_p50_ms), _figure(place.latency_p95_ms)),
+                    f"{place.cost_usd_month:,.0f}",
+                )
+                for place in plan.placements
+            ],
+            flush_right=range(3, 8),
+        ),
+    ]
+    lines += _list("binds", plan.binding)
+    lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
+    lines += _list("notes", plan.notes)
+    return "\n".join(lines)
+
+
+def nothing_text(plan: Plan) -> str:
+    """Why nothing was decided."""
+    if plan.conflict is None:
+        return f"{plan.study}: no plan was found within the time limit ({plan.seconds:.1f} s)"
+    lines = [f"{plan.study}: infeasible: no plan keeps every rule", "", f"  {plan.conflict.reason}"]
+    lines += _list("rules in conflict", plan.conflict.rules)
+    lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
+    return "\n".join(lines)
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """The plan, and what each rule costs."""
+    text = plan_text(explanation.plan)
+    if not explanation.rule_prices:
+        return text
+    unit = "USD a month" if explanation.plan.minimize == "cost" else "ms"
+    rows = [
+        (price.rule, _saving(price, explanation.plan.minimize), price.words)
+        for price in explanation.rule_prices
+    ]
+    header = ("rule", f"dropping it saves ({unit})", "what it asks")
+    width = max(len(header[1]), *(len(row[1]) for row in rows))
+    padded = [(rule, saving.rjust(width), words) for rule, saving, words in rows]
+    return f"{text}\n\n{table(header, padded)}"
+
+
+def frontier_text(plans: Sequence[Plan], promises: Sequence[float]) -> str:
+    """The front as a table, cheapest first."""
+    rows = [
+        (
+            *(str(point), f"{kpi.cost_usd_month:,.0f}", f"{promise:.1f}", f"{kpi.mean_ms:.1f}"),
+            *(f"{kpi.p95_ms:.1f}", str(len(plan.open)), f"{plan.gap or 0.0:.1e}", " ".join(plan.open)),
+        )
+        for point, (plan, promise) in enumerate(zip(plans, promises, strict=True), start=1)
+        if (kpi := plan.kpi) is not None
+    ]
+    # The site ids come last and flush left: they are as long as they are.
+    header = ("point", "USD a month", "promise ms", "mean ms", "p95 ms", "sites", "gap")
+    figures = table(header, [row[:-1] for row in rows], flush_right=range(7)).splitlines()
+    sites = ("open", "----", *(row[-1] for row in rows))
+    return "\n".join(f"{line}  {ids}" for line, ids in zip(figures, sites, strict=True))
+
+
+def difference_text(difference: Difference) -> str:
+    """What changed against the base plan."""
+    changes = [
+        *(f"opens {site}" for site in difference.opened),
+        *(f"closes {site}" for site in difference.closed),
+    ]
+    lines = ["against the base plan:", *(f"  {change}" for change in changes or ["the same sites are open"])]
+    if difference.cost_usd_month is None:
+        return "\n".join([*lines, "  one of the two decides nothing, so there is nothing to compare"])
+    lines.append(f"  {share(difference.moved_share or 0.0)} of the demand moves to another site")
+    lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
+    lines += [
+        f"    {item} {_signed(usd_, ',.0f')}"
+        for item, usd_ in difference.cost_items_usd_month.items()
+        if abs(usd_) >= 0.5
+    ]
+    for name, delta in (
+        ("mean", difference.mean_ms),
+        ("p50", difference.p50_ms),
+        ("p95", difference.p95_ms),
+        ("max", difference.max_ms),
+    ):
+        lines.append(f"  {name} {_signed(delta, '.1f')} ms")
+    coverage = None if difference.coverage is None else 100 * difference.coverage
+    lines.append(f"  coverage {_signed(coverage, '.1f')} points")
+    return "\n".join(lines)
+
+
+class ProgressLine:
+    """Progress on ``stream``: one line that rewrites itself on a terminal, plain lines otherwise."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._rewrites, self._width, self._last = self._stream.isatty(), 0, -math.inf
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        now = time.monotonic()
+        if self._rewrites:
+            if now - self._last < 0.1 and done < total:
+                return
+            text = f"{done}/{total} {words}"[:100]
+            self._stream.write(f"\r{text.ljust(self._width)}")
+            self._width = len(text)
+        else:
+            self._stream.write(f"{done}/{total} {words}\n")
+        self._last = now
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Wipe the line, so that what follows starts at the margin."""
+        if self._rewrites and self._width:
+            self._stream.write(f"\r{' ' * self._width}\r")
+            self._stream.flush()
+            self._width = 0
+
+
+def usd(value: float) -> str:
+    """``$12,345``."""
+    return f"${value:,.0f}"
+
+
+def ms(value: float) -> str:
+    """``42.0 ms``."""
+    return f"{value:.1f} ms"
+
+
+def share(value: float) -> str:
+    """``95.3%``; what is not all of it is never shown as 100.0%."""
+    percent = 100 * value
+    return f"{min(percent, 99.9) if value < 1 - 1e-9 else percent:.1f}%"
+
+
+def _items(items: Mapping[str, float]) -> str:
+    return ", ".join(f"{item} {usd(value)}" for item, value in items.items() if value)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _signed(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value + 0.0, f"+{form}")
+
+
+def _saving(price: RulePrice, minimize: str) -> str:
+    if price.saves is None:
+        return "not solved in time"
+    text = f"{price.saves:,.0f}" if minimize == "cost" else f"{price.saves:.2f}"
+    return text if price.proven else f"about {text}"
+
+
+def _list(title: str, entries: Sequence[str]) -> Iterator[str]:
+    if entries:
+        yield from ("", f"{title}:", *(f"  {entry}" for entry in entries))
