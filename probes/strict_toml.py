@@ -85,7 +85,9 @@ class Table:
     def _key(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
 
-    def fault(self, key: str, message: str, valid: Collection[str] = (), got: str | None = None) -> InputError:
+    def fault(
+        self, key: str, message: str, valid: Collection[str] = (), got: str | None = None
+    ) -> InputError:
         """The error to raise about ``key``; with ``got`` and ``valid`` the nearest valid name is offered."""
         hint = nearest_name(got, valid) if got is not None else None
         return self._error(self._file, message, column=self._key(key), nearest=hint)
@@ -168,7 +170,7 @@ class Table:
         return Table(value, self._file, self._key(key), self._error)
 
     def tables(self, key: str) -> Iterator[Table]:
-        """An array of tables, possibly absent; entries are named ``key[1]``, ``key[2]``, ... in complaints."""
+        """An array of tables, possibly absent; complaints name its entries ``key[1]``, ``key[2]``, ..."""
         value = self._take(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.fault(key, f"is not an array of tables; write [[{self._key(key)}]]")

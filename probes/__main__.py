@@ -1,0 +1,7 @@
+"""``python -m probes``."""
+
+import sys
+
+from probes.cli import main
+
+sys.exit(main())

@@ -1,0 +1,186 @@
+"""The agent at work: rounds on schedule, spooled as they are measured and then shipped [I/O]."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Final
+
+from probes.inbox import StoreError, open_inbox
+from probes.record import Measurement
+from probes.report import table
+from probes.runner import run_round
+from probes.settings import Settings
+from probes.spool import Shipped, Spool, SpoolBusyError, SpoolError, run_id
+
+EXIT_DONE: Final = 0
+EXIT_BAD_INPUT: Final = 2
+EXIT_STORE: Final = 5
+EXIT_BUSY: Final = 75
+_EXIT_SIGNAL: Final = 128
+
+_NAP_S: Final = 0.2
+
+
+class Console:
+    """What a person or a program sees: rows or a table on stdout, everything else on stderr."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._live = not as_json and sys.stderr.isatty()
+        self._rows: list[Measurement] = []
+        self._expected = 0
+
+    def expect(self, rows: int) -> None:
+        """A round begins that will give this many rows."""
+        self._expected = rows
+
+    def rows(self, rows: list[Measurement]) -> None:
+        """More rows of this round."""
+        if self._as_json:
+            self._write("".join(f"{row.to_json()}\n" for row in rows))
+            return
+        self._rows += rows
+        if self._live:
+            failed = sum(row.failure is not None for row in self._rows)
+            print(
+                f"\r{len(self._rows)}/{self._expected} samples, {failed} failed ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def ended(self) -> None:
+        """The round is over."""
+        if self._live and self._rows:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if not self._as_json and self._rows:
+            self._write(table(self._rows) + "\n")
+        self._rows = []
+
+    def shipped(self, one: Shipped) -> Shipped:
+        """A round left the spool; only what is wrong with it is worth a line."""
+        if one.damaged:
+            self.say(f"round {one.run_id}: {one.damaged} damaged lines left out, {one.rows} rows shipped")
+        if one.conflict is not None:
+            self.say(
+                f"round {one.run_id}: the store has other rows under this id"
+                f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}"
+            )
+        return one
+
+    def say(self, message: str) -> None:
+        """One line for a person, or for cron to mail."""
+        print(f"edgeprobe: {message}", file=sys.stderr)
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Nobody reads any more; measuring goes on. Python would complain again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Agent:
+    """One vantage's rounds.
+
+    SIGTERM and Ctrl-C end a round early: what was measured is spooled and shipped.
+    """
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings, self._console = settings, console
+        self._spool = Spool(settings.spool, settings.vantage)
+        self._signal = 0
+
+    def run(self, rounds: int | None, every_s: float | None) -> int:
+        """Measure ``rounds`` rounds (None: for ever), on a grid of ``every_s`` where given; the exit code.
+
+        A point of the grid that was measured already is left out. One that meets another round of this
+        vantage is left out too, and exits 75 when it was the only one.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._interrupted)
+        code, measured = EXIT_DONE, 0
+        while True:
+            now_s = time.time()
+            scheduled_s = now_s if every_s is None else math.floor(now_s / every_s) * every_s
+            try:
+                code = self._round(scheduled_s)
+            except (SpoolBusyError, SpoolError) as fault:
+                self._console.say(str(fault))
+                code = EXIT_BUSY if isinstance(fault, SpoolBusyError) else EXIT_STORE
+            measured += 1
+            if self._stopped() or measured == rounds:
+                return code
+            if every_s is not None:
+                self._wait(scheduled_s + every_s - time.time())
+                if self._stopped():
+                    return code
+
+    def _round(self, scheduled_s: float) -> int:
+        run = run_id(self._settings.vantage, datetime.fromtimestamp(scheduled_s, UTC))
+        with self._spool.locked():
+            if self._spool.knows(run):
+                self._console.say(f"round {run} was measured already")
+                return self._ship()
+            self._wait(self._splay_s(run))
+            if self._stopped():
+                return _EXIT_SIGNAL + self._signal
+            file = self._spool.open_round(run)
+
+            def emit(rows: list[Measurement]) -> None:
+                file.append(rows)
+                self._console.rows(rows)
+
+            try:
+                run_round(
+                    self._settings,
+                    run,
+                    emit=emit,
+                    expect=self._console.expect,
+                    stop=self._stopped,
+                )
+            finally:
+                file.close()
+                self._console.ended()
+            code = self._ship()
+            if file.fault is not None:
+                self._console.say(f"spool {self._settings.spool}: {file.fault.strerror or file.fault}")
+                code = EXIT_STORE
+        return _EXIT_SIGNAL + self._signal if self._stopped() else code
+
+    def _ship(self) -> int:
+        try:
+            for one in self._spool.ship(open_inbox(self._settings.store)):
+                self._console.shipped(one)
+        except StoreError as fault:
+            waiting = len(self._spool.pending())
+            stay = "round stays" if waiting == 1 else "rounds stay"
+            self._console.say(f"{fault}; {waiting} {stay} in the spool")
+            return EXIT_STORE
+        return EXIT_DONE
+
+    def _splay_s(self, run: str) -> float:
+        """A delay that differs by vantage and round, so that agents do not start as one."""
+        digest = hashlib.sha256(run.encode()).digest()
+        return self._settings.splay_s * int.from_bytes(digest[:8], "big") / 2**64
+
+    def _wait(self, span_s: float) -> None:
+        end = time.monotonic() + span_s
+        while not self._stopped() and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, _NAP_S))
+
+    def _stopped(self) -> bool:
+        return self._signal != 0
+
+    def _interrupted(self, number: int, _: FrameType | None) -> None:
+        """The first signal ends the round in good order, the second ends the process."""
+        self._signal = number
+        signal.signal(number, signal.SIG_DFL)

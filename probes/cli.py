@@ -1,0 +1,203 @@
+"""``edgeprobe``: check a configuration, measure, ship what is spooled, write units [I/O].
+
+Exit codes: 0 done (failures that were measured included) · 2 bad input · 5 the store or the spool cannot be
+written · 75 another round of this vantage still runs · 128 + n when signal n cut a round short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NoReturn
+
+from probes import duration, shipped
+from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent, Console
+from probes.inbox import StoreError, is_object_store, open_inbox
+from probes.report import align
+from probes.settings import Settings, load_settings, resolve_store
+from probes.spool import Spool, SpoolBusyError, SpoolError
+from probes.strict_toml import InputError, nearest_name
+from probes.target import Target
+from probes.units import SCHEDULERS, UnitError, unit
+
+_DEFAULT_EVERY: Final = "5m"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(options.config)
+        if options.command in ("run", "ship") and options.store is not None:
+            settings = replace(settings, store=_store(options.store))
+        if options.command == "check":
+            return _check(settings, as_json=options.json)
+        if options.command == "units":
+            return _units(settings, options.scheduler, options.every, as_json=options.json)
+        if options.command == "ship":
+            return _ship(settings, as_json=options.json)
+        rounds = options.rounds or (1 if options.every is None else None)
+        return Agent(settings, Console(as_json=options.json)).run(rounds, options.every)
+    except (InputError, UnitError) as fault:
+        return _complain(fault, EXIT_BAD_INPUT)
+    except (StoreError, SpoolError) as fault:
+        return _complain(fault, EXIT_STORE)
+    except SpoolBusyError as fault:
+        return _complain(fault, EXIT_BUSY)
+
+
+def _complain(fault: Exception, code: int) -> int:
+    print(f"edgeprobe: {fault}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="edgeprobe", description="Measure the latency from here to the sites of a catalog.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, words in (
+        ("check", "validate a configuration and list what would be probed"),
+        ("run", "measure a round (or several) and put it in the store"),
+        ("ship", "push what is still in the spool"),
+        ("units", "print a unit for a scheduler"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument("config", metavar="CONFIG", help="probes.toml")
+        command.add_argument("--json", action="store_true", help="JSON on stdout, and nothing else")
+        if name in ("run", "ship"):
+            command.add_argument("--store", metavar="URL", help="instead of the configured store")
+        if name == "run":
+            command.add_argument("--rounds", type=_count, metavar="N", help="rounds to measure (1)")
+            command.add_argument(
+                "--every",
+                type=_span,
+                metavar="SPAN",
+                help="measure on a grid of this span (60s, 5m), for ever unless --rounds says how often;"
+                " a round is measured once per point of the grid",
+            )
+        if name == "units":
+            command.add_argument("--for", dest="scheduler", required=True, choices=SCHEDULERS)
+            command.add_argument(
+                "--every", type=_span, metavar="SPAN", default=duration.seconds(_DEFAULT_EVERY)
+            )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _span(text: str) -> float:
+    try:
+        return duration.seconds(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
+
+
+def _store(text: str) -> str:
+    try:
+        return resolve_store(text, Path.cwd())
+    except ValueError as fault:
+        raise InputError("--store", str(fault)) from None
+
+
+def _check(settings: Settings, *, as_json: bool) -> int:
+    if is_object_store(settings.store) and importlib.util.find_spec("obstore") is None:
+        raise InputError(
+            settings.file, "an object store needs obstore: pip install 'edgeplan[s3]'", column="agent.store"
+        )
+    if as_json:
+        print(json.dumps(_as_json(settings), allow_nan=False))
+    else:
+        print(_as_text(settings))
+    known = shipped.site_ids()
+    for site in dict.fromkeys(target.site for target in settings.targets):
+        if known and site not in known:
+            near = nearest_name(site, known)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            print(
+                f"edgeprobe: {settings.file}: note: {site!r} is not in the shipped catalog{hint};"
+                " a site of your own must have this id in the study",
+                file=sys.stderr,
+            )
+    return EXIT_DONE
+
+
+def _as_json(settings: Settings) -> dict[str, object]:
+    return {
+        "vantage": settings.vantage,
+        "country": settings.country,
+        "lat": settings.lat,
+        "lon": settings.lon,
+        "store": settings.store,
+        "spool": str(settings.spool),
+        "samples": settings.samples,
+        "resolvers": list(settings.resolvers),
+        "targets": [
+            {
+                "site": target.site,
+                "host": target.host,
+                "port": target.port,
+                "protocols": list(target.protocols),
+                "path": target.path,
+                "family": target.family,
+            }
+            for target in settings.targets
+        ],
+    }
+
+
+def _as_text(settings: Settings) -> str:
+    def line(target: Target) -> tuple[str, ...]:
+        family = "" if target.family is None else f"IPv{target.family}"
+        return target.site, target.host, str(target.port), " ".join(target.protocols), family
+
+    heading = ("site", "host", "port", "protocols", "family")
+    listing = align([heading, *map(line, settings.targets)], right=[False, False, True, False, False])
+    return (
+        f"{listing}\n\n"
+        f"vantage  {settings.vantage} ({settings.country}, {settings.lat:g}, {settings.lon:g})\n"
+        f"store    {settings.store}\n"
+        f"spool    {settings.spool}\n"
+        f"targets  {len(settings.targets)}, {settings.samples} samples each by every protocol"
+    )
+
+
+def _units(settings: Settings, scheduler: str, every_s: float, *, as_json: bool) -> int:
+    text = unit(scheduler, settings, every_s)
+    print(json.dumps({"for": scheduler, "unit": text}) if as_json else text, end="\n" if as_json else "")
+    if settings.deadline_s + settings.splay_s > every_s:
+        print(
+            f"edgeprobe: {settings.file}: note: a round may take {settings.splay_s + settings.deadline_s:g} s"
+            f" (splay_s + deadline_s), longer than {duration.in_words(every_s)}; the next is then left out",
+            file=sys.stderr,
+        )
+    return EXIT_DONE
+
+
+def _ship(settings: Settings, *, as_json: bool) -> int:
+    spool = Spool(settings.spool, settings.vantage)
+    console = Console(as_json=as_json)
+    with spool.locked():
+        done = [console.shipped(one) for one in spool.ship(open_inbox(settings.store))]
+    if as_json:
+        print(json.dumps([{"run_id": one.run_id, "rows": one.rows, "damaged": one.damaged} for one in done]))
+    else:
+        rows = sum(one.rows for one in done)
+        print(
+            f"{len(done)} {'round' if len(done) == 1 else 'rounds'} ({rows} rows) shipped to {settings.store}"
+        )
+    return EXIT_DONE

@@ -1,0 +1,280 @@
+"""One DNS query and its reply, timed by the kernel [I/O].
+
+All queries to one resolver share one connected UDP socket, so that only that resolver's datagrams and the
+ICMP errors about it arrive there; replies find their query by id and question. A truncated reply is asked
+for again over TCP.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import socket
+import time
+from typing import Any, Final
+
+from probes import kernel
+from probes.dns_wire import Query, is_reply, is_truncated, read_answer
+from probes.loop import READABLE, WRITABLE, Finding, Loop, Probe
+from probes.record import Failure
+from probes.resolvers import Resolver
+
+_DATAGRAM: Final = 65_535
+_RECEIVE_BUFFER: Final = 1 << 20
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
+)
+
+
+def network_failure(number: int) -> Failure:
+    """The class of an errno from connecting or sending over TCP or UDP."""
+    if number == errno.ECONNREFUSED:
+        return "connect_refused"
+    if number == errno.ETIMEDOUT:
+        return "connect_timeout"
+    return "unreachable" if number in _UNREACHABLE else "other"
+
+
+def numeric_address(host: str, port: int, family: socket.AddressFamily) -> Any:
+    """What connect() takes for an IP address; a scope such as %eth0 becomes a number.
+
+    No query is made. Raises OSError when the scope names no interface of this host.
+    """
+    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
+
+
+class Channel:
+    """The socket to one resolver. ``failure`` is set when there is no way to it at all."""
+
+    def __init__(self, resolver: Resolver, loop: Loop) -> None:
+        self.resolver = resolver
+        self.failure: Failure | None = None
+        self.ignored = 0
+        self._loop = loop
+        self._waiting: dict[int, Exchange] = {}
+        self.family = socket.AF_INET6 if resolver.family == 6 else socket.AF_INET
+        self._socket = socket.socket(self.family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self.stamped = kernel.stamp_receives(self._socket)
+        self.address: Any = None
+        try:
+            self.address = numeric_address(resolver.address, resolver.port, self.family)
+            self._socket.connect(self.address)
+        except OSError as fault:
+            self.failure = _datagram_failure(fault)
+        loop.watch(self._socket.fileno(), READABLE, self._readable)
+
+    def enlist(self, exchange: Exchange) -> int:
+        """An id no other query in flight has, unguessable from outside."""
+        while (number := secrets.randbelow(1 << 16)) in self._waiting:
+            pass
+        self._waiting[number] = exchange
+        return number
+
+    def dismiss(self, number: int) -> None:
+        """Nobody waits for this id any more."""
+        self._waiting.pop(number, None)
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram. An ICMP error about an earlier one surfaces here once, and is not ours."""
+        try:
+            self._socket.send(data)
+        except ConnectionRefusedError:
+            self._socket.send(data)
+
+    def close(self) -> None:
+        """Release the socket."""
+        self._loop.forget(self._socket.fileno())
+        self._socket.close()
+
+    def _readable(self, _: int) -> None:
+        while True:
+            try:
+                data, stamp_ns = kernel.receive(self._socket, _DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError as fault:
+                # ICMP says the resolver cannot be had; it does not say which query it is about.
+                waiting, self._waiting = list(self._waiting.values()), {}
+                for exchange in waiting:
+                    exchange.failed(_datagram_failure(fault))
+                return
+            now_ns = time.monotonic_ns()
+            number = int.from_bytes(data[:2], "big")
+            waiting_here = self._waiting.get(number)
+            if waiting_here is None or not is_reply(data, waiting_here.query):
+                self.ignored += 1
+                continue
+            del self._waiting[number]
+            waiting_here.replied(data, stamp_ns, now_ns)
+
+
+class Exchange(Probe):
+    """One query to one resolver. ``reply`` is the whole reply once there is one."""
+
+    __slots__ = (
+        "_ended",
+        "_failure",
+        "_first",
+        "_loop",
+        "_number",
+        "_offset_after_ns",
+        "_offset_ns",
+        "_sent",
+        "_stream",
+        "channel",
+        "query",
+        "reply",
+    )
+
+    def __init__(self, channel: Channel, query: Query) -> None:
+        super().__init__()
+        self.channel, self.query = channel, query
+        self.reply: bytes | None = None
+        self._failure: Failure | None = None
+        self._stream: _Stream | None = None
+        self._number = 0
+        self._offset_ns = self._offset_after_ns = 0
+        # (CLOCK_REALTIME or None, CLOCK_MONOTONIC), ns: at the send, at the first reply, at the whole reply.
+        self._sent: tuple[int | None, int] = (None, 0)
+        self._first: tuple[int | None, int] = self._sent
+        self._ended: tuple[int | None, int] = self._sent
+
+    def start(self, loop: Loop) -> None:
+        self._loop = loop
+        if self.channel.failure is not None:
+            self.failed(self.channel.failure)
+            return
+        self._number = self.channel.enlist(self)
+        data = self.query.with_id(self._number)
+        self._offset_ns = kernel.realtime_offset_ns()
+        monotonic_ns = time.monotonic_ns()
+        self._sent = (time.time_ns(), monotonic_ns)
+        try:
+            self.channel.send(data)
+        except OSError as fault:
+            self.channel.dismiss(self._number)
+            self.failed(_datagram_failure(fault))
+
+    def replied(self, data: bytes, stamp_ns: int | None, now_ns: int) -> None:
+        """The channel has the reply, or its truncated beginning."""
+        self._first = self._ended = (stamp_ns, now_ns)
+        self._offset_after_ns = kernel.realtime_offset_ns()
+        if is_truncated(data):
+            try:
+                self._stream = _Stream(self, self._loop, self.query.with_id(self._number))
+            except OSError as fault:
+                self.failed(network_failure(fault.errno or 0))
+            return
+        self.reply = data
+        self._loop.finish(self)
+
+    def completed(self, data: bytes, stamp_ns: int | None, now_ns: int) -> None:
+        """The stream has the whole reply."""
+        self._ended = (stamp_ns, now_ns)
+        self._offset_after_ns = kernel.realtime_offset_ns()
+        if is_reply(data, self.query) and int.from_bytes(data[:2], "big") == self._number:
+            self.reply = data
+            self._loop.finish(self)
+        else:
+            self.failed("other")
+
+    def failed(self, failure: Failure) -> None:
+        """There will be no reply."""
+        self._failure = failure
+        self._loop.finish(self)
+
+    def cancel(self, loop: Loop) -> None:
+        self.channel.dismiss(self._number)
+        if self._stream is not None:
+            self._stream.close()
+        self._failure = "dns_timeout"
+
+    def finding(self) -> Finding:
+        stamped = self._first[0] is not None and self._ended[0] is not None
+        if self.reply is None:
+            return Finding("kernel" if self.channel.stamped else "user", self._failure)
+        if stamped and kernel.stepped(self._offset_ns, self._offset_after_ns):
+            return Finding("kernel", "clock_step")
+        clock = 0 if stamped else 1
+        answer = read_answer(self.reply)
+        failure = answer.failure if answer.failure or answer.addresses else "other"
+        return Finding(
+            "kernel" if stamped else "user",
+            failure,
+            dns_ms=_elapsed_ms(self._sent[clock], self._ended[clock]),
+            rtt_ms=_elapsed_ms(self._sent[clock], self._first[clock]) if failure is None else None,
+        )
+
+
+class _Stream:
+    """The same query over TCP: two bytes of length, then the message, both ways."""
+
+    def __init__(self, exchange: Exchange, loop: Loop, data: bytes) -> None:
+        self._exchange, self._loop = exchange, loop
+        self._unsent = len(data).to_bytes(2, "big") + data
+        self._received = b""
+        self._socket = socket.socket(exchange.channel.family, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        kernel.reset_on_close(self._socket)
+        kernel.stamp_receives(self._socket)
+        number = self._socket.connect_ex(exchange.channel.address)
+        if number in (0, errno.EINPROGRESS):
+            loop.watch(self._socket.fileno(), WRITABLE, self._writable)
+        else:
+            self._fail(network_failure(number))
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.forget(self._socket.fileno())
+            self._socket.close()
+
+    def _fail(self, failure: Failure) -> None:
+        self.close()
+        self._exchange.failed(failure)
+
+    def _writable(self, _: int) -> None:
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._fail(network_failure(number))
+            return
+        try:
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError as fault:
+            self._fail(network_failure(fault.errno or 0))
+            return
+        if not self._unsent:
+            self._loop.watch(self._socket.fileno(), READABLE, self._readable)
+
+    def _readable(self, _: int) -> None:
+        try:
+            data, stamp_ns = kernel.receive(self._socket, _DATAGRAM)
+        except BlockingIOError:
+            return
+        except OSError as fault:
+            self._fail(network_failure(fault.errno or 0))
+            return
+        if not data:
+            self._fail("other")
+            return
+        now_ns = time.monotonic_ns()
+        self._received += data
+        length = int.from_bytes(self._received[:2], "big")
+        if len(self._received) >= 2 + length and len(self._received) > 2:
+            self.close()
+            self._exchange.completed(self._received[2 : 2 + length], stamp_ns, now_ns)
+
+
+def _datagram_failure(fault: OSError) -> Failure:
+    if isinstance(fault, socket.gaierror):
+        return "unreachable"
+    # Over UDP a "refused" is ICMP port unreachable: nothing listens there. REFUSED is an answer.
+    failure = network_failure(fault.errno or 0)
+    return "unreachable" if failure == "connect_refused" else failure
+
+
+def _elapsed_ms(begin_ns: int | None, end_ns: int | None) -> float | None:
+    return None if begin_ns is None or end_ns is None else round((end_ns - begin_ns) / 1e6, 6)

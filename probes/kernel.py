@@ -1,0 +1,136 @@
+"""What the Linux kernel knows about time: TCP_INFO and receive stamps [I/O].
+
+The only module that knows struct offsets. Where the kernel does not tell (not Linux, or an old one) the
+answer is None, and the caller falls back to its own clock and says so.
+
+Sources: linux/tcp.h (struct tcp_info, a stable, append-only layout), socket(7), asm-generic/socket.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final
+
+LINUX: Final = sys.platform == "linux"
+
+# struct tcp_info: eight bytes of state and flags, then 32-bit fields; only those needed are named.
+_TCP_INFO: Final = 11
+_STATE_AT: Final = 0
+_RTT_AT: Final = 68
+_TOTAL_RETRANS_AT: Final = 100
+_MIN_RTT_AT: Final = 148
+_TCP_INFO_SIZE: Final = 152
+_U32: Final = struct.Struct("=I")
+_UNKNOWN_MIN_RTT: Final = 0xFFFF_FFFF
+
+_ESTABLISHED: Final = 1
+_CLOSE_WAIT: Final = 8
+
+# The option and its control message share a number. struct timespec has the machine's own long twice.
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@ll")
+_CONTROL_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size) if LINUX else 0
+
+_LINGER_OFF: Final = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class TcpInfo:
+    """What the kernel says of one TCP connection; times in µs, None where it has none to tell.
+
+    ``rtt_us`` right after a connect is the round trip of the SYN alone. ``retransmits`` counts every segment
+    sent again since the first SYN.
+    """
+
+    connected: bool
+    rtt_us: int | None
+    min_rtt_us: int | None
+    retransmits: int
+
+
+def tcp_info(connection: socket.socket) -> TcpInfo | None:
+    """The kernel's own account of ``connection``; None where there is no TCP_INFO."""
+    if not LINUX:
+        return None
+    try:
+        raw = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
+    except OSError:
+        return None
+    if len(raw) < _TOTAL_RETRANS_AT + _U32.size:
+        return None
+    (rtt,) = _U32.unpack_from(raw, _RTT_AT)
+    (retransmits,) = _U32.unpack_from(raw, _TOTAL_RETRANS_AT)
+    least = _U32.unpack_from(raw, _MIN_RTT_AT)[0] if len(raw) >= _TCP_INFO_SIZE else _UNKNOWN_MIN_RTT
+    return TcpInfo(
+        raw[_STATE_AT] in (_ESTABLISHED, _CLOSE_WAIT),
+        rtt or None,
+        least if least not in (0, _UNKNOWN_MIN_RTT) else None,
+        retransmits,
+    )
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Make close() send RST: no lingering states here, and nothing for the peer to wait for."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+
+
+def stamp_receives(receiver: socket.socket) -> bool:
+    """Ask the kernel to stamp what arrives; False where it cannot."""
+    if not LINUX:
+        return False
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def receive(receiver: socket.socket, size: int) -> tuple[bytes, int | None]:
+    """What arrived (at most ``size`` bytes) and when, in ns of CLOCK_REALTIME; None without a stamp.
+
+    On a stream the stamp is that of the last segment read. Raises what ``recvmsg`` raises.
+    """
+    if not LINUX:
+        return receiver.recv(size), None
+    data, control, _, _ = receiver.recvmsg(size, _CONTROL_SPACE)
+    for level, kind, value in control:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+            return data, seconds * 1_000_000_000 + nanoseconds
+    return data, None
+
+
+# Two clocks cannot be read at once: a reading counts when the monotonic clock moved less than this around it.
+_TIGHT_NS: Final = 20_000
+_READINGS: Final = 8
+
+
+def realtime_offset_ns() -> int:
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC: it changes when somebody sets the clock, and only then.
+
+    Slewing (NTP) moves both clocks alike. The tightest of a few readings is used, so that being scheduled
+    away between the two does not look like a step.
+    """
+    best_spread, best = -1, 0
+    for _ in range(_READINGS):
+        before = time.monotonic_ns()
+        realtime = time.time_ns()
+        spread = time.monotonic_ns() - before
+        if best_spread < 0 or spread < best_spread:
+            best_spread, best = spread, realtime - before - spread // 2
+        if spread < _TIGHT_NS:
+            break
+    return best
+
+
+# Well above what reading two clocks can err by, well below what would matter in a round trip.
+_STEP_NS: Final = 200_000
+
+
+def stepped(offset_before_ns: int, offset_after_ns: int) -> bool:
+    """Whether the clock was set between two readings of :func:`realtime_offset_ns`."""
+    return abs(offset_after_ns - offset_before_ns) > _STEP_NS

@@ -1,0 +1,228 @@
+"""One event loop for every sample in flight: paced starts, timeouts, a hard deadline [I/O].
+
+It knows nothing of protocols. A :class:`Probe` is one sample: the loop starts it when its turn has come,
+hands it what its descriptors report, and ends it when its time is up. Starts come in small batches between
+two looks at the descriptors, so that a thousand starts never stand between a reply and its reader.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import resource
+import select
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from probes.record import Clock, Failure
+
+_EPOLL: Final = hasattr(select, "epoll")
+
+# The numbers are the same for epoll and poll.
+READABLE: Final = 0x01
+WRITABLE: Final = 0x04
+
+BATCH: Final = 32
+
+# A signal does not wake a poll (PEP 475), so a stop is noticed this late at worst.
+_LONGEST_WAIT_S: Final = 0.2
+
+# What has ended but was not handed on would be lost with the process: never more than this.
+_MOST_UNDRAINED: Final = 256
+
+_SPARE_DESCRIPTORS: Final = 64
+_MOST_IN_FLIGHT: Final = 8192
+
+Handler = Callable[[int], None]
+Ending = Literal["timeout", "deadline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one sample found, in the protocol's own terms; times in milliseconds, None for absent."""
+
+    clock: Clock
+    failure: Failure | None = None
+    rtt_ms: float | None = None
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    ttfb_ms: float | None = None
+    retransmits: int | None = None
+
+
+class Probe(ABC):
+    """One sample in flight. A protocol subclasses it; the loop sets the times (ns) and ``ending``.
+
+    ``intended_ns`` and ``started_ns`` are monotonic, ``wall_ns`` is UTC. ``ending`` tells why the loop cut it
+    short, None when it came to its own end; ``begun`` whether it was started at all.
+    """
+
+    __slots__ = ("begun", "ending", "intended_ns", "over", "started_ns", "wall_ns")
+
+    def __init__(self) -> None:
+        self.intended_ns = self.started_ns = self.wall_ns = 0
+        self.begun = self.over = False
+        self.ending: Ending | None = None
+
+    @abstractmethod
+    def start(self, loop: Loop) -> None:
+        """Begin without blocking; call ``loop.finish(self)`` when it is over, at once or later."""
+
+    @abstractmethod
+    def cancel(self, loop: Loop) -> None:
+        """Time is up: note what there is to note and let go of every descriptor. Not to call finish()."""
+
+    @abstractmethod
+    def finding(self) -> Finding:
+        """What was found. Called once, after the end and off the timing path, so it may parse at leisure."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """The loop of one round. ``stop`` is asked between turns; once true, nothing further is started.
+
+    ``finished`` gathers ended probes until ``run``'s ``drain`` takes them.
+    """
+
+    stop: Callable[[], bool] = lambda: False
+    finished: list[Probe] = field(default_factory=list)
+    in_flight: int = 0
+    _handlers: dict[int, Handler] = field(default_factory=dict)
+    _poller: Any = field(default_factory=lambda: select.epoll() if _EPOLL else select.poll())
+
+    def watch(self, descriptor: int, events: int, handler: Handler) -> None:
+        """Call ``handler`` with what the descriptor reports (errors and hang-ups included)."""
+        if descriptor in self._handlers:
+            self._poller.modify(descriptor, events)
+        else:
+            self._poller.register(descriptor, events)
+        self._handlers[descriptor] = handler
+
+    def forget(self, descriptor: int) -> None:
+        """No longer watch a descriptor; to be called before it is closed."""
+        if self._handlers.pop(descriptor, None) is not None:
+            self._poller.unregister(descriptor)
+
+    def finish(self, probe: Probe) -> None:
+        """The probe has come to its end."""
+        if not probe.over:
+            probe.over = True
+            self.in_flight -= 1
+            self.finished.append(probe)
+
+    def close(self) -> None:
+        """Release the poller; the descriptors belong to whoever opened them."""
+        if _EPOLL:
+            self._poller.close()
+
+    def run(
+        self,
+        probes: Sequence[Probe],
+        *,
+        timeout_ns: int,
+        deadline_ns: int,
+        drain: Callable[[list[Probe]], None],
+        most_in_flight: int = _MOST_IN_FLIGHT,
+    ) -> None:
+        """Start each probe at its ``intended_ns`` (ascending) and see all of them to an end.
+
+        Every probe ends: by itself, ``timeout_ns`` after its start, or at ``deadline_ns`` (monotonic), where
+        those never started end too. ``drain`` is given ended probes when the loop has nothing better to do,
+        and the rest at the end. After a stop the probes in flight and those not started are dropped.
+        """
+        running: collections.deque[Probe] = collections.deque()
+        following, total = 0, len(probes)
+        while following < total or self.in_flight:
+            now = time.monotonic_ns()
+            if now >= deadline_ns or self.stop():
+                break
+            batch = 0
+            while (
+                following < total
+                and batch < BATCH
+                and self.in_flight < most_in_flight
+                and probes[following].intended_ns <= now
+            ):
+                running.append(probes[following])
+                self._start(probes[following])
+                following, batch = following + 1, batch + 1
+            now = time.monotonic_ns()
+            # All probes of a run have the same timeout, so they expire in the order of their starts.
+            while running and (running[0].over or running[0].started_ns + timeout_ns <= now):
+                self._end(running.popleft(), "timeout")
+            wake = deadline_ns
+            if running:
+                wake = min(wake, running[0].started_ns + timeout_ns)
+            if following < total and self.in_flight < most_in_flight:
+                wake = min(wake, probes[following].intended_ns)
+            wait_s = min(max(wake - now, 0) / 1e9, _LONGEST_WAIT_S)
+            idle = not self._dispatch(0.0)
+            if idle or len(self.finished) >= _MOST_UNDRAINED:
+                self._drain(drain)
+            if idle and wait_s > 0:
+                self._dispatch(max(wake - time.monotonic_ns(), 0) / 1e9)
+        self._cut(running, probes[following:])
+        self._drain(drain)
+
+    def _start(self, probe: Probe) -> None:
+        self.in_flight += 1
+        probe.begun = True
+        probe.started_ns = time.monotonic_ns()
+        probe.wall_ns = time.time_ns()
+        probe.start(self)
+
+    def _end(self, probe: Probe, ending: Ending) -> None:
+        if not probe.over:
+            probe.ending = ending
+            probe.cancel(self)
+            self.finish(probe)
+
+    def _cut(self, running: collections.deque[Probe], waiting: Sequence[Probe]) -> None:
+        stopped = self.stop()
+        for probe in running:
+            if stopped and not probe.over:
+                probe.cancel(self)
+                probe.over = True
+                self.in_flight -= 1
+            else:
+                self._end(probe, "deadline")
+        if stopped:
+            return
+        for probe in waiting:
+            probe.started_ns, probe.wall_ns = time.monotonic_ns(), time.time_ns()
+            probe.ending, probe.over = "deadline", True
+            self.finished.append(probe)
+
+    def _dispatch(self, wait_s: float) -> bool:
+        """Hand out what the descriptors report within ``wait_s``; whether there was anything."""
+        wait_s = min(wait_s, _LONGEST_WAIT_S)
+        ready = self._poller.poll(wait_s if _EPOLL else wait_s * 1000)
+        for descriptor, events in ready:
+            handler = self._handlers.get(descriptor)
+            # A handler earlier in this list may have closed this one.
+            if handler is not None:
+                handler(events)
+        return bool(ready)
+
+    def _drain(self, drain: Callable[[list[Probe]], None]) -> None:
+        if self.finished:
+            ended, self.finished = self.finished, []
+            drain(ended)
+
+
+def descriptors_for_probes() -> int:
+    """How many probes may hold a descriptor at once; raises this process's soft limit as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_IN_FLIGHT + _SPARE_DESCRIPTORS
+    limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+    if soft == resource.RLIM_INFINITY:
+        soft = wanted
+    return max(min(soft, wanted) - _SPARE_DESCRIPTORS, 1)

@@ -1,0 +1,54 @@
+"""DNS: how long each configured resolver takes to resolve the target's name.
+
+``dns_ms`` is the whole resolution, a second question over TCP after a truncated reply included; ``rtt_ms``
+is the round trip of the first datagram. Peer and port are the resolver's; family is that of the address
+asked for. An address needs no resolving: such a target has no lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from probes.dns_exchange import Exchange
+from probes.lane import Lane
+from probes.loop import Probe
+from probes.network import Network
+from probes.resolvers import Resolver
+from probes.target import Target, address_family
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """One lane per resolver."""
+
+    connects: bool = False
+
+    def lanes(self, target: Target, network: Network) -> Iterator[Lane]:
+        if address_family(target.host) is None:
+            for resolver in network.resolvers:
+                yield _lane(target, network, resolver)
+
+
+def _lane(target: Target, network: Network, resolver: Resolver) -> Lane:
+    family = target.family or 4
+    channel, query = network.channel(resolver), network.query(target.host, family)
+
+    def probe() -> Probe:
+        return Exchange(channel, query)
+
+    return Lane(
+        target,
+        "dns",
+        resolver.address,
+        resolver.port,
+        family,
+        str(resolver),
+        dns_ms=None,
+        failure=None,
+        probe=probe,
+    )
+
+
+DNS: Final = Dns()

@@ -1,0 +1,280 @@
+"""The agent's configuration: ``probes.toml`` in, frozen :class:`Settings` out, and back to text [I/O].
+
+Relative ``store`` and ``spool`` paths are taken from the configuration file's directory, not from where the
+agent was started: cron starts it anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from probes import shipped
+from probes.protocols import PROTOCOLS
+from probes.resolvers import SYSTEM, parse_resolver
+from probes.strict_toml import Table, nearest_name, parse_toml, read_toml
+from probes.target import Target, address_family, is_host
+
+__all__ = ["Settings", "Target", "load_settings", "parse_settings", "render_settings"]
+
+KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
+STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
+
+# The vantage becomes a directory and a part of object names, so it may hold nothing that a path could
+# misread.
+_VANTAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+_PATH = re.compile(r"/[!-~]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One agent: where it stands, what it measures, how hard, and where the rows go.
+
+    ``store`` is an absolute directory or a URL; ``spool`` an absolute directory; ``resolvers`` are "system"
+    or addresses with an optional port. ``timeout_ms`` bounds a sample, ``deadline_s`` a round.
+    """
+
+    file: Path
+    vantage: str
+    country: str
+    lat: float
+    lon: float
+    store: str
+    spool: Path
+    samples: int
+    timeout_ms: float
+    deadline_s: float
+    rate_per_s: float
+    splay_s: float
+    resolvers: tuple[str, ...]
+    targets: tuple[Target, ...]
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read and check a configuration file. Raises InputError naming file, place and nearest valid name."""
+    return _settings(read_toml(path), Path(path))
+
+
+def parse_settings(text: str, path: str | Path) -> Settings:
+    """The same for text already read; ``path`` names it and anchors relative paths."""
+    return _settings(parse_toml(text, path), Path(path))
+
+
+def resolve_store(store: str, directory: Path) -> str:
+    """``store`` with a relative path made absolute from ``directory``; a URL stays as it is.
+
+    Raises ValueError when its scheme is not one a store can have.
+    """
+    found = _SCHEME.match(store)
+    if found is None:
+        return str((directory / Path(store).expanduser()).absolute())
+    scheme = found[1].lower()
+    if scheme not in STORE_SCHEMES:
+        hint = nearest_name(scheme, STORE_SCHEMES)
+        offer = f"; did you mean {hint!r}?" if hint else ""
+        raise ValueError(f"{scheme!r} is not one of {', '.join(STORE_SCHEMES)}{offer}")
+    return store
+
+
+def _settings(root: Table, path: Path) -> Settings:
+    directory = path.absolute().parent
+    agent = root.table("agent")
+    vantage = agent.text("vantage")
+    if not _VANTAGE.fullmatch(vantage):
+        raise agent.fault(
+            "vantage", f"{vantage!r} is not a name of letters, digits, '.', '_' and '-' (up to 63)"
+        )
+    country = agent.text("country")
+    codes = shipped.country_codes()
+    if country not in codes if codes else not re.fullmatch("[A-Z]{2}", country):
+        raise agent.fault("country", f"{country!r} is not an ISO 3166 country code", codes, country)
+    lat = agent.number("lat", low=-90, high=90)
+    lon = agent.number("lon", low=-180, high=180)
+    store = agent.text("store", "measurements")
+    try:
+        store = resolve_store(store, directory)
+    except ValueError as fault:
+        raise agent.fault("store", str(fault)) from None
+    spool = (directory / Path(agent.text("spool", ".edgeprobe")).expanduser()).absolute()
+    samples = agent.number("samples", 5, low=1, high=1000, whole=True)
+    timeout_ms = agent.number("timeout_ms", 3000.0, low=1, high=60_000)
+    deadline_s = agent.number("deadline_s", 50.0, above=0, high=3600)
+    rate_per_s = agent.number("rate_per_s", 2000.0, above=0, high=5000)
+    splay_s = agent.number("splay_s", 0.0, low=0, high=3600)
+    protocols = _protocols(agent, tuple(PROTOCOLS))
+    resolvers = _resolvers(agent)
+    agent.close()
+
+    targets = _targets(root, protocols)
+    for table in root.tables("catalog"):
+        taken = {(target.site, target.host, target.port) for target in targets}
+        # A target written out by hand goes before the catalog's own row for the same endpoint.
+        targets += [
+            target
+            for target in _catalog(table, protocols)
+            if (target.site, target.host, target.port) not in taken
+        ]
+    root.close()
+    if not targets:
+        raise root.fault("target", "nothing to probe: write [[target]] or [[catalog]]")
+    return Settings(
+        path,
+        vantage,
+        country,
+        lat,
+        lon,
+        store,
+        spool,
+        samples,
+        timeout_ms,
+        deadline_s,
+        rate_per_s,
+        splay_s,
+        resolvers,
+        tuple(targets),
+    )
+
+
+def _protocols(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
+    wanted: tuple[str, ...] = table.texts("protocols", default)
+    if not wanted:
+        raise table.fault("protocols", "is empty")
+    for position, protocol in enumerate(wanted):
+        if protocol in wanted[:position]:
+            raise table.fault("protocols", f"{protocol!r} stands there twice")
+        if protocol not in PROTOCOLS and protocol in KNOWN_PROTOCOLS:
+            measured = ", ".join(PROTOCOLS)
+            raise table.fault(
+                "protocols", f"protocol {protocol!r} is not measured by this version ({measured})"
+            )
+        if protocol not in PROTOCOLS:
+            raise table.fault(
+                "protocols", f"{protocol!r} is not one of {', '.join(PROTOCOLS)}", PROTOCOLS, protocol
+            )
+    return wanted
+
+
+def _resolvers(table: Table) -> tuple[str, ...]:
+    resolvers: tuple[str, ...] = table.texts("resolvers", (SYSTEM,))
+    if not resolvers:
+        raise table.fault("resolvers", "is empty")
+    for position, resolver in enumerate(resolvers):
+        if resolver in resolvers[:position]:
+            raise table.fault("resolvers", f"{resolver!r} stands there twice")
+        if resolver != SYSTEM and parse_resolver(resolver) is None:
+            raise table.fault(
+                "resolvers",
+                f'{resolver!r} is neither "system" nor an address such as 192.0.2.53, 192.0.2.53:5353'
+                " or [2001:db8::53]:5353",
+                (SYSTEM,),
+                resolver,
+            )
+    return resolvers
+
+
+def _targets(root: Table, default: tuple[str, ...]) -> list[Target]:
+    found: list[Target] = []
+    families: dict[tuple[str, str, int, str], list[tuple[int | None, int]]] = {}
+    for position, table in enumerate(root.tables("target"), start=1):
+        target = _target(table, default)
+        for protocol in target.protocols:
+            earlier = families.setdefault((target.site, target.host, target.port, protocol), [])
+            for family, first in earlier:
+                # The same endpoint over IPv4 and over IPv6 is two targets, as long as both say which.
+                if family is None or target.family is None or family == target.family:
+                    raise table.fault(
+                        "host",
+                        f"{target.site} {target.host} port {target.port} {protocol} stands in target[{first}]"
+                        " already",
+                    )
+            earlier.append((target.family, position))
+        found.append(target)
+    return found
+
+
+def _target(table: Table, default: tuple[str, ...]) -> Target:
+    site = table.text("site")
+    if not _SITE.fullmatch(site):
+        raise table.fault("site", f"{site!r} is not a site id")
+    host = table.text("host")
+    if not is_host(host):
+        raise table.fault("host", f"{host!r} is not a host name or an address")
+    port = table.number("port", shipped.DEFAULT_PORT, low=1, high=65535, whole=True)
+    protocols = _protocols(table, default)
+    path = table.text("path", None)
+    if path is not None and not _PATH.fullmatch(path):
+        raise table.fault("path", f"{path!r} is not a path that starts with '/'")
+    family = table.number("family", None, whole=True)
+    if family not in (None, 4, 6):
+        raise table.fault("family", f"{family!r} is neither 4 nor 6")
+    actual = address_family(host)
+    if actual is not None and family not in (None, actual):
+        raise table.fault("family", f"{host} is an IPv{actual} address")
+    table.close()
+    if actual is not None and protocols == ("dns",):
+        raise table.fault("protocols", f"dns needs a host name, and {host} is an address")
+    return Target(site, host, port, protocols, path, family)
+
+
+def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[Target, ...]:
+    known = shipped.providers()
+    provider = table.text("provider", choices=known)
+    kinds = table.texts("kinds", ("region", "local_zone"), choices=shipped.SITE_KINDS)
+    protocols = _protocols(table, protocols)
+    table.close()
+    found = shipped.catalog_targets(provider, kinds, protocols)
+    if not found:
+        raise table.fault(
+            "kinds", f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}"
+        )
+    return found
+
+
+def render_settings(*, vantage: str, country: str, lat: float, lon: float, targets: Sequence[Target]) -> str:
+    """A working configuration as TOML text, which :func:`parse_settings` reads back to the same values."""
+    lines = [
+        "# An edgeprobe configuration. Relative paths are taken from this file's directory.",
+        "[agent]",
+        f"vantage = {_quoted(vantage)}",
+        f"country = {_quoted(country)}",
+        f"lat = {float(lat)!r}",
+        f"lon = {float(lon)!r}",
+        'store = "measurements"        # a directory, or a URL such as s3://bucket/prefix',
+        'spool = ".edgeprobe"',
+        "samples = 5",
+        "timeout_ms = 3000",
+        "deadline_s = 50",
+        "rate_per_s = 2000",
+        "splay_s = 0",
+        f"protocols = {_list(tuple(PROTOCOLS))}",
+        'resolvers = ["system"]',
+    ]
+    for target in targets:
+        lines += [
+            "",
+            "[[target]]",
+            f"site = {_quoted(target.site)}",
+            f"host = {_quoted(target.host)}",
+            f"port = {target.port}",
+            f"protocols = {_list(target.protocols)}",
+        ]
+        if target.path is not None:
+            lines.append(f"path = {_quoted(target.path)}")
+        if target.family is not None:
+            lines.append(f"family = {target.family}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped and JSON does not.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"[{', '.join(_quoted(item) for item in items)}]"

@@ -1,0 +1,53 @@
+"""What is measured: one endpoint of one site, and the rules for the names and addresses it may have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One endpoint that speaks for a site.
+
+    ``host`` is a name or an address; ``family`` is 4, 6, or None for either (4 preferred); ``path`` is
+    what http asks for.
+    """
+
+    site: str
+    host: str
+    port: int
+    protocols: tuple[str, ...]
+    path: str | None = None
+    family: int | None = None
+
+
+def address_family(host: str) -> int | None:
+    """4 or 6 when ``host`` is an IP address, None when it is a name.
+
+    >>> address_family("192.0.2.1"), address_family("2001:db8::1"), address_family("example.org")
+    (4, 6, None)
+    """
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None
+
+
+def is_host(host: str) -> bool:
+    """Whether ``host`` is an IP address or a host name a resolver can be asked for.
+
+    >>> is_host("ec2.us-east-1.amazonaws.com"), is_host("https://example.org"), is_host("10.0.0.300")
+    (True, False, False)
+    """
+    if address_family(host) is not None:
+        return True
+    try:
+        plain = host.removesuffix(".").encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    labels = plain.split(".")
+    return len(plain) <= 253 and all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
