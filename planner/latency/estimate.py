@@ -7,11 +7,10 @@ the curve concave: short routes detour more than long ones. A straight line, the
 detour into its intercept and then charges 22 ms across town; this curve ends at about 3 ms there, which is
 what the published diagonal says, and is no worse at long range (``benchmarks/latency_model.py``).
 
-The fit is robust (soft-L1 loss on log ratios), so relative errors count and a few odd routes do not
-bend it. The interval is a split-conformal one: quantiles of held-out ratios actual / predicted, by band
-of distance, where a pair is held out together with every pair that shares its origin's fold
-(leave-vantage-out). It promises its coverage for pairs that resemble the fitted ones, which run between
-data centres.
+The fit is robust (soft-L1 loss on log ratios): relative errors count, and a few odd routes do not bend it.
+The interval is cross-conformal: quantiles, by band of distance, of actual over predicted for pairs held
+out of the fit together with everything else that touches their vantage's fold. It promises its coverage for
+pairs that resemble the fitted ones; those of the shipped table run between data centres.
 """
 
 from __future__ import annotations
@@ -102,9 +101,9 @@ PRIOR: Final = DistanceModel(
     intercept_ms=2.9,
     slope=0.042,
     exponent=0.90,
-    band_km=(0.0, 700.0, 5_000.0, 12_000.0),
-    lower_ratio=(0.6, 0.7, 0.7, 0.7),
-    upper_ratio=(2.0, 1.6, 1.6, 1.8),
+    band_km=(0.0, 650.0, 3_000.0, 8_000.0),
+    lower_ratio=(0.40, 0.75, 0.75, 0.75),
+    upper_ratio=(2.80, 1.45, 1.75, 1.90),
     pairs=0,
     held_out=None,
 )

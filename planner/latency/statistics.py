@@ -64,11 +64,10 @@ def quantile_ranks(count: ArrayLike, quantile: float, confidence: float = CONFID
     if not 0.0 < quantile < 1.0 or not 0.0 < confidence < 1.0 or np.any(n < 1):
         raise ValueError("quantile and confidence lie in (0, 1), and a sample has one value or more")
     tail = (1.0 - confidence) / 2.0
-    # ppf(t) is the smallest k with cdf(k) >= t, so k - 1 is the largest with cdf(k - 1) < t: rank r = k has
-    # P(Bin < r) = cdf(r - 1) < t.
-    lower = _binomial_ppf(tail, n, quantile)
-    # P(Bin >= s) = 1 - cdf(s - 1) <= t  <=>  cdf(s - 1) >= 1 - t.
+    # P(Bin(n, q) >= s) <= tail  <=>  P(Bin(n, q) <= s - 1) >= 1 - tail; the lower rank mirrors it, counting
+    # the samples above instead of those below.
     upper = _binomial_ppf(1.0 - tail, n, quantile) + 1
+    lower = n - _binomial_ppf(1.0 - tail, n, 1.0 - quantile)
     # 0.95 * 20 is 19.000000000000004 in some orders of evaluation; a hair must not cost a rank.
     estimate = np.clip(np.ceil(quantile * n - 1e-9), 1, n)
     return Ranks(*(np.asarray(x).astype(np.int64) for x in (estimate, lower, upper)))

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 from probes.strict_toml import InputError
 
 _OBJECT: Final = re.compile(r"inbox/day=[^/]+/vantage=[^/]+/[^/]+\.jsonl\.gz")
+# A store that does not answer is an answer too, and should come while somebody still waits for it.
+_RETRIES: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 _FILE_ENDINGS: Final = (".jsonl", ".jsonl.gz")
 
 
@@ -109,10 +112,8 @@ def _fetched(url: str, scratch: Path) -> list[InboxObject]:
             url, "is an object store; reading it needs the s3 extra (edgeplan[s3])"
         ) from None
     try:
-        return _copied(from_url(url), url, scratch)
-    except (BaseError, OSError, ValueError) as fault:
-        if isinstance(fault, MeasurementError):
-            raise
+        return _copied(from_url(url, retry_config=_RETRIES), url, scratch)
+    except BaseError as fault:
         reason = str(fault).strip().splitlines()
         raise MeasurementError(
             url, f"cannot be read: {reason[0] if reason else type(fault).__name__}"
