@@ -20,6 +20,8 @@ from planner.study import Selector, Study
 
 HOURS_PER_MONTH: Final = 730
 KB_PER_GB: Final = 1e6
+OVERLOAD: Final = 0.02
+"""The part of one instance by which a site may be overloaded before it needs another."""
 ITEMS: Final = ("compute", "egress", "transfer", "outpost")
 """The cost items the audit knows, written down a second time on purpose."""
 
@@ -59,7 +61,7 @@ class Ledger:
 
     def instances(self, column: int) -> int:
         """n_j of an open site."""
-        needed = math.ceil(float(self.load[column]) / self.study.workload.rps_per_instance - 1e-9)
+        needed = math.ceil(float(self.load[column]) / self.study.workload.rps_per_instance - OVERLOAD)
         return max(self.study.workload.min_instances, needed)
 
     def bill(self, column: int) -> dict[str, float]:

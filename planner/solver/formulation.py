@@ -9,6 +9,7 @@ nothing is lost, and the model is several times smaller.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.rules import Row
+from planner.sizing import OVERLOAD
 from planner.solver.merging import Groups
 from planner.solver.model import Model
 
@@ -118,7 +120,7 @@ def _sites(problem: Problem) -> Columns:
     y = model.block(problem.cost.fixed if costs else np.zeros(len(can)), upper=can, integer=True)
     if not counts_instances(problem):
         return Columns(model, y, NO_COLUMNS)
-    most = _fewest_instances(problem, problem.sizing.peak_rps) + problem.sizing.min_instances
+    most = math.ceil(problem.sizing.peak_rps / problem.sizing.rps_per_instance) + problem.sizing.min_instances
     price = problem.cost.per_instance if costs else np.zeros(len(can))
     n = model.block(price, upper=np.where(problem.cloud, most * can, 0.0), integer=True)
     cloud = np.nonzero(problem.cloud)[0]
@@ -127,20 +129,21 @@ def _sites(problem: Problem) -> Columns:
         len(cloud), 0.0, np.inf, (each, n[cloud], 1.0), (each, y[cloud], -problem.sizing.min_instances)
     )
     model.rows(len(cloud), -np.inf, 0.0, (each, n[cloud], 1.0), (each, y[cloud], -most))
-    # Together the cloud sites carry whatever the racks cannot: a rounding cut over all of them.
+    # Together the cloud sites carry whatever the racks cannot: a rounding cut over all of them. With T
+    # instances' worth of load, f = T − (⌈T⌉ − 1) and K sites open, ⌈T − OVERLOAD·K⌉ ≥ ⌈T⌉ − (OVERLOAD/f)·K.
     racks = sum(
         float(-row.site.min())
         for rule, row in problem.rows
         if rule.startswith("capacity[") and row.site is not None
     )
-    fewest = _fewest_instances(problem, max(problem.sizing.peak_rps - racks, 0.0))
-    if fewest and bool((~problem.cloud).sum() == sum(rule.startswith("capacity[") for rule in problem.rules)):
-        model.rows(1, fewest, np.inf, (0, n[cloud], 1.0))
+    needed = max(problem.sizing.peak_rps - racks, 0.0) / problem.sizing.rps_per_instance - 1e-9
+    fewest = math.ceil(needed)
+    if fewest > 0 and bool(
+        (~problem.cloud).sum() == sum(rule.startswith("capacity[") for rule in problem.rules)
+    ):
+        part = OVERLOAD / (needed - (fewest - 1))
+        model.rows(1, fewest, np.inf, (0, n[cloud], 1.0), (0, y[cloud], part))
     return Columns(model, y, n)
-
-
-def _fewest_instances(problem: Problem, load_rps: float) -> int:
-    return int(np.ceil(load_rps / problem.sizing.rps_per_instance - 1e-9))
 
 
 def _assignment_cost(
@@ -164,6 +167,7 @@ def _rule_rows(problem: Problem, columns: Columns, flows: Flows) -> None:
             0.0,
             (flows.site[cloud], flows.variable[cloud], load[cloud]),
             (every[problem.cloud], columns.instances[problem.cloud], -1.0),
+            (every[problem.cloud], columns.open[problem.cloud], -OVERLOAD),
         )
     for _, row in problem.rows:
         parts: list[tuple[object, object, object]] = []

@@ -22,7 +22,7 @@ from planner.solver.decision import Deadline, Decision, broken_rules, close_unus
 from planner.solver.formulation import Columns, counts_instances, pooled, slo_row, strong
 from planner.solver.merging import Groups, merge_identical
 from planner.solver.model import Model, Outcome
-from planner.solver.repair import assign_whole
+from planner.solver.repair import FILLERS, assign_whole
 
 Progress = Callable[[int, int, str], None]
 """Called as (steps done, steps in all, what is being done now)."""
@@ -75,9 +75,9 @@ def _relax_and_repair(problem: Problem, gap: float, deadline: Deadline, progress
         instances = np.rint(outcome.x[columns.instances]).astype(np.int64)
     progress(1, 3, "assigning whole clients")
     best: Decision | None = None
-    for thorough in (False, True):
+    for fillers in FILLERS:
         assignment = assign_whole(
-            problem, is_open, instances, gap=gap * 0.3, deadline=deadline, thorough=thorough
+            problem, is_open, instances, gap=gap * 0.65, deadline=deadline, fillers=fillers
         )
         best = _better(problem, best, is_open, assignment, outcome)
         if best is not None and best.gap <= gap:

@@ -16,8 +16,8 @@ from planner.solver.decision import Deadline
 from planner.solver.formulation import strong
 from planner.solver.merging import Groups
 
-FILLERS = 120
-"""How many of the smallest clients are free to move besides the split ones."""
+FILLERS: tuple[int | None, ...] = (250, 600, None)
+"""How many of the smallest clients are free to move besides the split ones, try by try; None = everyone."""
 
 
 def assign_whole(
@@ -27,23 +27,24 @@ def assign_whole(
     *,
     gap: float,
     deadline: Deadline,
-    thorough: bool = False,
+    fillers: int | None,
 ) -> NDArray[np.intp] | None:
     """Assign every client to one open site, close to optimally; None when no such assignment was found.
 
     ``instances`` fixes the number per site in the linear programme; the integer programme may change them.
-    ``thorough`` leaves every client free instead of only the split ones and the fillers.
+    ``fillers``: how many of the smallest clients are free besides those the linear programme splits; None
+    leaves every client free.
     """
     m = len(problem.client_ids)
     each = Groups(np.arange(m), np.arange(m), problem.sizing.share)
     restricted = _restricted(problem, is_open)
     settled = np.full(m, -1, dtype=np.intp)
-    if not thorough:
+    if fillers is not None:
         split = _linear_assignment(restricted, each, is_open, instances, deadline)
         if split is None:
             return None
         settled = split
-        settled[np.argsort(problem.sizing.share, kind="stable")[:FILLERS]] = -1
+        settled[np.argsort(problem.sizing.share, kind="stable")[:fillers]] = -1
         if (settled >= 0).all():
             return settled
     columns, flows = strong(restricted, each, whole=True)

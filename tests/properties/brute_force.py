@@ -142,7 +142,7 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
             if "capacity" not in without:
                 keep &= rps <= site.outpost.capacity_rps * (1 + 1e-9)
         else:
-            machines = np.ceil(rps / work.rps_per_instance - 1e-9).clip(min=work.min_instances)
+            machines = np.ceil(rps / work.rps_per_instance - 0.02).clip(min=work.min_instances)
             cost += machines * price.instance_hour.usd * 730
         if site.kind != "region":
             cost += work.home_share * month_gb * price.parent_gb.usd
