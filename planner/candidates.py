@@ -191,8 +191,9 @@ def _notes(
     unsourced = Counter(
         name for site, _ in priced for name in catalog_of[site.id].unverified(site) & relied_on
     )
-    for name, count in sorted(unsourced.items()):
-        yield f"{name} at {count} of {len(priced)} sites has no source: verify it before relying on it"
+    for count in sorted(set(unsourced.values()), reverse=True):
+        names = ", ".join(sorted(name for name in unsourced if unsourced[name] == count))
+        yield f"{names} at {count} of {len(priced)} sites: no source was found; verify before relying on it"
 
 
 def _is_estimated(prices: SitePrices) -> bool:

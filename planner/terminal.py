@@ -102,13 +102,13 @@ def frontier_text(plans: Sequence[Plan], promises: Sequence[float]) -> str:
 
 def difference_text(difference: Difference) -> str:
     """What changed against the base plan."""
-    changes = [
-        *(f"opens {site}" for site in difference.opened),
-        *(f"closes {site}" for site in difference.closed),
-    ]
-    lines = ["against the base plan:", *(f"  {change}" for change in changes or ["the same sites are open"])]
+    lines = ["against the base plan:"]
     if difference.cost_usd_month is None:
         return "\n".join([*lines, "  one of the two decides nothing, so there is nothing to compare"])
+    lines += [f"  opens {site}" for site in difference.opened]
+    lines += [f"  closes {site}" for site in difference.closed]
+    if len(lines) == 1:
+        lines.append("  the same sites are open")
     lines.append(f"  {share(difference.moved_share or 0.0)} of the demand moves to another site")
     lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
     lines += [

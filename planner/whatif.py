@@ -21,8 +21,8 @@ _TAKES_THE_PLACE_OF: Final = {"cities": "csv", "csv": "cities"}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What ``other`` does that ``base`` does not. Deltas are other minus base; None where either
-    decided nothing.
+    """What ``other`` does that ``base`` does not. Deltas are other minus base. Where either
+    decided nothing there is nothing to compare: no site opens or closes, and every delta is None.
 
     ``moved_share``: share of the demand served by another site than before; clients that only one plan has
     do not count. ``cost_items_usd_month`` maps an item to its delta.
@@ -115,8 +115,8 @@ def difference(base: Plan, other: Plan) -> Difference:
 
     items = dict.fromkeys((*base.cost_items, *other.cost_items)) if decided else {}
     return Difference(
-        opened=tuple(sorted(after - before)),
-        closed=tuple(sorted(before - after)),
+        opened=tuple(sorted(after - before)) if decided else (),
+        closed=tuple(sorted(before - after)) if decided else (),
         moved_share=_moved_share(base, other) if decided else None,
         cost_usd_month=delta("cost_usd_month"),
         mean_ms=delta("mean_ms"),
