@@ -107,10 +107,9 @@ class Agent:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._interrupted)
-        code, measured = EXIT_DONE, 0
+        measured = 0
         while True:
-            now_s = time.time()
-            scheduled_s = now_s if every_s is None else math.floor(now_s / every_s) * every_s
+            scheduled_s = _scheduled(every_s)
             try:
                 code = self._round(scheduled_s)
             except (SpoolBusyError, SpoolError) as fault:
@@ -119,7 +118,7 @@ class Agent:
             measured += 1
             if self._stopped() or measured == rounds:
                 return code
-            if every_s is not None:
+            while every_s is not None and _scheduled(every_s) == scheduled_s:
                 self._wait(scheduled_s + every_s - time.time())
                 if self._stopped():
                     return code
@@ -164,6 +163,8 @@ class Agent:
             waiting = len(self._spool.pending())
             stay = "round stays" if waiting == 1 else "rounds stay"
             self._console.say(f"{fault}; {waiting} {stay} in the spool")
+            if lost := self._spool.unwritten():
+                self._console.say(f"{lost} rows are lost: neither the spool nor the store took them")
             return EXIT_STORE
         return EXIT_DONE
 
@@ -184,3 +185,9 @@ class Agent:
         """The first signal ends the round in good order, the second ends the process."""
         self._signal = number
         signal.signal(number, signal.SIG_DFL)
+
+
+def _scheduled(every_s: float | None) -> float:
+    """The start this moment belongs to, in seconds of the epoch: the last point of the grid, or now."""
+    now_s = time.time()
+    return now_s if every_s is None else math.floor(now_s / every_s) * every_s

@@ -119,7 +119,7 @@ class Network:
                 asked.want(host, (4, 6) if family is None else (family,))
         for server in self._servers * _ATTEMPTS:
             wanted = asked.open_questions()
-            if not wanted:
+            if not wanted or time.monotonic_ns() >= deadline_ns:
                 break
             channel = self.channel(server)
             queries = [(name, Exchange(channel, self.query(*name))) for name in wanted]

@@ -102,6 +102,10 @@ class Spool:
         found = {path.stem for path in self._directory.glob("*.jsonl")}
         return sorted(found | {run for run, rows in self._unwritten.items() if rows})
 
+    def unwritten(self) -> int:
+        """How many rows are in memory only, because the disk did not take them."""
+        return sum(len(rows) for rows in self._unwritten.values())
+
     def ship(self, inbox: Inbox) -> Iterator[Shipped]:
         """Put what is here into the store, oldest first; yields each round as it is taken off the spool.
 
