@@ -114,7 +114,9 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
         return False
     if "max_sites" not in without and limits.max_sites is not None and count > limits.max_sites:
         return False
-    changes = sum(is_open[site_id] != (site_id in study.current_open) for site_id in is_open)
+    now = {site_id for site_id, chosen in is_open.items() if chosen}
+    # A site that runs today and is no candidate any more is closed by every plan.
+    changes = len(now - set(study.current_open)) + len(set(study.current_open) - now)
     return "changes" in without or limits.max_changes is None or changes <= limits.max_changes
 
 

@@ -185,7 +185,7 @@ def _study(random, present, inputs) -> Study:
         candidates=CandidateSpec(),
         workload=Workload(
             services=("ec2", "alb") if "services" in present else ("ec2",),
-            rps_per_instance=float(_one_of(random, (130, 250, 700))),
+            rps_per_instance=float(_one_of(random, (99, 130, 198, 247, 250, 700))),
             min_instances=int(random.integers(0, 4)),
             response_kb=40.0,
             home_share=float(_one_of(random, (0.0, 0.1, 1.0))),
@@ -202,7 +202,7 @@ def _study(random, present, inputs) -> Study:
             max_sites=int(random.integers(1, 4)) if "max_sites" in present else None,
             max_changes=int(random.integers(0, 4)) if "changes" in present else None,
         ),
-        current_open=_some_of(random, ids) if "changes" in present else (),
+        current_open=_some_of(random, (*ids, "region-gone")) if "changes" in present else (),
         rules=tuple(rules),
     )
 

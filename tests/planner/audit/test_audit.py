@@ -298,6 +298,16 @@ def test_site_without_a_price_cannot_be_open():
     assert "site fra: it is open and has no hourly price" in found
 
 
+@pytest.mark.parametrize(("rps_per_instance", "instances"), [(131.0, 4), (132.5, 3), (400.0, 2)])
+def test_two_per_cent_of_an_instance_may_be_missing(rps_per_instance, instances):
+    """Site ber carries 400 requests per second: 3.053, 3.019 and 1 instances' worth."""
+    study = estate.study()
+    study = replace(study, workload=replace(study.workload, rps_per_instance=rps_per_instance))
+    stated = [sentence for sentence in audit(study=study) if "site ber: instances" in sentence]
+    expected = [] if instances == 3 else [f"site ber: instances is stated as 3 and is {instances}"]
+    assert stated == expected
+
+
 def test_matrix_of_other_sites_is_refused():
     inputs = estate.inputs()
     matrix = replace(inputs.matrix, site_ids=("ber", "fra", "mad", "plant", "iad"))
