@@ -22,7 +22,7 @@ from probes.strict_toml import InputError
 
 _OBJECT: Final = re.compile(r"inbox/day=[^/]+/vantage=[^/]+/[^/]+\.jsonl\.gz")
 # A store that does not answer is an answer too, and should come while somebody still waits for it.
-_RETRIES: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+_RETRIES: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 _FILE_ENDINGS: Final = (".jsonl", ".jsonl.gz")
 
 
@@ -32,10 +32,11 @@ class MeasurementError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class InboxObject:
-    """One object on the local disk; ``name`` is what a person would call it in a complaint."""
+    """One object of the store ``url``, on the local disk; ``name`` is what a complaint calls it."""
 
     path: Path
     name: str
+    url: str
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def _objects(url: str, scratch: Path) -> list[InboxObject]:
     if path.is_file():
         if not path.name.endswith(_FILE_ENDINGS):
             raise MeasurementError(url, "is neither a store nor a .jsonl or .jsonl.gz file of measurements")
-        return [InboxObject(path, url)]
+        return [InboxObject(path, url, url)]
     if not path.is_dir():
         raise MeasurementError(
             url, "is not there" if not path.exists() else "is neither a directory nor a file"
@@ -90,7 +91,7 @@ def _objects(url: str, scratch: Path) -> list[InboxObject]:
     )
     if not names:
         raise MeasurementError(url, "holds no measurements yet: its inbox is empty")
-    return [InboxObject(path / name, f"{url.rstrip('/')}/{name}") for name in names]
+    return [InboxObject(path / name, f"{url.rstrip('/')}/{name}", url) for name in names]
 
 
 def _has_table(url: str) -> MeasurementError:
@@ -139,5 +140,5 @@ def _copied(store: Any, url: str, scratch: Path) -> list[InboxObject]:
         path = scratch / f"{number:08}.jsonl.gz"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(obstore.get(store, name).bytes())
-        found.append(InboxObject(path, f"{url.rstrip('/')}/{name}"))
+        found.append(InboxObject(path, f"{url.rstrip('/')}/{name}", url))
     return found

@@ -24,7 +24,7 @@ import numpy as np
 
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
 from planner.store.damage import salvage
-from planner.store.inbox import InboxObject
+from planner.store.inbox import InboxObject, MeasurementError
 from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
 
 PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
@@ -54,6 +54,13 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 
 
+_PATTERN: Final = frozenset("*?[]{}")
+"""Characters that DuckDB takes for a pattern in a path: such an object is copied first."""
+
+_SWEEP: Final = 128
+"""Objects read at once: enough for every core, few enough to read again when one of them is damaged."""
+
+
 def _quoted(values: Sequence[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -72,10 +79,12 @@ _SOUND: Final = f"""(
     AND (failure IS NOT NULL OR rtt_ms IS NOT NULL OR protocol = 'dns')
 ) IS TRUE"""
 
+# Without hive_partitioning = false the folder's name would stand in for the row's own vantage.
 _READ: Final = f"""
 INSERT INTO sample BY NAME
 SELECT {", ".join(_TYPES)}, filename AS object
-FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect', filename = true,
+FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect',
+               filename = true, hive_partitioning = false,
                columns = {{{", ".join(f"'{name}': '{kind}'" for name, kind in _TYPES.items())}}})
 """
 
@@ -92,7 +101,7 @@ WHERE protocol IN ({_quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN 
 _PAIRS: Final = f"""
 CREATE TABLE pair AS
 SELECT vantage, site, protocol, count(*) AS samples, count(rtt_ms) AS answered
-FROM counted GROUP BY ALL
+FROM counted GROUP BY vantage, site, protocol
 QUALIFY row_number() OVER (
     PARTITION BY vantage, site ORDER BY list_position([{_quoted(PROTOCOLS)}], protocol)
 ) = 1
@@ -156,7 +165,10 @@ class PairQuery:
 
 
 def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: float = CONFIDENCE) -> PairQuery:
-    """The ``quantile`` per vantage and site over all samples in these objects together."""
+    """The ``quantile`` per vantage and site over all samples in these objects together.
+
+    Raises :class:`MeasurementError` when a store holds no sound measurement at all.
+    """
     with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, duckdb.connect() as database:
         # Spilling goes where it is cleaned up, not into the current directory.
         database.execute("SET temp_directory = ?", [scratch])
@@ -201,16 +213,18 @@ class _Loader:
     """Fills table ``sample``: sound objects in one sweep, damaged ones by what can be saved of them."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, scratch: Path) -> None:
-        self._database, self._scratch, self._salvaged = database, scratch, 0
+        self._database, self._scratch = database, scratch
+        self._targets: dict[InboxObject, Path] = {}
         self.damaged = 0
         self.complaints: list[str] = []
         columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
         database.execute(f"CREATE TABLE sample ({columns}, object VARCHAR)")
 
     def load(self, objects: Sequence[InboxObject]) -> None:
-        # DuckDB takes these characters in a path for a pattern.
-        odd = [each for each in objects if set(str(each.path)) & set("*?[]{}")]
-        self._sweep([each for each in objects if each not in odd])
+        odd = [each for each in objects if _PATTERN & set(str(each.path))]
+        plain = [each for each in objects if not _PATTERN & set(str(each.path))]
+        for start in range(0, len(plain), _SWEEP):
+            self._sweep(plain[start : start + _SWEEP])
         unsound = self._database.execute(f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}").fetchall()
         names = {name for (name,) in unsound}
         for each in objects:
@@ -219,6 +233,17 @@ class _Loader:
                 odd.append(each)
         for each in odd:
             self._salvage(each)
+        self._refuse_empty(objects)
+
+    def _refuse_empty(self, objects: Sequence[InboxObject]) -> None:
+        """A store of which nothing could be used is a wrong file more likely than a damaged one."""
+        used = {name for (name,) in self._database.execute("SELECT DISTINCT object FROM sample").fetchall()}
+        useful = {each.url for each in objects if used & {str(each.path), str(self._targets.get(each))}}
+        for each in objects:
+            if each.url not in useful:
+                first = next((line for line in self.complaints if line.startswith(each.url)), None)
+                reason = f" ({first.removeprefix(each.url).lstrip(',:/ ')})" if first is not None else ""
+                raise MeasurementError(each.url, f"holds no sound measurement{reason}")
 
     def _sweep(self, objects: Sequence[InboxObject]) -> None:
         """Read all at once; where that fails, halve until the damaged objects stand alone."""
@@ -235,8 +260,8 @@ class _Loader:
             self._sweep(objects[middle:])
 
     def _salvage(self, item: InboxObject) -> None:
-        self._salvaged += 1
-        target = self._scratch / f"salvaged-{self._salvaged:06}.jsonl"
+        target = self._scratch / f"salvaged-{len(self._targets):06}.jsonl"
+        self._targets[item] = target
         result = salvage(item, target)
         self.damaged += result.damaged
         self.complaints += result.complaints

@@ -1,0 +1,200 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.latency.statistics import sample_quantile
+from planner.measurements import MeasurementError, hash_sources, read_stores
+from probes.record import FAILURES
+from tests.planner.store.inbox_writing import SAMPLE, SITES, put, samples
+
+
+def read(*stores, quantile=0.5, sites=SITES):
+    return read_stores([str(store) for store in stores], quantile, sites)
+
+
+def only(report):
+    (found,) = report.statistics
+    return found
+
+
+def test_a_pair_and_where_its_vantage_stands(tmp_path):
+    put(tmp_path, samples(10.0, 12.0, 11.0, 13.0, 14.0))
+    report = read(tmp_path)
+    found = only(report)
+    assert (found.vantage.id, found.vantage.country, found.site_id) == ("tokyo-1", "JP", "eu-west-1")
+    assert (found.vantage.lat, found.vantage.lon) == (35.69, 139.69)
+    assert (found.rtt_ms, found.lower_ms, found.upper_ms) == (12.0, 0.0, math.inf)
+    assert (found.samples, found.loss_ratio, found.kind, found.direct) == (5, 0.0, "sampled", True)
+    assert (report.rows, report.damaged, report.complaints) == (5, 0, ())
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.floats(0.1, 900) | st.none(), min_size=1, max_size=150),
+    st.sampled_from([0.5, 0.75, 0.9, 0.95, 0.99]),
+)
+def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile):
+    store = tmp_path_factory.mktemp("store")
+    put(store, samples(*rtts, failure="connect_timeout"))
+    answered = [rtt for rtt in rtts if rtt is not None]
+    expected = sample_quantile(answered, len(rtts) - len(answered), quantile)
+    found = only(read(store, quantile=quantile))
+    assert (found.rtt_ms, found.lower_ms, found.upper_ms) == (expected.value, expected.lower, expected.upper)
+    assert found.loss_ratio == pytest.approx(1 - len(answered) / len(rtts))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_which_failures_are_loss(tmp_path, failure):
+    rows = samples(10.0, 11.0, 12.0, None, failure=failure)
+    put(tmp_path, rows)
+    found = only(read(tmp_path, quantile=0.9))
+    if failure in ("deadline", "clock_step", "implausible"):
+        assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
+    else:
+        assert (found.samples, found.loss_ratio, found.rtt_ms) == (4, 0.25, math.inf)
+
+
+def test_a_failure_that_carries_a_time_is_still_a_failure(tmp_path):
+    retransmitted = dataclasses.replace(SAMPLE, sample=3, rtt_ms=1010.0, failure="syn_retransmit")
+    put(tmp_path, [*samples(10.0, 11.0, 12.0), retransmitted])
+    assert only(read(tmp_path, quantile=0.9)).rtt_ms == math.inf
+
+
+def test_all_lost_is_infinite(tmp_path):
+    put(tmp_path, samples(None, None, None, failure="connect_timeout"))
+    found = only(read(tmp_path))
+    assert (found.rtt_ms, found.upper_ms, found.loss_ratio) == (math.inf, math.inf, 1.0)
+
+
+def test_the_protocol_order(tmp_path):
+    times = {"http": 40.0, "tls": 30.0, "icmp": 20.0, "tcp": 10.0}
+    stores = []
+    for protocol, rtt in times.items():
+        store = tmp_path / protocol
+        put(store, samples(rtt, protocol=protocol), run_id=protocol)
+        stores.append(store)
+        assert only(read(*stores)).rtt_ms == min(times[s.name] for s in stores)
+
+
+def test_dns_rows_time_no_site(tmp_path):
+    put(tmp_path, samples(5.0, 6.0, protocol="dns", resolver="1.1.1.1"))
+    report = read(tmp_path)
+    assert (report.statistics, report.rows) == ((), 2)
+
+
+def test_the_same_sample_twice_counts_once(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    rows = samples(10.0, 20.0, 30.0)
+    put(one, rows + rows)
+    put(two, rows)
+    put(two, samples(40.0, run_id="r2"), run_id="r2")
+    report = read(one, two)
+    assert (report.rows, only(report).samples) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"host": "other"}, {"port": 80}, {"protocol": "icmp"}, {"resolver": "1.1.1.1"}, {"run_id": "x"}],
+)
+def test_what_tells_samples_apart(tmp_path, change):
+    put(tmp_path, samples(10.0) + samples(10.0, **change))
+    assert read(tmp_path).rows == 2
+
+
+def test_unknown_sites_are_named_and_left_out(tmp_path):
+    put(tmp_path, samples(10.0) + samples(20.0, 21.0, site="eu-west-33"))
+    report = read(tmp_path)
+    assert only(report).site_id == "eu-west-1"
+    assert report.complaints == (
+        "site 'eu-west-33' is not among this study's (2 samples unused); did you mean 'eu-west-3'?",
+    )
+
+
+def test_a_vantage_that_moved_stands_where_it_was_last(tmp_path):
+    put(tmp_path, samples(11.0, run_id="b", vantage_lat=34.7, started_at="2026-11-24T00:00:00.000000Z"), "b")
+    put(tmp_path, samples(10.0, run_id="a"), "a")
+    report = read(tmp_path)
+    assert only(report).vantage.lat == 34.7
+    assert report.complaints == (
+        "vantage 'tokyo-1' stands at 35.69, 139.69 (JP) and, later, at 34.7, 139.69 (JP); the last is used",
+    )
+
+
+def test_a_plain_file_and_a_file_url(tmp_path):
+    lines = "".join(row.to_json() + "\n" for row in samples(10.0, 12.0, 11.0))
+    plain = tmp_path / "rounds.jsonl"
+    plain.write_text(lines, encoding="utf-8")
+    packed = put(tmp_path / "store", samples(10.0, 12.0, 11.0))
+    for url in (str(plain), plain.as_uri(), str(packed), (tmp_path / "store").as_uri()):
+        assert only(read_stores([url], 0.5, SITES)).rtt_ms == 11.0
+
+
+def test_a_path_that_looks_like_a_pattern(tmp_path):
+    odd, other = tmp_path / "a[bc]*", tmp_path / "ab1"
+    put(odd, samples(10.0))
+    put(other, samples(99.0, run_id="r2"), "r2")
+    assert only(read(odd)).rtt_ms == 10.0
+
+
+def test_only_what_stands_in_the_inbox_layout_is_read(tmp_path):
+    put(tmp_path, samples(10.0))
+    stray = tmp_path / "inbox" / "day=2026-11-23" / "vantage=tokyo-1" / ".r9.jsonl.gz.tmp"
+    stray.write_bytes(b"half written")
+    (tmp_path / "inbox" / "notes.jsonl.gz").write_bytes(b"no")
+    report = read(tmp_path)
+    assert (report.rows, report.damaged) == (1, 0)
+
+
+def test_no_store_no_statistics():
+    report = read_stores([], 0.5, SITES)
+    assert (report.statistics, report.rows, report.damaged, report.complaints) == ((), 0, 0, ())
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bare" / "inbox").mkdir(parents=True)
+    (tmp_path / "table.csv").write_text("a,b\n", encoding="utf-8")
+    (tmp_path / "nothing.jsonl").write_bytes(b"")
+    (tmp_path / "picture.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    (tmp_path / "table" / "measurements" / "_delta_log").mkdir(parents=True)
+    put(tmp_path / "table", samples(10.0))
+    for name, complaint in {
+        "missing": "is not there",
+        "empty": "it has no inbox",
+        "bare": "its inbox is empty",
+        "table.csv": r"neither a store nor a \.jsonl",
+        "nothing.jsonl": r"holds no sound measurement$",
+        "picture.jsonl": r"holds no sound measurement \(line 1: is not UTF-8\)",
+        "table": "has a measurements/ table",
+    }.items():
+        with pytest.raises(MeasurementError, match=complaint) as caught:
+            read(tmp_path / name)
+        assert caught.value.file == str(tmp_path / name)
+
+
+def test_hashes_follow_the_content(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = put(one, samples(10.0))
+    (two / first.relative_to(one)).parent.mkdir(parents=True)
+    (two / first.relative_to(one)).write_bytes(first.read_bytes())
+    before = hash_sources([str(one), str(two), f"{two}/"])
+    assert len(set(before.values())) == 1
+    put(two, samples(11.0, run_id="r2"), "r2")
+    after = hash_sources([str(one), str(two)])
+    assert after[str(one)] == before[str(one)]
+    assert after[str(two)] != before[str(two)]
+
+
+def test_many_rounds_are_read_together(tmp_path):
+    rng = np.random.default_rng(5)
+    times = rng.lognormal(3, 0.3, (40, 5))
+    for n, values in enumerate(times):
+        rows = samples(*(float(x) for x in values), run_id=f"r{n}")
+        put(tmp_path, rows, f"r{n}", day=f"2026-11-{1 + n % 28:02}")
+    found = only(read(tmp_path, quantile=0.95))
+    assert found.rtt_ms == np.sort(times.ravel())[189]
+    assert found.lower_ms < found.rtt_ms < found.upper_ms < math.inf
