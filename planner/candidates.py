@@ -67,10 +67,8 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
                 )
             except NoPriceError as fault:
                 if by_name:
-                    raise _fault(
-                        study, "candidates.include", f"{site.id!r} cannot be priced: {fault}"
-                    ) from None
-                set_aside[site.id] = f"it cannot be priced: {fault}"
+                    raise _fault(study, "candidates.include", _unpriced(fault)) from None
+                set_aside[site.id] = _unpriced(fault)
             else:
                 priced[site.id] = (site, prices)
     for site_id, (site, _) in tuple(priced.items()):
@@ -167,7 +165,7 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
 
 def _unpriced(fault: NoPriceError) -> str:
     """The catalog's reason without the name of its file, which says nothing to who reads a plan."""
-    return f"it cannot be priced: {str(fault).removeprefix(f'{fault.file}: ')}"
+    return str(fault).removeprefix(f"{fault.file}: ")
 
 
 def _first_reason(set_aside: Mapping[str, str]) -> str:

@@ -135,5 +135,6 @@ def _notes(demand: Demand, matrix: LatencyMatrix, reports: Sequence[MeasurementR
     )
     for report in reports:
         if report.damaged:
-            yield f"{report.damaged} damaged lines of measurements were left out"
+            lines = "line of measurements was" if report.damaged == 1 else "lines of measurements were"
+            yield f"{report.damaged} damaged {lines} left out"
         yield from report.complaints

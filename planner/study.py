@@ -123,8 +123,9 @@ def _study(table: Table, directory: Path) -> Study:
 def _refuse_unenforced(table: Table) -> None:
     """Refuse what the format knows but no rule enforces yet, before anything else is read."""
     resilience = table.table("resilience", {})
-    if resilience.text("survive", "none", choices=("none", "site", "metro", "region")) != "none":
-        raise resilience.fault("survive", NOT_ENFORCED)
+    survive = resilience.text("survive", "none", choices=("none", "site", "metro", "region"))
+    if survive != "none":
+        raise resilience.fault("survive", f"{survive!r} {NOT_ENFORCED}")
     for key in ("backup_within_ms", "rto", "rpo"):
         if resilience.has(key):
             raise resilience.fault(key, NOT_ENFORCED)
@@ -135,6 +136,7 @@ def _refuse_unenforced(table: Table) -> None:
             if routing.has(key):
                 raise routing.fault(key, NOT_ENFORCED)
         routing.close()
+        raise table.fault("routing", NOT_ENFORCED)
 
 
 def _demand(table: Table, directory: Path) -> DemandSpec:

@@ -1,0 +1,249 @@
+"""Every way a study can be wrong, each with the one line its author is told."""
+
+from pathlib import Path
+
+import pytest
+
+from planner.study import StudyError, load_study, parse_study
+
+GOOD = """\
+name = "shop"
+[demand]
+cities = { countries = ["DE"], top = 5 }
+[candidates]
+kinds = ["region"]
+"""
+
+OUTPOST = """\
+[[candidates.outpost]]
+id = "op-1"
+country = "ES"
+lat = 40.4
+lon = -3.7
+parent = "eu-south-2"
+capacity_rps = 4000
+upfront_usd = 180000
+monthly_usd = 4200
+term_months = 36
+"""
+
+REPLACED = [
+    # what stands in GOOD, what stands there instead, the message after "shop.toml"
+    ('name = "shop"\n', "", ", name: is required"),
+    ('name = "shop"', "name = 3", ", name: 3 is not a non-empty string"),
+    ('name = "shop"', 'name = "a\\u001bb"', ", name: 'a\\x1bb' holds a control character"),
+    ('name = "shop"', 'nam = "shop"', ", name: is required"),
+    ("[demand]", "[demnd]", ", demand: is required"),
+    ("[candidates]", "[candidats]", ", candidates: is required"),
+    ("cities = {", "citys = {", ', demand.cities: give either cities = { ... } or csv = "...", and not both'),
+    (
+        "cities = {",
+        'csv = "a.csv"\ncities = {',
+        ', demand.cities: give either cities = { ... } or csv = "...", and not both',
+    ),
+    ('countries = ["DE"]', "countries = []", ", demand.cities.countries: is empty"),
+    (
+        'countries = ["DE"]',
+        'countries = ["Germny"]',
+        ", demand.cities.countries: 'Germny' is not a known ISO 3166 country code; did you mean 'DE'?",
+    ),
+    (
+        'countries = ["DE"]',
+        'countries = ["UK"]',
+        ", demand.cities.countries: 'UK' is not a known ISO 3166 country code; did you mean 'GB'?",
+    ),
+    ("countries =", "contries =", ", demand.cities.contries: unknown key; did you mean 'countries'?"),
+    ("top = 5", "top = 0", ", demand.cities.top: 0 is out of range (from 1)"),
+    ("top = 5", "top = 2.5", ", demand.cities.top: 2.5 is not a whole number"),
+    ("top = 5", "top = true", ", demand.cities.top: True is not a finite number"),
+    (
+        'kinds = ["region"]',
+        'kinds = ["regions"]',
+        ", candidates.kinds: 'regions' is not a known kind of site; did you mean 'region'?",
+    ),
+    ('kinds = ["region"]', "kinds = []", ", candidates.kinds: is empty"),
+    ('kinds = ["region"]', "kinds = 3", ", candidates.kinds: 3 is not a list of strings"),
+    (
+        'kinds = ["region"]',
+        'provider = "was"',
+        ", candidates.provider: 'was' is not a known provider; did you mean 'aws'?",
+    ),
+    ('kinds = ["region"]', "include = []", ", candidates.include: is empty"),
+    (
+        'kinds = ["region"]',
+        "local_zone_premium = -0.1",
+        ", candidates.local_zone_premium: -0.1 is out of range (from 0 up to 10)",
+    ),
+]
+
+ADDED = [
+    ("[latncy]\nslo_ms = 3", ", latncy: unknown key; did you mean 'latency'?"),
+    ("[latency]\nslo_m = 3", ", latency.slo_m: unknown key; did you mean 'slo_ms'?"),
+    ("[latency]\nslo_ms = 0", ", latency.slo_ms: 0 is out of range (above 0)"),
+    ("[latency]\nslo_ms = nan", ", latency.slo_ms: nan is not a finite number"),
+    ("[latency]\nslo_ms = inf", ", latency.slo_ms: inf is not a finite number"),
+    ('[latency]\nslo_ms = "60"', ", latency.slo_ms: '60' is not a finite number"),
+    ("[latency]\nmax_ms = -1", ", latency.max_ms: -1 is out of range (above 0)"),
+    (
+        "[latency]\ncoverage = 0.9",
+        ", latency.coverage: is a share of demand within slo_ms, which is not given",
+    ),
+    ("[latency]\nslo_ms = 60\ncoverage = 1.1", ", latency.coverage: 1.1 is out of range (above 0 up to 1)"),
+    ("[latency]\nslo_ms = 60\ncoverage = 0", ", latency.coverage: 0 is out of range (above 0 up to 1)"),
+    (
+        '[latency]\nstatistic = "p96"',
+        ", latency.statistic: 'p96' is not one of p50, p75, p90, p95, p99; did you mean 'p99'?",
+    ),
+    (
+        '[latency]\nbound = "uper"',
+        ", latency.bound: 'uper' is not one of estimate, upper; did you mean 'upper'?",
+    ),
+    ("[latency]\nvantage_km = -1", ", latency.vantage_km: -1 is out of range (from 0)"),
+    (
+        '[objective]\nminimize = "latency"',
+        ", objective.minimize: 'latency' is not one of cost, mean_latency, max_latency;"
+        " did you mean 'max_latency'?",
+    ),
+    ("[budget]\nusd_per_month = 0", ", budget.usd_per_month: 0 is out of range (above 0 up to 1e+15)"),
+    ("[workload]\nhome_share = 1.5", ", workload.home_share: 1.5 is out of range (from 0 up to 1)"),
+    (
+        "[workload]\nrps_per_instance = 0",
+        ", workload.rps_per_instance: 0 is out of range (from 0.001 up to 1e+09)",
+    ),
+    ("[workload]\nmin_instances = -1", ", workload.min_instances: -1 is out of range (from 0 up to 1e+06)"),
+    ("[limits]\nmin_sites = 3\nmax_sites = 2", ", limits.min_sites: 3 is more than max_sites, 2"),
+    (
+        "[limits]\nmax_changes = 2",
+        ", limits.max_changes: counts changes against [current] open, which is not given",
+    ),
+    ('[current]\nopen = ["a", "a"]', ", current.open: 'a' stands 2 times"),
+    ("limits = 3", ", candidates.limits: unknown key"),
+    ("[rule]\nkind = 3", ", rule: is not an array of tables; write [[rule]]"),
+    (
+        '[[rule]]\nkind = "residence"',
+        ", rule[1].kind: 'residence' is not one of residency, program, tags; did you mean 'residency'?",
+    ),
+    ('[[rule]]\nkind = "residency"', ", rule[1].clients: is required"),
+    (
+        '[[rule]]\nkind = "residency"\nclients = {}\nsites = {}',
+        ", rule[1].clients.jurisdictions: give at least one of jurisdictions, countries, classes",
+    ),
+    (
+        '[[rule]]\nkind = "residency"\nclients = { jurisdictions = ["EAA"] }\nsites = {}',
+        ", rule[1].clients.jurisdictions: 'EAA' is not a known jurisdiction; did you mean 'EEA'?",
+    ),
+    (
+        '[[rule]]\nkind = "residency"\nclients = { countries = ["DE"] }\nsites = { classes = ["x"] }',
+        ", rule[1].sites.classes: unknown key",
+    ),
+    (
+        '[[rule]]\nkind = "residency"\nclients = { countries = ["DE"] }\nsites = { country = ["DE"] }',
+        ", rule[1].sites.country: unknown key; did you mean 'countries'?",
+    ),
+    (
+        '[[rule]]\nkind = "program"\nclients = { countries = ["DE"] }\nprograms = []',
+        ", rule[1].programs: is empty",
+    ),
+    (
+        '[[rule]]\nkind = "program"\nclients = { classes = ["card"] }\nprograms = ["pci"]',
+        ", rule[1].clients.classes: cities carry no classes; give the clients as demand.csv",
+    ),
+    # What the format knows but nothing enforces yet is never silently dropped.
+    ('[[rule]]\nkind = "tags"\nkey = "project"', ", rule[1].kind: 'tags' is not enforced by this version"),
+    ('[resilience]\nsurvive = "site"', ", resilience.survive: 'site' is not enforced by this version"),
+    (
+        '[resilience]\nsurvive = "sight"',
+        ", resilience.survive: 'sight' is not one of none, site, metro, region; did you mean 'site'?",
+    ),
+    ('[resilience]\nrto = "5m"', ", resilience.rto: is not enforced by this version"),
+    (
+        "[resilience]\nbackup_within_ms = 120",
+        ", resilience.backup_within_ms: is not enforced by this version",
+    ),
+    ('[routing]\npolicy = "auto"', ", routing.policy: is not enforced by this version"),
+    ("[routing]\nttl_s = 60", ", routing.ttl_s: is not enforced by this version"),
+    ("[routing]", ", routing: is not enforced by this version"),
+]
+
+SPOILT_OUTPOSTS = [
+    ('id = "op-1"', 'id = "op 1"', "id: 'op 1' is not made of letters, digits, dots, dashes and underscores"),
+    (
+        'country = "ES"',
+        'country = "Spain"',
+        "country: 'Spain' is not a known ISO 3166 country code; did you mean 'ES'?",
+    ),
+    ("lat = 40.4", "lat = 91", "lat: 91 is out of range (from -90 up to 90)"),
+    ("lon = -3.7", "lon = -181", "lon: -181 is out of range (from -180 up to 180)"),
+    ("lat = 40.4", "lat = nan", "lat: nan is not a finite number"),
+    ("capacity_rps = 4000", "capacity_rps = 0", "capacity_rps: 0 is out of range (above 0 up to 1e+12)"),
+    ("upfront_usd = 180000", "upfront_usd = -1", "upfront_usd: -1 is out of range (from 0 up to 1e+12)"),
+    ("term_months = 36", "term_months = 0", "term_months: 0 is out of range (from 1 up to 1200)"),
+    ("term_months = 36", "term_month = 36", "term_months: is required"),
+    ('parent = "eu-south-2"\n', "", "parent: is required"),
+    ("term_months = 36", "term_months = 36\ntags = 3", "tags: unknown key"),
+]
+
+
+def complaint(text):
+    with pytest.raises(StudyError) as caught:
+        parse_study(text, name="shop.toml", directory=Path("/nowhere"))
+    return str(caught.value)
+
+
+def test_the_good_one_is_good():
+    assert parse_study(GOOD + OUTPOST, name="shop.toml", directory=Path()).name == "shop"
+
+
+@pytest.mark.parametrize(("old", "new", "message"), REPLACED)
+def test_a_changed_line(old, new, message):
+    assert old in GOOD
+    assert complaint(GOOD.replace(old, new)) == f"shop.toml{message}"
+
+
+@pytest.mark.parametrize(("added", "message"), ADDED)
+def test_an_added_table(added, message):
+    assert complaint(GOOD + added) == f"shop.toml{message}"
+
+
+@pytest.mark.parametrize(("old", "new", "message"), SPOILT_OUTPOSTS)
+def test_a_spoilt_outpost(old, new, message):
+    assert old in OUTPOST
+    assert complaint(GOOD + OUTPOST.replace(old, new)) == f"shop.toml, candidates.outpost[1].{message}"
+
+
+def test_two_outposts_of_one_name():
+    assert (
+        complaint(GOOD + OUTPOST + OUTPOST) == "shop.toml, candidates.outpost: 2 outposts have the id 'op-1'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD[: GOOD.index("top")], "shop.toml: is not valid TOML: "),
+        ("name = ", "shop.toml: is not valid TOML: Invalid value"),
+        (GOOD + "kinds = ['x']", "shop.toml: is not valid TOML: Cannot overwrite a value"),
+    ],
+)
+def test_text_that_is_not_toml(text, message):
+    assert complaint(text).startswith(message)
+
+
+def test_bytes_that_are_not_text(tmp_path):
+    path = tmp_path / "latin.toml"
+    path.write_bytes('name = "Zürich"\n'.encode("latin-1"))
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    assert str(caught.value) == f"{path}: is not UTF-8 (byte 9)"
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(StudyError) as caught:
+        load_study(tmp_path / "none.toml")
+    assert str(caught.value) == f"{tmp_path / 'none.toml'}: No such file or directory"
+
+
+def test_a_directory(tmp_path):
+    with pytest.raises(StudyError) as caught:
+        load_study(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: Is a directory"

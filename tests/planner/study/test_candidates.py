@@ -1,0 +1,179 @@
+"""Which sites a study gets to choose from, against the shipped catalog."""
+
+from pathlib import Path
+
+import pytest
+
+from planner.candidates import choose_candidates
+from planner.catalog import load_catalog
+from planner.study import StudyError, parse_study
+
+OUTPOST = """
+[[candidates.outpost]]
+id = "{id}"
+country = "ES"
+lat = 40.4
+lon = -3.7
+parent = "{parent}"
+capacity_rps = 4000
+upfront_usd = 180000
+monthly_usd = 4200
+term_months = 36
+"""
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog("aws")
+
+
+def study(candidates, rest=""):
+    text = f'name = "shop"\n[demand]\ncities = {{ countries = ["DE"] }}\n[candidates]\n{candidates}\n{rest}'
+    return parse_study(text, name="shop.toml", directory=Path())
+
+
+def choose(catalog, candidates, rest=""):
+    return choose_candidates(study(candidates, rest), [catalog])
+
+
+def complaint(catalog, candidates, rest=""):
+    with pytest.raises(StudyError) as caught:
+        choose(catalog, candidates, rest)
+    return str(caught.value)
+
+
+def test_kinds_and_status(catalog):
+    chosen = choose(catalog, 'kinds = ["region"]')
+    assert {site.kind for site in chosen.sites} == {"region"}
+    assert {site.status for site in chosen.sites} == {"ga"}
+    assert {site.id for site in chosen.sites} == {
+        site.id for site in catalog.sites if site.kind == "region" and site.status == "ga"
+    }
+    assert any("not candidates unless candidates.include names them" in note for note in chosen.notes)
+
+
+def test_include_and_exclude_are_globs(catalog):
+    ids = {site.id for site in choose(catalog, 'include = ["eu-*"]\nexclude = ["eu-west-*"]').sites}
+    assert "eu-central-1" in ids
+    assert not [site_id for site_id in ids if not site_id.startswith("eu-") or site_id.startswith("eu-west-")]
+
+
+def test_a_glob_may_match_sites_of_other_kinds_only(catalog):
+    assert choose(catalog, 'kinds = ["region"]\nexclude = ["us-west-2-lax-*"]').sites
+
+
+def test_a_site_that_is_not_generally_available_must_be_named(catalog):
+    legacy = next(site for site in catalog.sites if site.status == "legacy" and site.kind == "local_zone")
+    kinds = 'kinds = ["region", "local_zone"]'
+    assert legacy.id not in {site.id for site in choose(catalog, f'{kinds}\ninclude = ["*"]').sites}
+    named = choose(catalog, f'{kinds}\ninclude = ["*", "{legacy.id}"]')
+    assert legacy.id in {site.id for site in named.sites}
+
+
+def test_a_named_site_of_another_kind_is_set_aside_aloud(catalog):
+    chosen = choose(catalog, 'kinds = ["region"]\ninclude = ["us-*", "us-west-2-lax-1a"]')
+    assert chosen.set_aside["us-west-2-lax-1a"] == "its kind, local_zone, is not among candidates.kinds"
+
+
+def test_a_zone_needs_its_parent_among_the_candidates(catalog):
+    chosen = choose(catalog, 'kinds = ["region", "local_zone"]\nexclude = ["us-west-2"]')
+    assert chosen.set_aside["us-west-2-lax-1a"] == "its parent us-west-2 is not among the candidates"
+    assert "us-west-2-lax-1a" not in {site.id for site in chosen.sites}
+    assert "us-east-1-bos-1a" in {site.id for site in chosen.sites}
+
+
+def test_a_site_without_a_price_is_set_aside_unless_it_was_named(catalog):
+    kinds = 'kinds = ["region", "local_zone"]'
+    reason = "ap-southeast-1-han-1a offers c7i, m7i, r7i only, not m5.xlarge"
+    assert choose(catalog, kinds).set_aside["ap-southeast-1-han-1a"] == reason
+    named = f'{kinds}\ninclude = ["ap-southeast-1", "ap-southeast-1-han-1a"]'
+    assert complaint(catalog, named) == f"shop, candidates.include: {reason}"
+
+
+def test_prices_stand_in_the_order_of_the_sites_and_take_the_premium(catalog):
+    plain, dear = (
+        choose(catalog, f'kinds = ["region", "local_zone"]\nlocal_zone_premium = {premium}')
+        for premium in (0.0, 0.5)
+    )
+    assert len(plain.prices) == len(plain.sites)
+    at = [site.id for site in plain.sites].index("us-west-2-phx-2a")
+    low, high = plain.prices[at].instance_hour, dear.prices[at].instance_hour
+    assert high.usd == pytest.approx(1.5 * low.usd)
+    assert high.estimated
+    home = [site.id for site in plain.sites].index("us-west-2")
+    assert dear.prices[home] == plain.prices[home]
+
+
+def test_an_outpost_is_a_candidate_in_its_parents_partition(catalog):
+    chosen = choose(catalog, 'include = ["eu-north-1"]', OUTPOST.format(id="op-1", parent="eu-south-2"))
+    rack = chosen.sites[-1]
+    assert (rack.id, rack.kind, rack.parent, rack.country) == ("op-1", "outpost", "eu-south-2", "ES")
+    assert rack.outpost.capacity_rps == 4000
+    assert "ec2" in rack.services
+    # Its parent must exist; it need not be a candidate.
+    assert [site.id for site in chosen.sites] == ["eu-north-1", "op-1"]
+    assert chosen.parent_country == {"op-1": "ES"}
+    assert chosen.prices[-1].instance_hour is None
+
+
+def test_an_outpost_can_be_excluded(catalog):
+    chosen = choose(catalog, 'exclude = ["op-1"]', OUTPOST.format(id="op-1", parent="eu-south-2"))
+    assert "op-1" not in {site.id for site in chosen.sites}
+
+
+@pytest.mark.parametrize(
+    ("candidates", "rest", "message"),
+    [
+        (
+            'include = ["eu-centrl-1"]',
+            "",
+            "candidates.include: 'eu-centrl-1' matches no known site; did you mean 'eu-central-1'?",
+        ),
+        ('exclude = ["mars-*"]', "", "candidates.exclude: 'mars-*' matches no known site"),
+        (
+            "",
+            '[current]\nopen = ["eu-south-22"]',
+            "current.open: 'eu-south-22' is not a known site; did you mean 'eu-south-2'?",
+        ),
+        (
+            "",
+            '[workload]\ninstance = "m5.xlarg"',
+            "workload.instance: 'm5.xlarg' is not a known instance type; did you mean 'm5.xlarge'?",
+        ),
+        (
+            "",
+            '[workload]\nservices = ["ec2", "lambada"]',
+            "workload.services: 'lambada' is not a known service; did you mean 'lambda'?",
+        ),
+        (
+            "",
+            '[[rule]]\nkind = "program"\nclients = { countries = ["DE"] }\nprograms = ["hippa"]',
+            "rule[1].programs: 'hippa' is not a known program; did you mean 'hipaa'?",
+        ),
+        (
+            "",
+            OUTPOST.format(id="op-1", parent="eu-south2"),
+            "candidates.outpost[1].parent: 'eu-south2' is not a known Region; did you mean 'eu-south-2'?",
+        ),
+        (
+            "",
+            OUTPOST.format(id="op-1", parent="us-west-2-lax-1a"),
+            "candidates.outpost[1].parent: 'us-west-2-lax-1a' is not a known Region;"
+            " did you mean 'us-west-2'?",
+        ),
+        (
+            "",
+            OUTPOST.format(id="eu-south-2", parent="eu-south-2"),
+            "candidates.outpost[1].id: 'eu-south-2' is already the id of a catalogued site",
+        ),
+        ('exclude = ["*"]', "", "candidates: no site is left to choose from"),
+        (
+            'kinds = ["local_zone"]\ninclude = ["us-west-2-lax-1a"]',
+            "",
+            "candidates: no site is left to choose from; us-west-2-lax-1a, for one:"
+            " its parent us-west-2 is not among the candidates",
+        ),
+    ],
+)
+def test_names_that_nobody_knows(catalog, candidates, rest, message):
+    assert complaint(catalog, candidates, rest) == f"shop, {message}"

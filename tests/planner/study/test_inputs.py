@@ -1,0 +1,165 @@
+"""Everything a study needs, read from the shipped files and from stores."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner.demand import Client, Demand, DemandError
+from planner.inputs import load_inputs
+from planner.latency.matrix import MEASURED, PROVENANCES
+from planner.study import StudyError, load_study, parse_study
+from probes.record import Measurement
+from probes.strict_toml import InputError
+
+STUDY = """\
+name = "shop"
+[demand]
+csv = "clients.csv"
+[candidates]
+include = ["eu-central-1", "eu-west-1"]
+"""
+CLIENTS = """\
+id,country,lat,lon,weight,classes
+berlin,DE,52.5,13.4,3,card
+dublin,IE,53.3,-6.3,1,
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "clients.csv").write_text(CLIENTS)
+    (tmp_path / "shop.toml").write_text(STUDY)
+    return load_study(tmp_path / "shop.toml")
+
+
+def sample(site, rtt_ms, number=0, *, vantage="berlin-1", lat=52.5, lon=13.4, country="DE"):
+    return Measurement(
+        run_id="r1",
+        vantage=vantage,
+        vantage_country=country,
+        vantage_lat=lat,
+        vantage_lon=lon,
+        site=site,
+        host="192.0.2.1",
+        peer="192.0.2.1",
+        port=443,
+        protocol="tcp",
+        sample=number,
+        started_at="2026-11-23T10:00:00.000000Z",
+        late_ms=0.1,
+        dns_ms=None,
+        connect_ms=rtt_ms,
+        tls_ms=None,
+        ttfb_ms=None,
+        rtt_ms=rtt_ms,
+        clock="kernel",
+        retransmits=0,
+        failure=None,
+        resolver=None,
+        family=4,
+        agent="0.1.0",
+    ).to_json()
+
+
+def test_everything_lines_up(study):
+    inputs = load_inputs(study)
+    assert [site.id for site in inputs.sites] == ["eu-central-1", "eu-west-1"]
+    assert inputs.matrix.site_ids == ("eu-central-1", "eu-west-1")
+    assert inputs.matrix.client_ids == ("berlin", "dublin")
+    assert len(inputs.prices) == 2
+    assert "DE" in inputs.jurisdictions["EEA"]
+    assert np.isfinite(inputs.matrix.estimate_ms).all()
+
+
+def test_every_input_has_its_hash(study):
+    hashes = load_inputs(study).hashes
+    assert {
+        "study",
+        "demand",
+        "jurisdictions.csv",
+        "providers/aws/sites.csv",
+        "latency/aws-regions.csv",
+    } <= set(hashes)
+    assert all(len(digest) == 64 for digest in hashes.values())
+    assert hashes["demand"] == hashlib.sha256(CLIENTS.encode()).hexdigest()
+
+
+def test_the_hash_of_a_study_is_of_what_it_says_and_not_of_how(study, tmp_path):
+    before = load_inputs(study).hashes
+    (tmp_path / "shop.toml").write_text("# a comment\n" + STUDY)
+    assert load_inputs(load_study(tmp_path / "shop.toml")).hashes == before
+    after = load_inputs(replace(study, minimize="mean_latency")).hashes
+    assert {name for name in before if before[name] != after[name]} == {"study"}
+
+
+def test_measurements_of_ones_own_change_the_matrix(study, tmp_path):
+    store = tmp_path / "round.jsonl"
+    store.write_text("\n".join(sample("eu-west-1", 77.0, number) for number in range(30)) + "\n")
+    before, after = load_inputs(study), load_inputs(study, [str(store)])
+    assert before.matrix.estimate_ms[0, 1] != pytest.approx(77.0, abs=1.0)
+    assert after.matrix.estimate_ms[0, 1] == pytest.approx(77.0, abs=1.0)
+    assert PROVENANCES[after.matrix.provenance[0, 1]] == "measured"
+    assert set(after.hashes) - set(before.hashes) == {str(store)}
+
+
+def test_damaged_lines_are_reported_and_the_rest_is_used(study, tmp_path):
+    store = tmp_path / "round.jsonl"
+    lines = [sample("eu-west-1", 77.0, number) for number in range(30)]
+    store.write_text("\n".join([*lines, lines[0][:100]]) + "\n")
+    inputs = load_inputs(study, [str(store)])
+    assert inputs.matrix.provenance[0, 1] == MEASURED
+    assert any("1 damaged line of measurements was left out" in note for note in inputs.notes)
+
+
+def test_a_site_nobody_knows_in_a_store_is_seen(study, tmp_path):
+    store = tmp_path / "round.jsonl"
+    store.write_text(sample("eu-wset-1", 77.0) + "\n")
+    assert any("eu-wset-1" in note for note in load_inputs(study, [str(store)]).notes)
+
+
+def test_a_store_that_is_none(study, tmp_path):
+    with pytest.raises(InputError) as caught:
+        load_inputs(study, [str(tmp_path / "nowhere")])
+    assert str(tmp_path / "nowhere") in str(caught.value)
+
+
+def test_the_share_that_was_measured_is_told(study):
+    # Dublin is where eu-west-1 stands and was measured from; Berlin is 420 km from Frankfurt.
+    matrix = load_inputs(study).matrix
+    assert (matrix.provenance[1] == MEASURED).all()
+    near = load_inputs(replace(study, latency=replace(study.latency, vantage_km=50.0)))
+    assert (near.matrix.provenance[0] != MEASURED).all()
+    assert any(note.startswith("25% of the demand is where latency") for note in near.notes)
+
+
+def test_given_demand_takes_the_place_of_the_studys(study):
+    clients = (Client("oslo", "Oslo", "NO", 59.9, 10.7, 1.0),)
+    inputs = load_inputs(study, demand=Demand(clients, np.ones(1), "a test"))
+    assert inputs.matrix.client_ids == ("oslo",)
+    assert inputs.hashes["demand"] != load_inputs(study).hashes["demand"]
+
+
+def test_a_class_nobody_has_protects_nobody(study):
+    text = STUDY + '[[rule]]\nkind = "program"\nclients = { classes = ["crad"] }\nprograms = ["pci"]\n'
+    with pytest.raises(StudyError) as caught:
+        load_inputs(parse_study(text, name="shop.toml", directory=study.path.parent))
+    assert str(caught.value) == (
+        "shop, rule[1].clients.classes: no client has the data class 'crad'; did you mean 'card'?"
+    )
+
+
+def test_no_clients_file(tmp_path):
+    study = parse_study(STUDY, name="shop.toml", directory=tmp_path)
+    with pytest.raises(DemandError) as caught:
+        load_inputs(study)
+    assert str(caught.value) == f"{tmp_path / 'clients.csv'}: No such file or directory"
+
+
+def test_cities():
+    text = 'name = "c"\n[demand]\ncities = { countries = ["DE"], top = 3 }\n[candidates]\n'
+    inputs = load_inputs(parse_study(text, name="c", directory=Path()))
+    assert len(inputs.demand.clients) == 3
+    assert {client.country for client in inputs.demand.clients} == {"DE"}

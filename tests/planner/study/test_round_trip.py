@@ -1,0 +1,164 @@
+"""A study written back as TOML is the same study."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog import SITE_KINDS, OutpostTerms
+from planner.study import (
+    MINIMIZE,
+    STATISTICS,
+    CandidateSpec,
+    DemandSpec,
+    LatencyObjective,
+    Limits,
+    OutpostSpec,
+    ProgramRule,
+    ResidencyRule,
+    Selector,
+    Study,
+    Workload,
+    load_study,
+    parse_study,
+    shipped_studies,
+    study_toml,
+)
+
+# No surrogates: TOML is UTF-8. Blank text is refused, so text here holds at least one visible character.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda text: f"x{text}")
+LINE = TEXT.filter(str.isprintable)
+COUNTRIES = st.lists(st.sampled_from(["DE", "ES", "JP", "US"]), min_size=1, unique=True).map(tuple)
+TEXTS = st.lists(TEXT, min_size=1, max_size=3).map(tuple)
+
+
+def number(low, high):
+    return st.floats(low, high, allow_nan=False).filter(lambda value: value > low or low == 0)
+
+
+CLIENTS = st.one_of(
+    st.builds(Selector, countries=COUNTRIES),
+    st.builds(Selector, jurisdictions=st.just(("EEA",)), classes=TEXTS),
+)
+STUDIES = st.builds(
+    Study,
+    name=LINE,
+    title=st.one_of(st.just(""), TEXT),
+    summary=st.one_of(st.just(""), TEXT),
+    demand=st.builds(
+        DemandSpec,
+        csv=LINE.map(lambda name: Path("/clients") / name.replace("/", "_")),
+        peak_rps=number(0, 1e12),
+        requests_per_month=number(0, 1e18),
+    ),
+    candidates=st.builds(
+        CandidateSpec,
+        providers=st.just(("aws",)),
+        kinds=st.lists(st.sampled_from(SITE_KINDS), min_size=1, unique=True).map(tuple),
+        include=TEXTS,
+        exclude=TEXTS,
+        outposts=st.lists(
+            st.builds(
+                OutpostSpec,
+                id=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True),
+                country=st.sampled_from(["DE", "ES"]),
+                lat=number(-90, 90),
+                lon=number(-180, 180),
+                parent=TEXT,
+                terms=st.builds(
+                    OutpostTerms,
+                    capacity_rps=number(1, 1e12),
+                    upfront_usd=number(0, 1e12),
+                    monthly_usd=number(0, 1e12),
+                    term_months=st.integers(1, 1200),
+                    host=st.one_of(st.none(), TEXT),
+                ),
+            ),
+            max_size=2,
+            unique_by=lambda outpost: outpost.id,
+        ).map(tuple),
+    ),
+    workload=st.builds(
+        Workload,
+        services=TEXTS,
+        instance=TEXT,
+        rps_per_instance=number(0.001, 1e9),
+        min_instances=st.integers(0, 1000),
+        response_kb=number(0, 1e9),
+        home_share=number(0, 1),
+    ),
+    latency=st.builds(
+        LatencyObjective,
+        statistic=st.sampled_from(STATISTICS),
+        bound=st.sampled_from(["estimate", "upper"]),
+        slo_ms=number(0.1, 1e4),
+        coverage=number(0.01, 1),
+        max_ms=st.one_of(st.none(), number(0.1, 1e4)),
+        metro_km=number(0, 1e4),
+        vantage_km=number(0, 1e4),
+    ),
+    minimize=st.sampled_from(MINIMIZE),
+    budget_usd_per_month=st.one_of(st.none(), number(1, 1e15)),
+    limits=st.builds(
+        Limits,
+        min_sites=st.integers(1, 3),
+        max_sites=st.one_of(st.none(), st.integers(3, 9)),
+        max_changes=st.one_of(st.none(), st.integers(0, 9)),
+    ),
+    current_open=st.lists(TEXT, min_size=1, max_size=3, unique=True).map(tuple),
+    rules=st.lists(
+        st.one_of(
+            st.builds(ResidencyRule, CLIENTS, st.builds(Selector, countries=COUNTRIES)),
+            st.builds(ProgramRule, CLIENTS, TEXTS),
+        ),
+        max_size=3,
+    ).map(tuple),
+    local_zone_premium=number(0, 10),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STUDIES)
+def test_any_study(study):
+    assert parse_study(study_toml(study), name="again.toml", directory=Path("/elsewhere")) == study
+
+
+@pytest.mark.parametrize("path", shipped_studies(), ids=lambda path: path.stem)
+def test_each_shipped_study(path):
+    study = load_study(path)
+    again = parse_study(study_toml(study), name="again.toml", directory=path.parent)
+    assert replace(again, path=path) == study
+
+
+def test_there_are_four_shipped_studies_and_each_says_what_it_is():
+    assert len(shipped_studies()) == 4
+    assert all(load_study(path).title and load_study(path).summary for path in shipped_studies())
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    path = tmp_path / "least.toml"
+    path.write_text('name = "least"\n[demand]\ncities = {}\n[candidates]\n')
+    assert load_study(path) == Study("least", DemandSpec(), CandidateSpec(), path=path)
+
+
+def test_a_clients_file_is_taken_from_beside_the_study(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[demand]\ncsv = "sub/clients.csv"\n[candidates]\n')
+    study = load_study(path)
+    assert study.demand.csv == tmp_path / "sub" / "clients.csv"
+    # Written back, it is named as its author named it, so that the text does not depend on the machine.
+    assert 'csv = "sub/clients.csv"' in study_toml(study)
+
+
+def test_the_text_reads_well():
+    text = study_toml(
+        Study(
+            "shop",
+            DemandSpec(("DE",), 5, peak_rps=12_000.0),
+            CandidateSpec(exclude=("cn-*",)),
+            rules=(ResidencyRule(Selector(("EEA",)), Selector(countries=("DE", "FR"))),),
+        )
+    )
+    assert text == (Path(__file__).parents[2] / "golden" / "study.toml").read_text(encoding="utf-8")
