@@ -115,7 +115,13 @@ class ObjectStoreInbox:
         try:
             self._store: Any = obstore.store.from_url(
                 url,
-                client_options={"connect_timeout": _CONNECT_TIMEOUT, "timeout": _REQUEST_TIMEOUT},
+                client_options={
+                    "connect_timeout": _CONNECT_TIMEOUT,
+                    "timeout": _REQUEST_TIMEOUT,
+                    # Options given here replace those of the environment, and an endpoint on one's own
+                    # network may well be plain http.
+                    "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+                },
                 retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
             )
         except (self._fault, ValueError, TypeError) as fault:
@@ -126,14 +132,14 @@ class ObjectStoreInbox:
             self._obstore.put(self._store, key, payload, mode="create", use_multipart=False)
         except (self._exists, self._precondition):
             return False
-        except self._fault as fault:
+        except (self._fault, OSError) as fault:
             raise StoreError(f"store {self._url}: {_first_line(fault)}") from None
         return True
 
     def read(self, key: str) -> bytes:
         try:
             return bytes(self._obstore.get(self._store, key).bytes())
-        except self._fault as fault:
+        except (self._fault, OSError) as fault:
             raise StoreError(f"store {self._url}: {_first_line(fault)}") from None
 
 

@@ -150,7 +150,10 @@ class Loop:
                 running.append(probes[following])
                 self._start(probes[following])
                 following, batch = following + 1, batch + 1
+            # First what has arrived, then what has expired: a process that was held up must not take its own
+            # absence for the peer's silence.
             now = time.monotonic_ns()
+            idle = not self._dispatch(0.0)
             # All probes of a run have the same timeout, so they expire in the order of their starts.
             while running and (running[0].over or running[0].started_ns + timeout_ns <= now):
                 self._end(running.popleft(), "timeout")
@@ -159,12 +162,11 @@ class Loop:
                 wake = min(wake, running[0].started_ns + timeout_ns)
             if following < total and self.in_flight < most_in_flight:
                 wake = min(wake, probes[following].intended_ns)
-            wait_s = min(max(wake - now, 0) / 1e9, _LONGEST_WAIT_S)
-            idle = not self._dispatch(0.0)
             if idle or len(self.finished) >= _MOST_UNDRAINED:
                 self._drain(drain)
-            if idle and wait_s > 0:
+            if idle and (following < total or self.in_flight):
                 self._dispatch(max(wake - time.monotonic_ns(), 0) / 1e9)
+        self._dispatch(0.0)
         self._cut(running, probes[following:])
         self._drain(drain)
 

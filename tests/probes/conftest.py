@@ -62,7 +62,7 @@ class TcpServer:
 
 
 class Blackhole:
-    """Drops SYNs: its accept queue is full, and the kernel then answers none. ``open()`` empties the queue."""
+    """Drops SYNs: its accept queue is full, and the kernel then answers none; ``open()`` empties it."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket()
@@ -110,7 +110,8 @@ class DnsServer:
         self.asked: list[tuple[str, str, str]] = []
         self.delay_s = 0.0
         self._threads = [
-            threading.Thread(target=serve, daemon=True) for serve in (self._serve_datagrams, self._serve_stream)
+            threading.Thread(target=serve, daemon=True)
+            for serve in (self._serve_datagrams, self._serve_stream)
         ]
         for thread in self._threads:
             thread.start()

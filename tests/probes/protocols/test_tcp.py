@@ -32,7 +32,9 @@ def test_ipv6_address(start, measure):
 
 def test_refused(measure, refused_port):
     rows = measure([{"site": "a", "host": "127.0.0.1", "port": refused_port}])
-    assert [(row.failure, row.rtt_ms, row.connect_ms) for row in rows] == [("connect_refused", None, None)] * 2
+    assert [(row.failure, row.rtt_ms, row.connect_ms) for row in rows] == [
+        ("connect_refused", None, None)
+    ] * 2
 
 
 def test_dropped_syns_are_a_timeout(start, measure):

@@ -1,0 +1,255 @@
+"""Configurations: what is read, and what each kind of bad one is told."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from probes.settings import Target, load_settings, parse_settings, render_settings
+from probes.strict_toml import InputError
+
+AGENT = '[agent]\nvantage = "v"\ncountry = "DE"\nlat = 50\nlon = 8\n'
+TARGET = '[[target]]\nsite = "a"\nhost = "h.test"\n'
+
+
+def read(text):
+    return parse_settings(text, "/etc/edge/probes.toml")
+
+
+def test_defaults():
+    settings = read(AGENT + TARGET)
+    assert settings.targets == (Target("a", "h.test", 443, ("dns", "tcp"), None, None),)
+    assert (settings.samples, settings.timeout_ms, settings.deadline_s) == (5, 3000.0, 50.0)
+    assert (settings.rate_per_s, settings.splay_s, settings.resolvers) == (2000.0, 0.0, ("system",))
+    assert (settings.lat, settings.lon) == (50.0, 8.0)
+
+
+def test_relative_paths_are_taken_from_the_file_s_directory():
+    settings = read(AGENT + TARGET)
+    assert settings.store == "/etc/edge/measurements"
+    assert settings.spool == Path("/etc/edge/.edgeprobe")
+
+
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [
+        ("/var/rows", "/var/rows"),
+        ("file:///var/rows", "file:///var/rows"),
+        ("s3://bucket/prefix", "s3://bucket/prefix"),
+    ],
+)
+def test_absolute_stores_stay_as_they_are(store, kept):
+    assert read(AGENT + f'store = "{store}"\n' + TARGET).store == kept
+
+
+def test_every_key_of_the_contract():
+    text = AGENT + (
+        'store = "rows"\nspool = "/var/spool/edge"\nsamples = 3\ntimeout_ms = 1500\ndeadline_s = 20\n'
+        'rate_per_s = 100\nsplay_s = 5\nprotocols = ["tcp"]\n'
+        'resolvers = ["system", "1.1.1.1", "[::1]:5353"]\n'
+        '[[target]]\nsite = "a"\nhost = "2001:db8::1"\nport = 8443\nprotocols = ["tcp"]\n'
+        'path = "/ping"\nfamily = 6\n'
+    )
+    settings = read(text)
+    assert settings.targets == (Target("a", "2001:db8::1", 8443, ("tcp",), "/ping", 6),)
+    assert settings.resolvers == ("system", "1.1.1.1", "[::1]:5353")
+    assert settings.spool == Path("/var/spool/edge")
+
+
+def test_the_catalog_gives_targets():
+    settings = read(AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["region"]\n')
+    hosts = {target.host for target in settings.targets}
+    assert "ec2.us-west-2.amazonaws.com" in hosts
+    assert {target.protocols for target in settings.targets} == {("dns", "tcp")}
+    assert {target.port for target in settings.targets} == {443}
+
+
+def test_a_target_of_one_s_own_goes_before_the_catalog_s():
+    host = "ec2.us-west-2.amazonaws.com"
+    own = f'[[target]]\nsite = "us-west-2"\nhost = "{host}"\nprotocols = ["tcp"]\n'
+    settings = read(AGENT + own + '[[catalog]]\nprovider = "aws"\nkinds = ["region"]\n')
+    assert [target.protocols for target in settings.targets if target.host == host] == [("tcp",)]
+
+
+def test_both_families_of_one_endpoint():
+    text = AGENT + TARGET + "family = 4\n" + TARGET + "family = 6\n"
+    assert [target.family for target in read(text).targets] == [4, 6]
+
+
+BAD = {
+    "no agent": (TARGET, "agent: is required"),
+    "no vantage": ('[agent]\ncountry = "DE"\n' + TARGET, "agent.vantage: is required"),
+    "unknown agent key": (
+        AGENT + "sample = 3\n" + TARGET,
+        "agent.sample: unknown key; did you mean 'samples'?",
+    ),
+    "unknown target key": (
+        AGENT + TARGET + 'hots = "x"\n',
+        "target[1].hots: unknown key; did you mean 'host'?",
+    ),
+    "unknown table": (
+        AGENT + TARGET + '[[targets]]\nsite = "b"\n',
+        "targets: unknown key; did you mean 'target'?",
+    ),
+    "vantage with a slash": (
+        AGENT.replace('"v"', '"../v"') + TARGET,
+        "agent.vantage: '../v' is not a name of letters, digits, '.', '_' and '-' (up to 63)",
+    ),
+    "unknown country": (
+        AGENT.replace('"DE"', '"de"') + TARGET,
+        "agent.country: 'de' is not an ISO 3166 country code; did you mean 'DE'?",
+    ),
+    "lat out of range": (
+        AGENT.replace("lat = 50", "lat = 91") + TARGET,
+        "agent.lat: 91 is out of range (from -90 up to 90)",
+    ),
+    "lon out of range": (
+        AGENT.replace("lon = 8", "lon = -180.5") + TARGET,
+        "agent.lon: -180.5 is out of range (from -180 up to 180)",
+    ),
+    "NaN": (AGENT.replace("lat = 50", "lat = nan") + TARGET, "agent.lat: nan is not a finite number"),
+    "infinity": (AGENT + "deadline_s = inf\n" + TARGET, "agent.deadline_s: inf is not a finite number"),
+    "lat as text": (
+        AGENT.replace("lat = 50", 'lat = "50"') + TARGET,
+        "agent.lat: '50' is not a finite number",
+    ),
+    "no samples": (AGENT + "samples = 0\n" + TARGET, "agent.samples: 0 is out of range (from 1 up to 1000)"),
+    "half a sample": (AGENT + "samples = 2.5\n" + TARGET, "agent.samples: 2.5 is not a whole number"),
+    "negative rate": (
+        AGENT + "rate_per_s = -1\n" + TARGET,
+        "agent.rate_per_s: -1 is out of range (above 0 up to 5000)",
+    ),
+    "no deadline": (
+        AGENT + "deadline_s = 0\n" + TARGET,
+        "agent.deadline_s: 0 is out of range (above 0 up to 3600)",
+    ),
+    "unknown protocol": (
+        AGENT + 'protocols = ["tpc"]\n' + TARGET,
+        "agent.protocols: 'tpc' is not one of dns, tcp; did you mean 'tcp'?",
+    ),
+    "protocol of a later version": (
+        AGENT + TARGET + 'protocols = ["tcp", "tls"]\n',
+        "target[1].protocols: protocol 'tls' is not measured by this version (dns, tcp)",
+    ),
+    "protocol twice": (
+        AGENT + 'protocols = ["tcp", "tcp"]\n' + TARGET,
+        "agent.protocols: 'tcp' stands there twice",
+    ),
+    "no protocols": (AGENT + "protocols = []\n" + TARGET, "agent.protocols: is empty"),
+    "unknown resolver": (
+        AGENT + 'resolvers = ["sytem"]\n' + TARGET,
+        "agent.resolvers: 'sytem' is neither \"system\" nor an address such as 192.0.2.53, 192.0.2.53:5353 or"
+        " [2001:db8::53]:5353; did you mean 'system'?",
+    ),
+    "resolver twice": (
+        AGENT + 'resolvers = ["1.1.1.1", "1.1.1.1"]\n' + TARGET,
+        "agent.resolvers: '1.1.1.1' stands there twice",
+    ),
+    "store of an unknown kind": (
+        AGENT + 'store = "gcs://bucket"\n' + TARGET,
+        "agent.store: 'gcs' is not one of file, s3, s3a, gs, az, adl, azure, abfs, abfss, https;"
+        " did you mean 'gs'?",
+    ),
+    "nothing to probe": (AGENT, "target: nothing to probe: write [[target]] or [[catalog]]"),
+    "target as a table": (
+        AGENT + '[target]\nsite = "a"\n',
+        "target: is not an array of tables; write [[target]]",
+    ),
+    "host is a URL": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "https://h.test"\n',
+        "target[1].host: 'https://h.test' is not a host name or an address",
+    ),
+    "host is no address": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "10.0.0.300"\n',
+        "target[1].host: '10.0.0.300' is not a host name or an address",
+    ),
+    "empty host": (
+        AGENT + '[[target]]\nsite = "a"\nhost = ""\n',
+        "target[1].host: '' is not a non-empty string",
+    ),
+    "port out of range": (
+        AGENT + TARGET + "port = 65536\n",
+        "target[1].port: 65536 is out of range (from 1 up to 65535)",
+    ),
+    "path without slash": (
+        AGENT + TARGET + 'path = "ping"\n',
+        "target[1].path: 'ping' is not a path that starts with '/'",
+    ),
+    "family": (AGENT + TARGET + "family = 5\n", "target[1].family: 5 is neither 4 nor 6"),
+    "family of an address": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "::1"\nfamily = 4\n',
+        "target[1].family: ::1 is an IPv6 address",
+    ),
+    "dns of an address": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "10.0.0.1"\nprotocols = ["dns"]\n',
+        "target[1].protocols: dns needs a host name, and 10.0.0.1 is an address",
+    ),
+    "duplicate": (
+        AGENT + TARGET + TARGET.replace("h.test", "i.test") + TARGET + 'protocols = ["tcp"]\n',
+        "target[3].host: a h.test port 443 tcp stands in target[1] already",
+    ),
+    "unknown provider": (
+        AGENT + '[[catalog]]\nprovider = "awz"\n',
+        "catalog[1].provider: 'awz' is not one of aws; did you mean 'aws'?",
+    ),
+    "unknown kind": (
+        AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["local-zone"]\n',
+        "catalog[1].kinds: 'local-zone' is not one of region, local_zone, wavelength_zone;"
+        " did you mean 'local_zone'?",
+    ),
+    "kind nobody can measure": (
+        AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["wavelength_zone"]\n',
+        "catalog[1].kinds: no shipped endpoint of aws wavelength_zone answers dns, tcp",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_told_where_and_what(text, message):
+    with pytest.raises(InputError) as caught:
+        parse_settings(text, "p.toml")
+    assert str(caught.value) == f"p.toml, {message}"
+
+
+def test_malformed_toml(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text("[agent\nvantage = 1\n")
+    with pytest.raises(InputError) as caught:
+        load_settings(path)
+    assert str(caught.value) == (
+        f"{path}: is not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 7)"
+    )
+
+
+def test_not_utf8(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_bytes(b'[agent]\nvantage = "\xff"\n')
+    with pytest.raises(InputError) as caught:
+        load_settings(path)
+    assert str(caught.value) == f"{path}: is not UTF-8 (byte 19)"
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(InputError) as caught:
+        load_settings(tmp_path / "none.toml")
+    assert str(caught.value) == f"{tmp_path / 'none.toml'}: {os.strerror(2)}"
+
+
+def test_what_is_rendered_reads_back():
+    targets = (
+        Target("us-west-2-lax-1a", "70.224.192.0", 443, ("tcp",)),
+        Target("op-1", "rack.example.org", 8443, ("dns", "tcp"), "/ping", 6),
+        Target("op-2", "münchen.example.org", 443, ("tcp",)),
+    )
+    text = render_settings(vantage="tokyo-1", country="JP", lat=35.69, lon=139.69, targets=targets)
+    settings = parse_settings(text, "/somewhere/probes.toml")
+    assert settings.targets == targets
+    assert (settings.vantage, settings.country, settings.lat, settings.lon) == (
+        "tokyo-1",
+        "JP",
+        35.69,
+        139.69,
+    )
+    defaults = read(AGENT + TARGET)
+    for name in ("samples", "timeout_ms", "deadline_s", "rate_per_s", "splay_s", "resolvers"):
+        assert getattr(settings, name) == getattr(defaults, name)
