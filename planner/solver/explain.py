@@ -133,10 +133,12 @@ def _tight(
             if (is_open & ~serving & (row.site < 0)).any():
                 return True
             continue
-        if row.site is not None and row.pair is not None:
+        if row.site is not None and (row.site < 0).any():
             if not is_open[row.site < 0].any():  # a closed rack's capacity is no one's limit
                 continue
             slack = 1e-2 * float(np.abs(row.site).max())
+        elif row.instance is not None:  # money comes in whole instances
+            slack = float(row.instance[is_open].max())
         else:
             slack = 0.5 if row.pair is None else 1e-3
         value = activity(problem, row, is_open, assignment)

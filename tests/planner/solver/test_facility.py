@@ -1,0 +1,112 @@
+"""facility_location and p_median against enumeration, and the edges of their contract."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from planner.solver import facility_location, p_median
+
+
+def enumerate_uflp(opening, cost, low, high):
+    """The optimum over all open sets, inf when none is feasible."""
+    n = len(opening)
+    best = np.inf
+    for size in range(low, high + 1):
+        for chosen in itertools.combinations(range(n), size):
+            if size == 0:
+                continue
+            nearest = cost[:, list(chosen)].min(axis=1)
+            best = min(best, opening[list(chosen)].sum() + nearest.sum())
+    return best
+
+
+def draw(seed):
+    random = np.random.default_rng(seed)
+    n, m = random.integers(1, 8), random.integers(1, 9)
+    # Short lists of values make ties common; a third of the instances have forbidden pairs and free sites.
+    cost = random.choice([0.0, 1.0, 2.5, 7.0, 1e4], size=(m, n)).astype(float)
+    if seed % 3 == 0:
+        cost[random.random((m, n)) < 0.3] = np.inf
+    opening = random.choice([0.0, 3.0, 10.0], size=n).astype(float)
+    return opening, cost
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_uflp_is_what_enumeration_finds(seed):
+    opening, cost = draw(seed)
+    n = len(opening)
+    low = seed % 3 % (n + 1)
+    high = max(low, n - seed % 2)
+    expected = enumerate_uflp(opening, cost, low, high)
+    found = facility_location(opening, cost, min_open=low, max_open=high)
+    if not np.isfinite(expected):
+        assert found.termination == "infeasible"
+        assert found.open.size == 0
+        assert (found.assignment == -1).all()
+        return
+    assert found.termination == "optimal"
+    assert found.objective == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert found.lower_bound <= found.objective
+    assert found.gap <= 1e-9
+    assert low <= len(found.open) <= high
+    assert list(found.open) == sorted(found.open)
+    assert set(found.assignment) <= set(found.open)
+    paid = opening[found.open].sum() + cost[np.arange(len(cost)), found.assignment].sum()
+    assert paid == pytest.approx(found.objective)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_p_median_is_what_enumeration_finds(seed):
+    _, cost = draw(seed)
+    n = cost.shape[1]
+    p = 1 + seed % n
+    expected = enumerate_uflp(np.zeros(n), cost, p, p)
+    found = p_median(cost, p)
+    if np.isfinite(expected):
+        assert found.objective == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert len(found.open) == p
+    else:
+        assert found.termination == "infeasible"
+
+
+def test_a_gap_is_honest():
+    random = np.random.default_rng(5)
+    cost = np.linalg.norm(random.random((60, 1, 2)) - random.random((1, 25, 2)), axis=2)
+    exact = facility_location(np.full(25, 1.5), cost)
+    rough = facility_location(np.full(25, 1.5), cost, gap=0.2)
+    assert rough.lower_bound <= exact.objective <= rough.objective
+    assert rough.objective <= exact.objective / (1 - 0.2) + 1e-9
+    assert rough.termination == "optimal"
+
+
+def test_no_time_is_a_value_not_an_exception():
+    found = facility_location([1.0, 1.0], [[1.0, 2.0]], time_limit_s=0.0)
+    assert found.termination == "time_limit"
+    assert found.objective == np.inf
+    assert (found.assignment == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([1.0], [[1.0, 2.0]]), "do not fit"),
+        (([1.0, np.inf], [[1.0, 2.0]]), "opening_cost must be finite"),
+        (([1.0, 1.0], [[1.0, np.nan]]), "assignment_cost must be finite"),
+        (([1.0, 1.0], [1.0, 2.0]), "do not fit"),
+    ],
+)
+def test_wrong_arrays_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        facility_location(*arguments)
+
+
+def test_impossible_numbers_of_sites_are_refused():
+    with pytest.raises(ValueError, match="p = 3"):
+        p_median([[1.0, 2.0]], 3)
+    with pytest.raises(ValueError, match="do not fit"):
+        facility_location([1.0, 1.0], [[1.0, 2.0]], min_open=2, max_open=1)
+    with pytest.raises(ValueError, match="gap"):
+        p_median([[1.0, 2.0]], 1, gap=1.5)

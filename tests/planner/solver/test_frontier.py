@@ -1,0 +1,45 @@
+"""The front: strictly monotone, every point proven, sound and the cheapest for its promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from planner.decide import decide_frontier
+from tests.properties.brute_force import best
+from tests.properties.small_instances import draw
+
+
+def test_every_point_is_the_cheapest_for_its_promise():
+    points = 0
+    for seed in range(40):
+        instance = draw(seed)
+        plans = decide_frontier(instance.study, instance.inputs, points=8)
+        free = replace(instance.study, minimize="cost", budget_usd_per_month=None)
+        if not plans:
+            promise_free = replace(free, latency=replace(free.latency, slo_ms=None))
+            assert best(promise_free, instance.inputs) is None
+            continue
+        reached = [_reached(plan, instance.study.latency.coverage) for plan in plans]
+        costs = [plan.kpi.cost_usd_month for plan in plans]
+        assert all(a < b for a, b in zip(costs, costs[1:], strict=False))
+        assert all(a > b for a, b in zip(reached, reached[1:], strict=False))
+        for plan, latency in zip(plans, reached, strict=True):
+            points += 1
+            assert plan.audit == ()
+            assert plan.termination == "optimal"
+            at = replace(free, latency=replace(free.latency, slo_ms=latency))
+            assert plan.objective == pytest.approx(best(at, instance.inputs).objective, rel=1.1e-4)
+    assert points >= 40
+
+
+def _reached(plan, coverage):
+    """Latency within which that share of demand is served."""
+    entries = sorted((entry.latency_ms, entry.weight) for entry in plan.assignments)
+    total, running = sum(weight for _, weight in entries), 0.0
+    for latency, weight in entries:
+        running += weight
+        if running >= coverage * total * (1 - 1e-9):
+            return latency
+    raise AssertionError("the weights do not add up")
