@@ -30,9 +30,7 @@ def place_labels(
         pick = None
         for position, dx, dy in POSITIONS:
             box = _box(x, y, dx, dy, CHARACTER_PX * len(name))
-            inside = (
-                frame[0] <= box[0] and box[2] <= frame[2] and frame[1] <= box[1] and box[3] <= frame[3]
-            )
+            inside = frame[0] <= box[0] and box[2] <= frame[2] and frame[1] <= box[1] and box[3] <= frame[3]
             if inside and not any(_overlap(box, other) for at, other in enumerate(taken) if at != own):
                 taken.append(box)
                 pick = position

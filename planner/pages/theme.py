@@ -1,7 +1,7 @@
 """Colours, one set for light and one for dark, and the layout every chart starts from.
 
-Categories after M. Okabe and K. Ito ("Color Universal Design", 2008); magnitudes on cividis (J. Nuñez,
-C. Anderton, R. Renslow, PLOS ONE 13(7), 2018), which reads the same with and without colour vision.
+Categories after M. Okabe and K. Ito ("Color Universal Design", 2008); magnitudes on viridis (S. van der Walt,
+N. Smith, 2015), whose lightness rises evenly with and without colour vision.
 Provenance is never colour alone: measured is a filled marker and a solid line, modelled a hollow marker
 and a dotted line.
 """
@@ -32,6 +32,11 @@ class Palette:
     series: tuple[str, ...]
     scale: tuple[str, ...]
 
+    @property
+    def colorscale(self) -> list[list[float | str]]:
+        """``scale`` as Plotly takes it: pairs of position and colour."""
+        return [[k / (len(self.scale) - 1), colour] for k, colour in enumerate(self.scale)]
+
 
 LIGHT: Final = Palette(
     dark=False,
@@ -45,8 +50,8 @@ LIGHT: Final = Palette(
     accent="#0072B2",
     warm="#D55E00",
     series=("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A8F98"),
-    # Cividis without its palest third, which would vanish on white; low (fast) is the quiet end.
-    scale=("#C9B44F", "#A59C74", "#868578", "#6B6D76", "#4D566D", "#2A406D", "#00224E"),
+    # Viridis turned round and without its palest fifth, which would vanish on white: slow is dark.
+    scale=("#7AD151", "#35B779", "#1F9E89", "#26828E", "#31688E", "#3E4A89", "#440154"),
 )
 DARK: Final = Palette(
     dark=True,
@@ -60,7 +65,8 @@ DARK: Final = Palette(
     accent="#56B4E9",
     warm="#F07F3C",
     series=("#56B4E9", "#E69F00", "#2FBF95", "#E0A0C4", "#8CCBF2", "#F07F3C", "#9AA5B1"),
-    scale=("#3F5F95", "#5B7192", "#7C8A8F", "#9C9A85", "#BDB06F", "#DECA52", "#FEE838"),
+    # Viridis without its darkest third, which would vanish on the dark ground: slow is bright.
+    scale=("#31688E", "#26828E", "#1F9E89", "#35B779", "#6DCD59", "#B4DE2C", "#FDE725"),
 )
 
 FONT: Final = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'

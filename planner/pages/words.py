@@ -85,3 +85,8 @@ def listed(names: list[str] | tuple[str, ...], limit: int = 6) -> str:
     if len(names) <= limit:
         return ", ".join(names)
     return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def plain(text: str) -> str:
+    """``text`` so that Markdown shows it as it is: no emphasis, no links, no formulas, no colours."""
+    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!$~<>|:" else mark for mark in text)

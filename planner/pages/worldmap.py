@@ -36,7 +36,9 @@ BUBBLE_PX = 34.0
 Box = tuple[float, float, float, float]
 
 
-def world_map(plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], colours: Palette) -> go.Figure:
+def world_map(
+    plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], colours: Palette
+) -> go.Figure:
     """The map of ``plan``; ``sites`` are all candidates, so that what was not opened shows as well."""
     by_id = {site.id: site for site in sites}
     found = cells(plan.assignments, clients)
@@ -46,7 +48,7 @@ def world_map(plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], 
     chart.update_xaxes(**axis, range=[view[0], view[2]])
     chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1)
     _draw_land(chart, colours)
-    worst = max((cell.latency_ms for cell in found), default=1.0)
+    worst = _scale_end(found)
     for measured in (True, False):
         part = [cell for cell in found if cell.measured is measured]
         _draw_links(chart, part, by_id, measured, colours)
@@ -55,6 +57,17 @@ def world_map(plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], 
     _draw_candidates(chart, [site for site in sites if site.id not in opened], colours)
     _draw_sites(chart, plan.placements, by_id, view, colours)
     return chart
+
+
+def _scale_end(found: Sequence[Cell]) -> float:
+    """Where the colours end: the latency that 95 % of demand stays below, so that one far island does
+    not bleach the rest; a round number."""
+    if not found:
+        return 40.0
+    order = sorted(found, key=lambda cell: cell.latency_ms)
+    reached = np.cumsum([cell.share for cell in order])
+    row = min(int(np.searchsorted(reached, 0.95 * float(reached[-1]))), len(order) - 1)
+    return max(20.0, 20.0 * math.ceil(order[row].latency_ms / 20.0))
 
 
 def _view(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
@@ -87,9 +100,7 @@ def _draw_land(chart: go.Figure, colours: Palette) -> None:
         line={"width": 0},
         **quiet,
     )
-    chart.add_scatter(
-        x=land.border_x, y=land.border_y, line={"width": 0.7, "color": colours.border}, **quiet
-    )
+    chart.add_scatter(x=land.border_x, y=land.border_y, line={"width": 0.7, "color": colours.border}, **quiet)
 
 
 def _draw_links(
@@ -131,7 +142,7 @@ def _draw_demand(
     latency = [cell.latency_ms for cell in part]
     word = "measured" if measured else "modelled"
     portion = sum(cell.share for cell in part)
-    scale = [[k / (len(colours.scale) - 1), colour] for k, colour in enumerate(colours.scale)]
+    ticks = [worst * k / 4 for k in range(5)]
     chart.add_scatter(
         x=x,
         y=y,
@@ -142,7 +153,7 @@ def _draw_demand(
             "symbol": "circle" if measured else "circle-open",
             "size": size,
             "color": latency,
-            "colorscale": scale,
+            "colorscale": colours.colorscale,
             "cmin": 0.0,
             "cmax": worst,
             "opacity": 0.9,
@@ -159,7 +170,8 @@ def _draw_demand(
                 "lenmode": "pixels",
                 "thickness": 8,
                 "outlinewidth": 0,
-                "nticks": 5,
+                "tickvals": ticks,
+                "ticktext": [f"{tick:.0f}" for tick in ticks[:-1]] + [f"{worst:.0f}+"],
             },
             "showscale": measured or not any(cell.measured for cell in everything),
         },
@@ -181,7 +193,12 @@ def _draw_candidates(chart: go.Figure, closed: Sequence[Site], colours: Palette)
         y=y,
         mode="markers",
         name="Candidate, not opened",
-        marker={"symbol": "x-thin", "size": 6, "line": {"width": 1.3, "color": colours.muted}, "opacity": 0.8},
+        marker={
+            "symbol": "x-thin",
+            "size": 6,
+            "line": {"width": 1.3, "color": colours.muted},
+            "opacity": 0.8,
+        },
         text=[
             f"<b>{escape(site.id)}</b><br>{escape(site.name)}<br>{KIND_NAMES[site.kind]}, not opened"
             for site in closed

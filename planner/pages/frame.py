@@ -1,0 +1,118 @@
+"""What every page stands in: the sidebar, the address, the study and its inputs, or one clear complaint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from planner.catalog import Site
+from planner.demand import Client
+from planner.inputs import Inputs
+from planner.pages import session, sidebar, work
+from planner.pages.choices import applied
+from planner.pages.theme import Palette
+from planner.pages.words import plain
+from planner.plan import Plan
+from planner.study import Study
+from probes.strict_toml import InputError
+
+ICON = Path(__file__).with_name("edgeplan.svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a page draws from. ``base`` is the study as written, ``study`` with the sidebar's choices."""
+
+    base: Study
+    study: Study
+    inputs: Inputs
+    stores: tuple[str, ...]
+    colours: Palette
+
+    def clients(self) -> dict[str, Client]:
+        """Clients by id."""
+        return {client.id: client for client in self.inputs.demand.clients}
+
+    def sites(self) -> dict[str, Site]:
+        """Candidates by id."""
+        return {site.id: site for site in self.inputs.sites}
+
+
+def open_frame() -> Setting:
+    """Draw the sidebar and read the inputs. Where they cannot be read, say why and end the run."""
+    st.logo(str(ICON), size="large")
+    session.choices()
+    sidebar.study_picker()
+    try:
+        base = session.base_study()
+    except InputError as fault:
+        complain("This study cannot be read", fault)
+        st.stop()
+    session.write_url(base)
+    study = applied(base, session.choices())
+    sidebar.sliders(base, study)
+    sidebar.store_box()
+    try:
+        inputs = work.inputs_of(study, session.stores())
+    except InputError as fault:
+        complain("This cannot be planned", fault)
+        st.stop()
+    return Setting(base, study, inputs, session.stores(), session.colours())
+
+
+def open_study_only() -> Study | None:
+    """The sidebar of a page that must work even when the study does not: no inputs, no sliders."""
+    st.logo(str(ICON), size="large")
+    session.choices()
+    sidebar.study_picker()
+    try:
+        base = session.base_study()
+    except InputError as fault:
+        complain("This study cannot be read", fault)
+        return None
+    session.write_url(base)
+    sidebar.sliders(base, applied(base, session.choices()))
+    sidebar.store_box()
+    return base
+
+
+def plan_of(setting: Setting) -> Plan:
+    """The plan of the page's study; a reading error that only shows now ends the run with one message."""
+    try:
+        return work.plan_of(setting.study, setting.stores)
+    except InputError as fault:
+        complain("This cannot be planned", fault)
+        st.stop()
+
+
+def complain(head: str, fault: InputError) -> None:
+    """One clear message: where, what, and the name that was probably meant."""
+    st.error(f"**{head}.** {plain(str(fault))}", icon="⚠️")
+
+
+def heading(title: str, words: str) -> None:
+    """A page's title with one line under it."""
+    st.title(title, anchor=False)
+    st.caption(plain(words))
+
+
+def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:
+    """Why there is no plan: the rules that cannot hold together, and what would help."""
+    if plan.conflict is None:
+        st.error(
+            "**No plan was found in the time allowed**, and none was proven impossible. Loosen a rule, or "
+            "use the command line, which may take longer.",
+            icon="⏳",
+        )
+        return
+    rules = "\n".join(
+        f"- **{plain(rule)}**" + (f": {plain(rule_words[rule])}" if rule in rule_words else "")
+        for rule in plan.conflict.rules
+    )
+    st.error(
+        f"**No plan can satisfy these rules together.**\n\n{rules}\n\n{plain(plan.conflict.reason)}",
+        icon="⛔",
+    )
+    st.markdown("Loosen one of them in the sidebar or on the Study page. Nothing else was dropped for you.")

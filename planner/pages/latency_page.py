@@ -1,0 +1,109 @@
+"""*Latency*: what was measured between whom, how the model fills the rest, and what demand gets."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from planner.latency.estimate import COVERAGE, DistanceModel
+from planner.pages import frame, work
+from planner.pages.frame import Setting
+from planner.pages.latency_charts import distribution, heatmap, intervals, pair_grid
+from planner.pages.model_chart import model_chart
+from planner.pages.theme import PLOTLY_CONFIG
+from planner.pages.trust import badges
+from planner.pages.words import count, share
+from planner.plan import Plan
+
+
+def render() -> None:
+    """Draw the page."""
+    setting = frame.open_frame()
+    frame.heading(
+        "Latency",
+        f"The {setting.study.latency.statistic} of the round trip: what was measured, what is modelled, and "
+        "what the plan gives to whom.",
+    )
+    plan = frame.plan_of(setting)
+    if plan.kpi is not None:
+        badges(plan)
+        _of_demand(plan, setting)
+    else:
+        st.info("These rules leave no plan, so there is no latency to show for one. The Plan page says why.")
+    _model(setting)
+    _pairs(plan, setting)
+
+
+def _of_demand(plan: Plan, setting: Setting) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("What demand gets", anchor=False)
+        st.caption("Share of demand served at or below each latency; the parts are each taken as a whole.")
+        st.plotly_chart(
+            distribution(plan, setting.study.latency.slo_ms, setting.colours),
+            key="latency-cdf",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )
+    names = {
+        client.id: f"{client.name or client.id}, {client.country}" for client in setting.inputs.demand.clients
+    }
+    with right.container(border=True, height="stretch"):
+        st.subheader("How sure, for the largest", anchor=False)
+        st.caption("Each client's latency to its site, and the interval it may lie in.")
+        st.plotly_chart(
+            intervals(plan, names, setting.colours),
+            key="latency-intervals",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )
+
+
+def _model(setting: Setting) -> None:
+    check = work.model_of(setting.study, setting.stores)
+    positions = {site.id: (site.lat, site.lon) for site in setting.inputs.sites}
+    with st.container(border=True):
+        st.subheader("Measured against modelled", anchor=False)
+        st.caption(model_words(check.model))
+        st.plotly_chart(
+            model_chart(check.model, check.statistics, positions, setting.colours),
+            key="latency-model",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )
+
+
+def model_words(model: DistanceModel) -> str:
+    """How good the model is, in a sentence or two."""
+    if model.held_out is None:
+        return (
+            "Too little is measured to fit a curve, so one fitted to the shipped table of inter-Region "
+            "latency stands in. Treat modelled figures as rough."
+        )
+    held = model.held_out
+    return (
+        f"Fitted to {count(model.pairs, 'pair')}. On {count(held.pairs, 'pair')} it had not seen, half of "
+        f"its errors are below {share(held.median_relative_error, 0)} of the measured value, and its "
+        f"{share(COVERAGE, 0)} interval held {share(held.coverage, 0)} of them. These pairs run between data "
+        "centres: a home or mobile connection adds its own delay."
+    )
+
+
+def _pairs(plan: Plan, setting: Setting) -> None:
+    grid = pair_grid(setting.inputs)
+    with st.container(border=True):
+        st.subheader("Site by vantage, measured", anchor=False)
+        if not grid.sites:
+            st.caption("Nothing is measured to any of these candidates: every pair is modelled.")
+            return
+        unheard = len(setting.inputs.sites) - len(grid.sites)
+        st.caption(
+            "Rows are candidate sites, columns the vantages that speak for some client, both from west to "
+            "east; ■ marks sites the plan opens. Empty: nobody measured it."
+            + (f" {count(unheard, 'candidate')} without any measurement not shown." if unheard else "")
+        )
+        st.plotly_chart(
+            heatmap(grid, plan.open, setting.colours),
+            key="latency-heatmap",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )

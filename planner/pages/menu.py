@@ -1,0 +1,27 @@
+"""The pages in the order of the menu. A new page is one file and one line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from planner.pages import latency_page, plan_page, study_page, tradeoffs_page, whatif_page
+
+# The first is the default: Streamlit serves it at "/" and not under its own path.
+PAGES: Final = (
+    ("Plan", "plan", plan_page.render),
+    ("Tradeoffs", "tradeoffs", tradeoffs_page.render),
+    ("Latency", "latency", latency_page.render),
+    ("What if", "what-if", whatif_page.render),
+    ("Study", "study", study_page.render),
+)
+
+
+def page_list() -> list[StreamlitPage]:
+    """The pages for ``st.navigation``."""
+    return [
+        st.Page(render, title=title, url_path=path, default=at == 0)
+        for at, (title, path, render) in enumerate(PAGES)
+    ]

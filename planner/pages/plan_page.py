@@ -1,0 +1,173 @@
+"""*Plan*: where to run, for whom, how fast, what it costs, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from planner.export import assignments_csv, placements_csv, plan_json, promise_ms
+from planner.pages import frame, session, work
+from planner.pages.charts import cost_by_item
+from planner.pages.frame import Setting
+from planner.pages.tables import countries_table, sites_table
+from planner.pages.theme import PLOTLY_CONFIG
+from planner.pages.trust import badges, trust_box
+from planner.pages.words import OBJECTIVE_NAMES, count, ms, plain, share, usd
+from planner.pages.worldmap import world_map
+from planner.plan import Kpi, Placement, Plan
+from planner.study import Study
+
+
+def render() -> None:
+    """Draw the page."""
+    setting = frame.open_frame()
+    frame.heading(setting.study.title or setting.study.name, setting.study.summary)
+    plan, setting = _shown(setting)
+    if plan.kpi is None:
+        frame.show_conflict(plan, work.rule_words(setting.study, setting.inputs))
+        return
+    badges(plan)
+    _figures(plan, plan.kpi, setting.study)
+    with st.container(border=True):
+        st.plotly_chart(
+            world_map(plan, setting.clients(), setting.inputs.sites, setting.colours),
+            key="plan-map",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )
+    left, right = st.columns([3, 2], gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("Cost by item, a month", anchor=False)
+        st.plotly_chart(
+            cost_by_item(plan, setting.colours), key="plan-cost", theme=None, config=dict(PLOTLY_CONFIG)
+        )
+    with right.container(border=True, height="stretch"):
+        _reasons(plan, setting)
+    _tables(plan, setting)
+    _downloads(plan)
+    trust_box(plan, setting)
+
+
+def _shown(setting: Setting) -> tuple[Plan, Setting]:
+    """The study's own plan, or the point of the front that was loaded, with the study it answers."""
+    at = session.choices().point
+    if at is None:
+        return frame.plan_of(setting), setting
+    front = work.front_of(setting.study, setting.stores)
+    if at >= len(front):
+        session.load_point(None)
+        session.write_url(setting.base)
+        return frame.plan_of(setting), setting
+    plan = front[at]
+    coverage = setting.study.latency.coverage
+    words, button = st.columns([5, 1], vertical_alignment="center")
+    words.info(
+        f"**Point {at + 1} of {len(front)} on the front**: the cheapest plan that serves "
+        f"{share(coverage, 1)} of demand within {ms(promise_ms(plan, coverage))}. "
+        "The study's own latency and budget are not applied.",
+        icon="📍",
+    )
+    if button.button("Back to the study", width="stretch"):
+        session.load_point(None)
+        st.rerun()
+    latency = replace(setting.study.latency, slo_ms=promise_ms(plan, coverage))
+    study = replace(setting.study, latency=latency, budget_usd_per_month=None, minimize="cost")
+    return plan, replace(setting, study=study)
+
+
+def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
+    cells = st.columns(5)
+    budget = study.budget_usd_per_month
+    serving = sum(placement.role == "serving" for placement in plan.placements)
+    kinds = f"{serving} serving" + (
+        f", {len(plan.placements) - serving} as parent" if serving < len(plan.placements) else ""
+    )
+    promise = (
+        "no SLO in this study"
+        if study.latency.slo_ms is None
+        else f"within {ms(study.latency.slo_ms)}; {share(study.latency.coverage)} asked"
+    )
+    figures = (
+        ("Cost a month", usd(kpi.cost_usd_month), f"of {usd(budget)} budget" if budget else "no budget set"),
+        ("Sites open", str(len(plan.placements)), kinds),
+        ("Demand in time", share(kpi.coverage), promise),
+        ("Mean latency", ms(kpi.mean_ms), f"p95 {ms(kpi.p95_ms)}, worst {ms(kpi.max_ms)}"),
+        ("Measured", share(kpi.measured_share), f"of demand; {share(1 - kpi.measured_share)} modelled"),
+    )
+    for cell, (label, value, more) in zip(cells, figures, strict=True):
+        with cell.container(border=True):
+            st.metric(label, value)
+            st.caption(plain(more))
+
+
+def _reasons(plan: Plan, setting: Setting) -> None:
+    st.subheader("Why this plan", anchor=False)
+    words = work.rule_words(setting.study, setting.inputs)
+    st.markdown(f"**Goal.** {OBJECTIVE_NAMES[plan.minimize]}.")
+    if plan.binding:
+        st.markdown("**What binds.** Loosening one of these may give a better plan:")
+        st.markdown("\n".join(f"- {plain(words.get(rule, rule))}" for rule in plan.binding))
+    else:
+        st.markdown("**What binds.** Nothing: the goal alone decides.")
+    top = plan.placements[:3]
+    st.markdown(
+        f"**Who serves most.** {'; '.join(_serving(placement) for placement in top)}."
+        + (f" {count(len(plan.placements) - 3, 'more site')} below." if len(plan.placements) > 3 else "")
+    )
+
+
+def _serving(placement: Placement) -> str:
+    return f"{plain(placement.site_id)} {share(placement.demand_share, 0)}"
+
+
+def _tables(plan: Plan, setting: Setting) -> None:
+    by_site, by_country = st.tabs(["Sites", "Countries"])
+    percent = st.column_config.NumberColumn(format="%.1f %%")
+    slow = st.column_config.NumberColumn(format="%.0f ms")
+    money = st.column_config.NumberColumn(format="dollar", step=1)
+    sites = sites_table(plan, setting.inputs.sites, setting.inputs.prices)
+    costs = ["Monthly cost", *(item.capitalize() for item in plan.cost_items)]
+    unused = [name for name in costs[1:] if not sites[name].any()]
+    by_site.dataframe(
+        sites.drop(columns=unused),
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Demand": st.column_config.ProgressColumn(
+                format="%.1f %%", min_value=0.0, max_value=float(sites["Demand"].max() or 1.0)
+            ),
+            "Measured": st.column_config.NumberColumn(
+                format="%.0f %%", help="Share of this site's demand whose latency was measured, not modelled"
+            ),
+            "Median": slow,
+            "p95": slow,
+            **dict.fromkeys(costs, money),
+        },
+    )
+    by_country.dataframe(
+        countries_table(plan),
+        hide_index=True,
+        width="stretch",
+        height=420,
+        column_config={
+            "Demand": percent,
+            "Mean": slow,
+            "Slowest": slow,
+            "Within SLO": percent,
+            "Measured": percent,
+        },
+    )
+
+
+def _downloads(plan: Plan) -> None:
+    files = (
+        ("Sites (CSV)", "placements.csv", placements_csv(plan), "text/csv"),
+        ("Clients (CSV)", "assignments.csv", assignments_csv(plan), "text/csv"),
+        ("Plan (JSON)", "plan.json", plan_json(plan), "application/json"),
+    )
+    cells = st.columns([1, 1, 1, 3])
+    for cell, (label, name, text, kind) in zip(cells, files, strict=False):
+        cell.download_button(
+            label, text, file_name=name, mime=kind, key=f"download-{name}", on_click="ignore", width="stretch"
+        )

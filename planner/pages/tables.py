@@ -1,0 +1,83 @@
+"""A plan as the tables a reader sees; the CSV files of :mod:`planner.export` are the ones to keep."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from planner.catalog import Site, SitePrices
+from planner.pages.words import KIND_NAMES
+from planner.plan import Plan
+
+
+def measured_by_site(plan: Plan) -> Mapping[str, float]:
+    """Per serving site, the share of its demand whose latency was measured."""
+    measured: dict[str, float] = defaultdict(float)
+    total: dict[str, float] = defaultdict(float)
+    for assignment in plan.assignments:
+        total[assignment.site_id] += assignment.weight
+        if assignment.provenance == "measured":
+            measured[assignment.site_id] += assignment.weight
+    return {site_id: measured[site_id] / whole if whole else 0.0 for site_id, whole in total.items()}
+
+
+def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices]) -> pd.DataFrame:
+    """A row per open site, the busiest first; shares in percent. ``sites`` and ``prices`` in one order."""
+    by_id = {site.id: (site, price) for site, price in zip(sites, prices, strict=True)}
+    measured = measured_by_site(plan)
+    rows = []
+    for placement in sorted(plan.placements, key=lambda p: (-p.demand_share, p.site_id)):
+        site, price = by_id[placement.site_id]
+        rows.append(
+            {
+                "Site": placement.site_id,
+                "Where": site.name,
+                "Kind": KIND_NAMES[placement.kind] + (" (as parent)" if placement.role == "parent" else ""),
+                "Country": placement.country,
+                "Demand": 100.0 * placement.demand_share,
+                "Measured": 100.0 * measured.get(placement.site_id, 0.0),
+                "Median": placement.latency_p50_ms,
+                "p95": placement.latency_p95_ms,
+                "Instances": placement.instances,
+                "Monthly cost": placement.cost_usd_month,
+                **{item.capitalize(): usd for item, usd in placement.cost_items.items()},
+                "Prices": price_words(price),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def price_words(price: SitePrices) -> str:
+    """``published``, or which of a site's prices are estimates."""
+    named = {"compute": price.instance_hour, "egress": price.egress_gb, "transfer": price.parent_gb}
+    estimated = [name for name, value in named.items() if value is not None and value.estimated]
+    return f"estimated: {', '.join(estimated)}" if estimated else "published"
+
+
+def countries_table(plan: Plan) -> pd.DataFrame:
+    """A row per country of demand: who serves it, how fast, how much of it measured; shares in percent."""
+    total = sum(assignment.weight for assignment in plan.assignments) or 1.0
+    groups = defaultdict(list)
+    for assignment in plan.assignments:
+        groups[assignment.country].append(assignment)
+    rows = []
+    for country, members in groups.items():
+        weight = sum(member.weight for member in members)
+        by = weight or 1.0
+        sites: dict[str, float] = defaultdict(float)
+        for member in members:
+            sites[member.site_id] += member.weight
+        rows.append(
+            {
+                "Country": country,
+                "Demand": 100.0 * weight / total,
+                "Mean": sum(m.weight * m.latency_ms for m in members) / by,
+                "Slowest": max(m.latency_ms for m in members),
+                "Within SLO": 100.0 * sum(m.weight for m in members if m.within_slo) / by,
+                "Measured": 100.0 * sum(m.weight for m in members if m.provenance == "measured") / by,
+                "Served from": ", ".join(sorted(sites, key=lambda site_id: -sites[site_id])),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("Demand", ascending=False, ignore_index=True)

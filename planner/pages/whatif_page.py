@@ -1,0 +1,257 @@
+"""*What if*: the study with something changed, beside the plan as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pandas as pd
+import streamlit as st
+
+from planner.pages import frame, session, work
+from planner.pages.charts import cost_difference
+from planner.pages.choices import DEMAND_RANGE, SLO_RANGE_MS, Choices
+from planner.pages.frame import Setting
+from planner.pages.theme import PLOTLY_CONFIG
+from planner.pages.trust import badges
+from planner.pages.words import listed, ms, plain, points, share, usd
+from planner.plan import Kpi, Plan
+from planner.study import Study
+from planner.whatif import Difference, difference, vary
+from probes.strict_toml import InputError
+
+DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+def render() -> None:
+    """Draw the page."""
+    setting = frame.open_frame()
+    frame.heading(
+        "What if",
+        "Change something and see what it does to the plan. The base plan, from the sidebar, stays as it is.",
+    )
+    base = frame.plan_of(setting)
+    _controls(setting, base)
+    session.write_url(setting.base)
+    if base.kpi is None:
+        st.info("The base plan does not exist, so there is nothing to compare with. The Plan page says why.")
+    chosen = session.choices()
+    if not changed(chosen):
+        st.info("Nothing is changed yet. Move a slider above, or leave out a site.", icon="↕️")
+        return
+    try:
+        study = varied(setting.study, chosen)
+        other = work.plan_of(study, setting.stores, "Deciding the other plan")
+        inputs = work.inputs_of(study, setting.stores)
+    except InputError as fault:
+        frame.complain("This change cannot be planned", fault)
+        return
+    if other.kpi is None:
+        frame.show_conflict(other, work.rule_words(study, inputs))
+        return
+    badges(other)
+    if base.kpi is not None:
+        _show(base, base.kpi, other, other.kpi, setting)
+
+
+def changed(chosen: Choices) -> bool:
+    """Whether anything on this page differs from the base."""
+    asked = (chosen.if_slo, chosen.if_coverage, chosen.if_budget)
+    return bool(chosen.without) or chosen.demand != 1.0 or any(value is not None for value in asked)
+
+
+def varied(study: Study, chosen: Choices) -> Study:
+    """``study`` with this page's changes. Raises :class:`~planner.study.StudyError`."""
+    sets = [
+        (key, "" if key == "budget.usd_per_month" and value == 0 else f"{value:.10g}")
+        for key, value in (
+            ("latency.slo_ms", chosen.if_slo),
+            ("latency.coverage", chosen.if_coverage),
+            ("budget.usd_per_month", chosen.if_budget),
+        )
+        if value is not None
+    ]
+    return vary(study, sets=sets, without=chosen.without, demand_factor=chosen.demand)
+
+
+def _controls(setting: Setting, base: Plan) -> None:
+    chosen, latency = session.choices(), setting.study.latency
+    with st.container(border=True):
+        first, second, third, fourth = st.columns(4, gap="medium")
+        if latency.slo_ms is not None:
+            now = chosen.if_slo if chosen.if_slo is not None else latency.slo_ms
+            end = min(SLO_RANGE_MS[1], max(150.0, 3 * latency.slo_ms, now))
+            first.slider(
+                "Latency (SLO), ms",
+                1,
+                int(end),
+                round(now),
+                key=session.widget_key("if_slo"),
+                on_change=_moved,
+                args=("if_slo",),
+            )
+            second.slider(
+                "Share of demand within it, %",
+                10.0,
+                100.0,
+                round(100 * (chosen.if_coverage if chosen.if_coverage is not None else latency.coverage), 1),
+                0.5,
+                format="%g",
+                key=session.widget_key("if_coverage"),
+                on_change=_moved,
+                args=("if_coverage",),
+            )
+        budget = chosen.if_budget if chosen.if_budget is not None else setting.study.budget_usd_per_month
+        third.number_input(
+            "Budget, $ a month",
+            min_value=0.0,
+            value=budget or None,
+            step=500.0,
+            format="%.0f",
+            placeholder="no limit",
+            key=session.widget_key("if_budget"),
+            on_change=_moved,
+            args=("if_budget",),
+        )
+        steps = sorted({*DEMAND_STEPS, min(max(chosen.demand, DEMAND_RANGE[0]), DEMAND_RANGE[1])})
+        fourth.select_slider(
+            "Demand",
+            steps,
+            chosen.demand if chosen.demand in steps else 1.0,
+            format_func=lambda factor: f"× {factor:g}",
+            key=session.widget_key("demand"),
+            on_change=_moved,
+            args=("demand",),
+        )
+        opened = set(base.open)
+        ids = sorted((site.id for site in setting.inputs.sites), key=lambda one: (one not in opened, one))
+        wide, narrow = st.columns([4, 1], vertical_alignment="bottom")
+        wide.multiselect(
+            "Leave out sites",
+            ids,
+            [site_id for site_id in chosen.without if site_id in ids],
+            format_func=lambda one: f"{one} (open)" if one in opened else one,
+            placeholder="e.g. a Region you may not use",
+            key=session.widget_key("without"),
+            on_change=_moved,
+            args=("without",),
+        )
+        if narrow.button("Undo all changes", disabled=not changed(chosen), width="stretch"):
+            session.choose(
+                replace(chosen, without=(), demand=1.0, if_slo=None, if_coverage=None, if_budget=None),
+                redraw=True,
+            )
+            st.rerun()
+
+
+def _moved(name: str) -> None:
+    value = st.session_state[session.widget_key(name)]
+    now = session.choices()
+    match name:
+        case "if_slo":
+            now = replace(now, if_slo=float(value))
+        case "if_coverage":
+            now = replace(now, if_coverage=value / 100.0)
+        case "if_budget":
+            now = replace(now, if_budget=0.0 if value is None else float(value))
+        case "demand":
+            now = replace(now, demand=float(value))
+        case "without":
+            now = replace(now, without=tuple(value))
+    session.choose(now)
+
+
+def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) -> None:
+    delta = difference(base, other)
+    _figures(before, after, base, other)
+    left, right = st.columns([3, 2], gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("Cost by item, a month", anchor=False)
+        st.plotly_chart(
+            cost_difference(base, other, setting.colours),
+            key="what-if-cost",
+            theme=None,
+            config=dict(PLOTLY_CONFIG),
+        )
+    with right.container(border=True, height="stretch"):
+        st.subheader("What moves", anchor=False)
+        st.markdown(f"**Opened.** {plain(listed(delta.opened))}")
+        st.markdown(f"**Closed.** {plain(listed(delta.closed))}")
+        st.markdown(f"**Demand served from elsewhere.** {share(delta.moved_share)}")
+    st.dataframe(
+        difference_table(base, before, other, after, delta),
+        hide_index=True,
+        width="stretch",
+        height="content",
+    )
+
+
+def _figures(before: Kpi, after: Kpi, base: Plan, other: Plan) -> None:
+    def arrow(change: float) -> Literal["normal", "inverse", "off"]:
+        return "off" if abs(change) < 1e-9 else "inverse"
+
+    cost, mean = after.cost_usd_month - before.cost_usd_month, after.mean_ms - before.mean_ms
+    p95, sites = after.p95_ms - before.p95_ms, len(other.open) - len(base.open)
+    cells = st.columns(5)
+    cells[0].metric(
+        "Cost a month",
+        usd(after.cost_usd_month),
+        usd(cost, signed=True),
+        delta_color=arrow(cost),
+        border=True,
+    )
+    cells[1].metric(
+        "Sites open", str(len(other.open)), f"{sites:+d}" if sites else "±0", delta_color="off", border=True
+    )
+    cells[2].metric(
+        "Demand in time",
+        share(after.coverage),
+        points(after.coverage - before.coverage),
+        delta_color="normal" if abs(after.coverage - before.coverage) > 1e-9 else "off",
+        border=True,
+    )
+    cells[3].metric(
+        "Mean latency", ms(after.mean_ms), ms(mean, signed=True), delta_color=arrow(mean), border=True
+    )
+    cells[4].metric(
+        "p95 latency", ms(after.p95_ms), ms(p95, signed=True), delta_color=arrow(p95), border=True
+    )
+
+
+def difference_table(base: Plan, before: Kpi, other: Plan, after: Kpi, delta: Difference) -> pd.DataFrame:
+    """Base, what if and difference, a row per figure, as text with units."""
+    rows = [
+        (
+            "Cost a month",
+            usd(before.cost_usd_month),
+            usd(after.cost_usd_month),
+            usd(delta.cost_usd_month, signed=True),
+        ),
+        *(
+            (
+                f"  of which {item}",
+                usd(base.cost_items.get(item, 0.0)),
+                usd(other.cost_items.get(item, 0.0)),
+                usd(change, signed=True),
+            )
+            for item, change in delta.cost_items_usd_month.items()
+            if base.cost_items.get(item) or other.cost_items.get(item)
+        ),
+        ("Mean latency", ms(before.mean_ms), ms(after.mean_ms), ms(delta.mean_ms, signed=True)),
+        ("Median latency", ms(before.p50_ms), ms(after.p50_ms), ms(delta.p50_ms, signed=True)),
+        ("p95 latency", ms(before.p95_ms), ms(after.p95_ms), ms(delta.p95_ms, signed=True)),
+        ("Worst latency", ms(before.max_ms), ms(after.max_ms), ms(delta.max_ms, signed=True)),
+        (
+            "Demand in time",
+            share(before.coverage),
+            share(after.coverage),
+            points(after.coverage - before.coverage),
+        ),
+        (
+            "Demand measured",
+            share(before.measured_share),
+            share(after.measured_share),
+            points(after.measured_share - before.measured_share),
+        ),
+    ]
+    return pd.DataFrame(rows, columns=["", "Base plan", "What if", "Difference"])
