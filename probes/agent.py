@@ -25,6 +25,9 @@ EXIT_STORE: Final = 5
 EXIT_BUSY: Final = 75
 _EXIT_SIGNAL: Final = 128
 
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+# A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
 
 
@@ -105,8 +108,14 @@ class Agent:
         A point of the grid that was measured already is left out. One that meets another round of this
         vantage is left out too, and exits 75 when it was the only one.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._interrupted)
+        before = {number: signal.signal(number, self._interrupted) for number in _SIGNALS}
+        try:
+            return self._rounds(rounds, every_s)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _rounds(self, rounds: int | None, every_s: float | None) -> int:
         measured = 0
         while True:
             scheduled_s = _scheduled(every_s)
@@ -149,11 +158,13 @@ class Agent:
             finally:
                 file.close()
                 self._console.ended()
+            # A signal that comes while shipping finds the round complete.
+            cut = self._signal
             code = self._ship()
             if file.fault is not None:
                 self._console.say(f"spool {self._settings.spool}: {file.fault.strerror or file.fault}")
                 code = EXIT_STORE
-        return _EXIT_SIGNAL + self._signal if self._stopped() else code
+        return _EXIT_SIGNAL + cut if cut else code
 
     def _ship(self) -> int:
         try:

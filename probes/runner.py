@@ -38,7 +38,8 @@ def run_round(
 
     ``emit`` is given rows as they become known, in small lists; ``expect`` is told once how many there will
     be. Every sample gives exactly one row, failures included: what the deadline cut off is failure
-    ``deadline``. After ``stop`` turns true, what has not ended gives none.
+    ``deadline``. After ``stop`` turns true, what has not ended gives none. Where a name has no address in
+    this round, the rows of the protocols that connect have no peer, and the failure of the last resolver.
     """
     loop = Loop(stop)
     deadline_ns = time.monotonic_ns() + round(settings.deadline_s * 1e9)

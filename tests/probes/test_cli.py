@@ -215,6 +215,15 @@ def test_a_signal_ends_the_round_in_good_order(configured, endpoint, hole, tmp_p
     assert [(row.site, row.failure) for row in rows_of(stored)] == [("us-west-2", None)] * 3
 
 
+def test_a_daemon_between_two_rounds_stops_at_once(configured, endpoint, tmp_path):
+    agent = begin("run", configured([endpoint]), "--every", "1d")
+    wait_for(lambda: objects(tmp_path) and not spooled(tmp_path))
+    agent.send_signal(signal.SIGTERM)
+    _, err = agent.communicate(timeout=10)
+    assert (agent.returncode, err) == (0, "")
+    assert len(objects(tmp_path)) == 1
+
+
 def test_a_reader_that_goes_away_does_not_stop_the_round(configured, endpoint, tmp_path):
     config = configured([endpoint], samples=5)
     agent = begin("run", config, "--json")
