@@ -36,7 +36,7 @@ MIN_PAIRS: Final = 30
 MAX_PAIRS: Final = 5_000
 """A fit looks at no more pairs than this (evenly drawn), so that it stays fast."""
 
-BAND_EDGES_KM: Final = (0.0, 50.0, 1_000.0, 5_000.0, 8_000.0, 11_000.0, math.inf)
+BAND_EDGES_KM: Final = (0.0, 50.0, 1_000.0, 2_500.0, 5_000.0, 8_000.0, 11_000.0, math.inf)
 """Bands of distance with residuals of their own."""
 
 _FOLDS: Final = 8
@@ -101,9 +101,9 @@ PRIOR: Final = DistanceModel(
     intercept_ms=2.9,
     slope=0.042,
     exponent=0.90,
-    band_km=(0.0, 650.0, 3_000.0, 8_000.0),
-    lower_ratio=(0.40, 0.75, 0.75, 0.75),
-    upper_ratio=(2.80, 1.45, 1.75, 1.90),
+    band_km=(0.0, 640.0, 1_550.0, 3_700.0, 6_600.0, 9_500.0, 13_500.0),
+    lower_ratio=(0.40, 0.76, 0.75, 0.74, 0.75, 0.80, 0.73),
+    upper_ratio=(2.75, 1.40, 3.30, 1.60, 1.85, 1.90, 1.50),
     pairs=0,
     held_out=None,
 )

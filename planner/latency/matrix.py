@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from planner.catalog import Site
 from planner.demand import Demand
@@ -37,8 +37,12 @@ ABSENT, MODELLED, MEASURED = range(3)
 """Codes in :attr:`LatencyMatrix.provenance`, indices into :data:`PROVENANCES`."""
 
 PATH_FACTOR: Final = 1.8
-"""Round-trip time over light in straight fibre, the median of the shipped table: how much a client's
-distance to the vantage that speaks for it widens the bounds, to either side."""
+"""Round-trip time over light in straight fibre, the median of the shipped table: what a client's distance to
+the vantage that speaks for it adds to the bounds' width, to either side."""
+
+ROUTE_SHARE_PER_KM: Final = 0.18 / 1000.0
+"""And of the figure itself, for each kilometre: the two may reach a far site by different routes. With it,
+bounds hold nine times in ten for Regions of the shipped table that speak for each other."""
 
 _KINDS: Final[tuple[Literal["sampled", "published"], ...]] = ("sampled", "published")
 
@@ -120,7 +124,8 @@ def build_matrix(
         distance = away[row, who]
         moved = np.clip((distance - metro_km) / max(metro_km, 1.0), 0.0, 1.0)
         shift = moved * (estimate[row, column] - at_vantage[who, column])
-        width = PATH_FACTOR * fibre_ms(distance)
+        finite = np.where(np.isfinite(figures[:, 0]), figures[:, 0], 0.0)
+        width = bound_width(distance, finite)
         light = floor[row, column]
         centre = np.maximum(figures[:, 0] + shift, light)
         estimate[row, column] = centre
@@ -147,6 +152,12 @@ def build_matrix(
     for array in (estimate, lower, upper, samples, loss, provenance, speaker):
         array.flags.writeable = False
     return matrix
+
+
+def bound_width(km: ArrayLike, figure_ms: ArrayLike) -> NDArray[np.float64]:
+    """By how many ms a figure's bounds widen, to either side, for a client ``km`` away from its vantage."""
+    figure = np.asarray(figure_ms, dtype=np.float64)
+    return np.asarray(PATH_FACTOR * fibre_ms(km) + ROUTE_SHARE_PER_KM * np.asarray(km) * figure)
 
 
 def distance_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> DistanceModel:

@@ -104,7 +104,7 @@ def test_too_few_pairs_leave_the_prior():
 def test_the_prior_is_what_the_shipped_table_gives():
     found, prior = shipped(), PRIOR
     for expected, got in zip(found.predict(GRID_KM), prior.predict(GRID_KM), strict=True):
-        assert np.all(np.abs(got / expected - 1) < 0.30)
+        assert np.all(np.abs(got / expected - 1) < 0.15)
     assert np.all(np.abs(prior.estimate_ms(GRID_KM) / found.estimate_ms(GRID_KM) - 1) < 0.03)
 
 

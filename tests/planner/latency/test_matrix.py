@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from planner.catalog import Site
 from planner.demand import Client, Demand
 from planner.geo import fibre_ms, great_circle_km
-from planner.latency.matrix import MEASURED, MODELLED, PATH_FACTOR, build_matrix, distance_model
+from planner.latency.matrix import MEASURED, MODELLED, bound_width, build_matrix, distance_model
 from planner.measurements import PairStatistic, Vantage, read_published
 
 KM_PER_DEGREE = 111.195
@@ -125,10 +125,11 @@ def test_a_nearer_vantage_without_the_pair_does_not_silence_one_that_has_it():
 def test_in_the_metro_the_figure_stands_and_its_bounds_widen_with_distance():
     vantage = Vantage("v", "BB", north(90), 0.0)
     matrix = build(CLIENT, [AWAY], [statistic(vantage, "away", 90.0, lower=88.0, upper=95.0)])
-    width = PATH_FACTOR * float(fibre_ms(great_circle_km(0, 0, north(90), 0)))
+    # 90 km of fibre at 1.8 times light, and 0.18 per 1000 km of the 90 ms.
+    width = 1.8 * 0.9006 + 0.18 * 0.09 * 90.0
     assert matrix.estimate_ms[0, 0] == 90.0
-    assert matrix.lower_ms[0, 0] == pytest.approx(88.0 - width)
-    assert matrix.upper_ms[0, 0] == pytest.approx(95.0 + width)
+    assert matrix.lower_ms[0, 0] == pytest.approx(88.0 - width, abs=0.001)
+    assert matrix.upper_ms[0, 0] == pytest.approx(95.0 + width, abs=0.001)
     assert (matrix.samples[0, 0], matrix.loss_ratio[0, 0]) == (50, 0.02)
 
 
@@ -264,6 +265,30 @@ def test_the_shipped_table_speaks_for_clients_in_its_metros():
     for column, name in enumerate(matrix.site_ids):
         assert matrix.vantages[matrix.vantage[0, column]] == "metro:eu-west-3"
         assert matrix.estimate_ms[0, column] == by_pair["metro:eu-west-3", name].rtt_ms
+
+
+def test_the_bounds_hold_nine_times_in_ten_where_one_region_speaks_for_its_neighbour():
+    published = read_published(0.5, "aws").statistics
+    position = {s.site_id: s.site_position for s in published}
+    rtt = {(s.vantage.id.removeprefix("metro:"), s.site_id): s.rtt_ms for s in published}
+    model = distance_model([], published)
+
+    def km(a, b):
+        return float(great_circle_km(*position[a], *position[b]))
+
+    inside = []
+    for client in position:
+        for vantage in position:
+            apart = km(client, vantage)
+            if client == vantage or apart > 520:
+                continue
+            for other in position:
+                shift = model.estimate_ms(km(client, other)) - model.estimate_ms(km(vantage, other))
+                figure = rtt[vantage, other]
+                error = abs(figure + float(shift) - rtt[client, other])
+                inside.append(error <= float(bound_width(apart, figure)))
+    assert len(inside) == 22 * 33
+    assert 0.89 <= np.mean(inside) <= 0.95
 
 
 def test_two_thousand_clients_by_150_sites_take_under_a_second():
