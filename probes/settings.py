@@ -16,10 +16,19 @@ from typing import Final
 from probes import shipped
 from probes.protocols import PROTOCOLS
 from probes.resolvers import SYSTEM, parse_resolver
+from probes.shipped import catalog_targets
 from probes.strict_toml import Table, nearest_name, parse_toml, read_toml
 from probes.target import Target, address_family, is_host
 
-__all__ = ["Settings", "Target", "load_settings", "parse_settings", "render_settings"]
+__all__ = [
+    "PROTOCOLS",
+    "Settings",
+    "Target",
+    "catalog_targets",
+    "load_settings",
+    "parse_settings",
+    "render_settings",
+]
 
 KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
@@ -228,7 +237,7 @@ def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[Target, ...]:
     kinds = table.texts("kinds", ("region", "local_zone"), choices=shipped.SITE_KINDS)
     protocols = _protocols(table, protocols)
     table.close()
-    found = shipped.catalog_targets(provider, kinds, protocols)
+    found = catalog_targets(provider, kinds, protocols)
     if not found:
         raise table.fault(
             "kinds", f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}"

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from probes.settings import Target, load_settings, parse_settings, render_settings
+from probes.settings import (
+    PROTOCOLS,
+    Target,
+    catalog_targets,
+    load_settings,
+    parse_settings,
+    render_settings,
+)
 from probes.strict_toml import InputError
 
 AGENT = '[agent]\nvantage = "v"\ncountry = "DE"\nlat = 50\nlon = 8\n'
@@ -253,3 +260,10 @@ def test_what_is_rendered_reads_back():
     defaults = read(AGENT + TARGET)
     for name in ("samples", "timeout_ms", "deadline_s", "rate_per_s", "splay_s", "resolvers"):
         assert getattr(settings, name) == getattr(defaults, name)
+
+
+def test_the_shipped_targets_make_a_working_configuration():
+    targets = catalog_targets("aws", ("region", "local_zone"), tuple(PROTOCOLS))
+    text = render_settings(vantage="v", country="DE", lat=50.0, lon=8.0, targets=targets)
+    assert len(targets) > 30
+    assert read(text).targets == targets
