@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from planner.catalog import load_catalog
 from planner.datadir import data_dir
 from planner.geo import fibre_ms, great_circle_km
 from planner.measurements import hash_published, read_published
@@ -145,3 +146,13 @@ def test_a_damaged_table_is_refused_with_its_row(tmp_path, monkeypatch, row, com
     monkeypatch.setattr(published, "data_dir", lambda: tmp_path)
     with pytest.raises(MeasurementError, match=complaint):
         read_published(0.5, "aws")
+
+
+def test_the_catalog_knows_every_published_region_and_where_it_stands():
+    sites = {site.id: site for site in load_catalog("aws").sites}
+    for s in read_published(0.5, "aws").statistics:
+        site = sites[s.site_id]
+        assert site.kind == "region"
+        assert great_circle_km(site.lat, site.lon, *s.site_position) < 1.0
+        home = sites[s.vantage.id.removeprefix("metro:")]
+        assert home.country == s.vantage.country
