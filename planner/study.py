@@ -216,8 +216,7 @@ def _workload(table: Table) -> Workload:
 
 def _latency(table: Table) -> LatencyObjective:
     default = LatencyObjective()
-    if table.has("coverage") and not table.has("slo_ms"):
-        raise table.fault("coverage", "is a share of demand within slo_ms, which is not given")
+    covers_nothing = table.has("coverage") and not table.has("slo_ms")
     latency = LatencyObjective(
         statistic=table.text("statistic", default.statistic, choices=STATISTICS),
         bound=table.text("bound", default.bound, choices=("estimate", "upper")),
@@ -228,6 +227,8 @@ def _latency(table: Table) -> LatencyObjective:
         vantage_km=table.number("vantage_km", default.vantage_km, low=0),
     )
     table.close()
+    if covers_nothing:
+        raise table.fault("coverage", "is a share of demand within slo_ms, which is not given")
     return latency
 
 

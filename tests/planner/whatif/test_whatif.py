@@ -1,0 +1,175 @@
+"""A study with something changed, and two plans told apart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from planner.plan import Assignment, Kpi, Placement, Plan
+from planner.study import CandidateSpec, DemandSpec, Study, StudyError, load_study, shipped_studies
+from planner.whatif import Difference, difference, vary
+
+BASE = Study("shop", DemandSpec(("DE",), 5, peak_rps=100.0, requests_per_month=1e6), CandidateSpec())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("latency.slo_ms", "80", lambda study: study.latency.slo_ms == 80.0),
+        ("budget.usd_per_month", "60000", lambda study: study.budget_usd_per_month == 60_000.0),
+        ("limits.max_sites", "5", lambda study: study.limits.max_sites == 5),
+        ("objective.minimize", "mean_latency", lambda study: study.minimize == "mean_latency"),
+        ("objective.minimize", '"max_latency"', lambda study: study.minimize == "max_latency"),
+        ("latency.statistic", "p95", lambda study: study.latency.statistic == "p95"),
+        ("candidates.kinds", '["region", "local_zone"]', lambda study: len(study.candidates.kinds) == 2),
+        ("candidates.kinds", "local_zone", lambda study: study.candidates.kinds == ("local_zone",)),
+        ("candidates.local_zone_premium", "0.5", lambda study: study.local_zone_premium == 0.5),
+        ("demand.cities.top", "7", lambda study: study.demand.top == 7),
+        ("demand.cities.countries", '["FR"]', lambda study: study.demand.countries == ("FR",)),
+        ("demand.csv", "mine.csv", lambda study: study.demand.csv == Path("mine.csv")),
+        ("workload.instance", "c6i.large", lambda study: study.workload.instance == "c6i.large"),
+        ("name", "other", lambda study: study.name == "other"),
+    ],
+)
+def test_a_key_is_set(key, value, read):
+    varied = vary(BASE, sets=[(key, value)])
+    assert read(varied)
+    assert not read(BASE)
+
+
+def test_nothing_else_changes():
+    varied = vary(BASE, sets=[("latency.slo_ms", "80")])
+    assert replace(varied, latency=BASE.latency) == BASE
+    assert vary(BASE) == BASE
+
+
+@pytest.mark.parametrize("path", shipped_studies(), ids=lambda path: path.stem)
+def test_no_change_is_no_change(path):
+    assert vary(load_study(path)) == load_study(path)
+
+
+def test_several_keys_are_judged_together():
+    varied = vary(BASE, sets=[("latency.coverage", "0.5"), ("latency.slo_ms", "80")])
+    assert (varied.latency.coverage, varied.latency.slo_ms) == (0.5, 80.0)
+
+
+def test_a_key_is_taken_away():
+    strict = vary(
+        BASE, sets=[("latency.slo_ms", "80"), ("latency.coverage", "0.5"), ("latency.max_ms", "200")]
+    )
+    assert vary(strict, sets=[("latency.slo_ms", ""), ("latency.max_ms", "")]) == BASE
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("latency.slo_m", "80", "what-if, latency.slo_m: unknown key; did you mean 'slo_ms'?"),
+        ("latncy.slo_ms", "80", "what-if, latncy: unknown key; did you mean 'latency'?"),
+        ("latency.slo_ms", "80ms", "what-if, latency.slo_ms: '80ms' is not a finite number"),
+        ("latency.slo_ms", "nan", "what-if, latency.slo_ms: nan is not a finite number"),
+        ("latency.slo_ms", "-1", "what-if, latency.slo_ms: -1 is out of range (above 0)"),
+        ("latency.slo_ms", "1\n[x]\ny=2", "what-if, latency.slo_ms: '1\\n[x]\\ny=2' is not a finite number"),
+        ("latency", "80", "what-if, latency: is not a table"),
+        ("name.first", "80", "what-if, name: is not a table; change it in the study's file"),
+        ("latency..slo_ms", "80", "what-if: 'latency..slo_ms' is not a dotted key such as latency.slo_ms"),
+        ("resilience.survive", "site", "what-if, resilience.survive: 'site' is not enforced by this version"),
+        (
+            "objective.minimize",
+            "costs",
+            "what-if, objective.minimize: 'costs' is not one of cost, mean_latency,"
+            " max_latency; did you mean 'cost'?",
+        ),
+        (
+            "demand.cities.countries",
+            '["XX"]',
+            "what-if, demand.cities.countries: 'XX' is not a known ISO 3166 country code",
+        ),
+    ],
+)
+def test_a_key_that_cannot_be_set(key, value, message):
+    with pytest.raises(StudyError) as caught:
+        vary(BASE, sets=[(key, value)])
+    assert str(caught.value) == message
+
+
+def test_demand_grows():
+    varied = vary(BASE, demand_factor=1.5)
+    assert (varied.demand.peak_rps, varied.demand.requests_per_month) == (150.0, 1.5e6)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf"), 1e7])
+def test_demand_does_not_grow_by_that(factor):
+    with pytest.raises(StudyError, match="is not a factor above 0 and up to 1e\\+06"):
+        vary(BASE, demand_factor=factor)
+
+
+def test_sites_are_left_out():
+    assert vary(BASE, without=["eu-west-1", "us-*"]).candidates.exclude == ("eu-west-1", "us-*")
+
+
+def placement(site, cost):
+    return Placement(
+        site, "aws", "region", None, "DE", "serving", 2, 1, 0.5, 10.0, 10.0, cost, {"compute": cost}
+    )
+
+
+def served(client, weight, site):
+    return Assignment(client, "DE", weight, site, None, 10.0, 9.0, 11.0, "measured", True)
+
+
+def plan(sites, assignments, mean_ms, coverage=1.0, **items):
+    return Plan(
+        study="shop",
+        minimize="cost",
+        termination="optimal",
+        objective=1.0,
+        lower_bound=1.0,
+        gap=0.0,
+        seconds=0.1,
+        placements=tuple(placement(site, 100.0) for site in sites),
+        assignments=tuple(served(*assignment) for assignment in assignments),
+        kpi=Kpi(mean_ms, mean_ms, 2 * mean_ms, 3 * mean_ms, coverage, sum(items.values()), 1.0),
+        cost_items=items,
+        binding=(),
+        audit=(),
+        conflict=None,
+        inputs={},
+        set_aside={},
+        notes=(),
+    )
+
+
+A = plan(["s1", "s2"], [("a", 3.0, "s1"), ("b", 1.0, "s2")], 10.0, 1.0, compute=200.0, egress=5.0)
+B = plan(["s2", "s3"], [("a", 3.0, "s3"), ("b", 1.0, "s2")], 12.5, 0.75, compute=150.0, outpost=30.0)
+
+
+def test_two_plans_are_told_apart():
+    assert difference(A, B) == Difference(
+        opened=("s3",),
+        closed=("s1",),
+        moved_share=0.75,
+        cost_usd_month=-25.0,
+        mean_ms=2.5,
+        p50_ms=2.5,
+        p95_ms=5.0,
+        max_ms=7.5,
+        coverage=-0.25,
+        cost_items_usd_month={"compute": -50.0, "egress": -5.0, "outpost": 30.0},
+    )
+
+
+def test_a_plan_does_not_differ_from_itself():
+    same = difference(A, A)
+    assert (same.opened, same.closed, same.moved_share, same.cost_usd_month) == ((), (), 0.0, 0.0)
+
+
+def test_clients_that_only_one_plan_has_do_not_count():
+    more = plan(["s1"], [("a", 3.0, "s1"), ("c", 96.0, "s1")], 10.0, 1.0, compute=200.0)
+    assert difference(A, more).moved_share == 0.0
+    assert difference(A, plan(["s1"], [("c", 1.0, "s1")], 1.0, compute=1.0)).moved_share == 0.0
+
+
+def test_nothing_to_compare_with_a_plan_that_decides_nothing():
+    nothing = replace(A, kpi=None, placements=(), assignments=())
+    for apart in (difference(A, nothing), difference(nothing, A)):
+        assert apart == Difference((), (), None, None, None, None, None, None, None, {})
