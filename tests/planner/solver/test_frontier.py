@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -23,8 +24,8 @@ def test_every_point_is_the_cheapest_for_its_promise():
             continue
         reached = [_reached(plan, instance.study.latency.coverage) for plan in plans]
         costs = [plan.kpi.cost_usd_month for plan in plans]
-        assert all(a < b for a, b in zip(costs, costs[1:], strict=False))
-        assert all(a > b for a, b in zip(reached, reached[1:], strict=False))
+        assert all(a < b for a, b in itertools.pairwise(costs))
+        assert all(a > b for a, b in itertools.pairwise(reached))
         for plan, latency in zip(plans, reached, strict=True):
             points += 1
             assert plan.audit == ()
