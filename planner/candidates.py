@@ -67,8 +67,10 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
                 )
             except NoPriceError as fault:
                 if by_name:
-                    raise _fault(study, "candidates.include", _unpriced(fault)) from None
-                set_aside[site.id] = _unpriced(fault)
+                    raise _fault(
+                        study, "candidates.include", f"{site.id!r} {_unpriced(site, fault)}"
+                    ) from None
+                set_aside[site.id] = _unpriced(site, fault)
             else:
                 priced[site.id] = (site, prices)
     for site_id, (site, _) in tuple(priced.items()):
@@ -163,9 +165,9 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
                 raise _fault(study, column, f"{name!r} is not a known {what}", nearest_name(name, valid))
 
 
-def _unpriced(fault: NoPriceError) -> str:
-    """The catalog's reason without the name of its file, which says nothing to who reads a plan."""
-    return str(fault).removeprefix(f"{fault.file}: ")
+def _unpriced(site: Site, fault: NoPriceError) -> str:
+    """The catalog's reason without its file and the site's own id, which stand beside it already."""
+    return str(fault).removeprefix(f"{fault.file}: ").removeprefix(f"{site.id} ")
 
 
 def _first_reason(set_aside: Mapping[str, str]) -> str:
