@@ -24,6 +24,13 @@ DONE: Final = 0
 PREMIUM: Final = 0.20
 """What a Local Zone with no price of its own is assumed to add to its parent's, as in a study by default."""
 
+KEPT_HOME: Final = (
+    "--server.address=127.0.0.1",
+    "--server.maxUploadSize=2",
+    "--browser.gatherUsageStats=false",
+)
+"""What the page's configuration file says too: an installation without it stays on this machine as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -128,7 +135,7 @@ def check_kinds(kinds: Sequence[str]) -> Sequence[str]:
 
 
 def ui(arguments: Sequence[str]) -> NoReturn:
-    """Become ``streamlit run app.py``; ``arguments`` are passed on.
+    """Become ``streamlit run app.py``; ``arguments`` are passed on, and the last word.
 
     Raises ``FileNotFoundError`` without a page and ``ModuleNotFoundError`` without streamlit.
     """
@@ -138,7 +145,7 @@ def ui(arguments: Sequence[str]) -> NoReturn:
         raise FileNotFoundError(errno.ENOENT, "the page is missing from this installation", "app.py")
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError(name="streamlit")
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *KEPT_HOME, *arguments])
 
 
 def _priced(catalog: Catalog, site: Site, instance: str) -> dict[str, Any]:

@@ -35,9 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of cities are not ASCII, whatever the locale says.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest and given.command != "ui":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        code = _run(given)
+        code = _run(given, rest)
         sys.stdout.flush()
         return code
     except InputError as fault:
@@ -64,7 +67,8 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Dispatch; ``rest`` are the arguments that only streamlit knows."""
     match given.command:
         case "plan":
             from planner import commands
@@ -100,7 +104,7 @@ def _run(given: argparse.Namespace) -> int:
         case _:
             from planner import catalog_commands
 
-            return catalog_commands.ui(given.streamlit)
+            return catalog_commands.ui(rest)
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -178,8 +182,12 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     targets.add_argument("--lat", type=float)
     targets.add_argument("--lon", type=float)
 
-    ui = commands.add_parser("ui", help="open the page (streamlit run app.py)")
-    ui.add_argument("streamlit", nargs=argparse.REMAINDER, help="further arguments of streamlit run")
+    commands.add_parser(
+        "ui",
+        help="open the page (streamlit run app.py)",
+        description="Open the page. Further arguments go to streamlit run, such as --server.port 8502.",
+        allow_abbrev=False,
+    )
 
 
 def _add(

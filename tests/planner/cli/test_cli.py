@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -422,3 +423,31 @@ def test_a_locale_without_letters(tmp_path):
     done = edgeplan("catalog", "show", "--kind", "local_zone", env=environment)
     assert done.returncode == 0
     assert "México (Querétaro)" in done.stdout
+
+
+def test_the_page_opens_on_this_machine_only(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner", "ui", "--server.headless", "true", f"--server.port={port}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,  # far from the configuration file of the checkout
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        # Any other address of the loopback network would answer if it listened on all of them.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=1)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
