@@ -1,0 +1,64 @@
+"""What the documents promise is there: files they link to, commands and targets they name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/**/*.md")])
+LINK = re.compile(r"\]\(([^)#\s]+)")
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files(document):
+    targets = LINK.findall(document.read_text("utf-8"))
+    local = [target for target in targets if "://" not in target]
+    missing = [target for target in local if not (document.parent / target).exists()]
+    assert not missing
+
+
+def named(program: str) -> list[str]:
+    """The commands of ``program`` that the README shows, each once."""
+    found = re.findall(rf"^    {program} ([a-z]+)", README, re.MULTILINE)
+    return sorted(set(found))
+
+
+def test_readme_names_the_commands_it_should():
+    assert {"run", "test", "plan"} <= set(named("make"))
+    assert {"plan", "frontier", "explain", "whatif", "matrix", "targets"} <= set(named("edgeplan"))
+    assert {"check", "run"} <= set(named("edgeprobe"))
+
+
+@pytest.mark.parametrize("target", named("make"))
+def test_make_has_the_target(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        *(("planner", command) for command in named("edgeplan")),
+        *(("probes", command) for command in named("edgeprobe")),
+    ],
+)
+def test_command_and_its_options_exist(package, command):
+    program = {"planner": "edgeplan", "probes": "edgeprobe"}[package]
+    done = subprocess.run(
+        [sys.executable, "-m", package, command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in README.splitlines():
+        if re.search(rf"(^|/|\s){program} {command}\b", line):
+            called = re.split(r"[#`]", line[line.index(f"{program} {command}") :])[0]
+            for option in re.findall(r"(?<!\S)--[a-z]+", called):
+                assert option in done.stdout, f"{program} {command} has no {option}"
