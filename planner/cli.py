@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, rest = parser.parse_known_args(arguments)
     if rest and given.command != "ui":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if given.command != "ui":
+        _keep_stdout_for_answers()
     try:
         code = _run(given, rest)
         sys.stdout.flush()
@@ -60,6 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(what, TOOL_FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _keep_stdout_for_answers() -> None:
+    """Move stdout aside and point descriptor 1 at stderr.
+
+    HiGHS prints from C at times even when told not to; whoever reads our JSON must not see that.
+    """
+    if not isinstance(sys.stdout, io.TextIOWrapper) or sys.stdout.fileno() != 1:
+        return
+    sys.stdout.flush()
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(answers, "w", encoding="utf-8", errors="backslashreplace")
 
 
 def _fail(message: str, code: int) -> int:

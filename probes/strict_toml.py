@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 import tomllib
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -61,9 +62,12 @@ def read_toml(path: str | Path, error: type[InputError] = InputError) -> Table:
 def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError) -> Table:
     """TOML text as a strict :class:`Table`; ``name`` stands for the file in complaints."""
     try:
-        return Table(tomllib.loads(text), name, "", error)
-    except tomllib.TOMLDecodeError as fault:
-        raise error(name, f"is not valid TOML: {fault}") from None
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise error(name, "is not valid TOML: nested too deeply") from None
+    except ValueError as fault:  # TOMLDecodeError, or an integer of thousands of digits
+        raise error(name, f"is not valid TOML: {str(fault).split(';')[0]}") from None
+    return Table(values, name, "", error)
 
 
 class Table:
@@ -130,8 +134,10 @@ class Table:
         value = self._take(key, default)
         if value is default and default is not ...:
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.fault(key, f"{value!r} is not a finite number")
+        if not abs(value) <= sys.float_info.max:  # nan, infinite, or an integer no float can hold
+            raise self.fault(key, f"{str(value)[:20]} is not a finite number")
         if whole and value != int(value):
             raise self.fault(key, f"{value!r} is not a whole number")
         if not low <= value <= high or value <= above:

@@ -1,0 +1,29 @@
+"""TOML that would raise from deep inside the parser is one complaint like any other."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.strict_toml import InputError, parse_toml
+
+
+def test_nesting_without_end():
+    with pytest.raises(InputError, match=r"^x\.toml: is not valid TOML: nested too deeply$"):
+        parse_toml("a = " + "[" * 20_000, "x.toml")
+
+
+def test_an_integer_of_thousands_of_digits():
+    with pytest.raises(InputError, match=r"^x\.toml: is not valid TOML: "):
+        parse_toml("a = " + "9" * 5_000, "x.toml")
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "-1" + "0" * 400, "nan", "inf", "-inf", "true", '"7"'])
+def test_numbers_that_are_none(value):
+    with pytest.raises(InputError, match=r"^x\.toml, a: .* is not a finite number$"):
+        parse_toml(f"a = {value}", "x.toml").number("a")
+
+
+def test_an_unknown_key_is_offered_the_nearest_known_one():
+    table = parse_toml("vantege = 'a'", "x.toml")
+    with pytest.raises(InputError, match="did you mean 'vantage'"):
+        (table.has("vantage"), table.close())
