@@ -19,6 +19,7 @@ from planner.study import Study
 from probes.strict_toml import InputError
 
 ICON = Path(__file__).with_name("edgeplan.svg")
+WORDMARK = Path(__file__).with_name("edgeplan-wide.svg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Setting:
 
 def open_frame() -> Setting:
     """Draw the sidebar and read the inputs. Where they cannot be read, say why and end the run."""
-    st.logo(str(ICON), size="large")
+    st.logo(str(WORDMARK), size="large", icon_image=str(ICON))
     session.choices()
     sidebar.study_picker()
     try:
@@ -64,7 +65,7 @@ def open_frame() -> Setting:
 
 def open_study_only() -> Study | None:
     """The sidebar of a page that must work even when the study does not: no inputs, no sliders."""
-    st.logo(str(ICON), size="large")
+    st.logo(str(WORDMARK), size="large", icon_image=str(ICON))
     session.choices()
     sidebar.study_picker()
     try:
@@ -89,7 +90,7 @@ def plan_of(setting: Setting) -> Plan:
 
 def complain(head: str, fault: InputError) -> None:
     """One clear message: where, what, and the name that was probably meant."""
-    st.error(f"**{head}.** {plain(str(fault))}", icon="⚠️")
+    st.error(f"**{head}.** {plain(str(fault))}", icon=":material/error:")
 
 
 def heading(title: str, words: str) -> None:
@@ -104,15 +105,22 @@ def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:
         st.error(
             "**No plan was found in the time allowed**, and none was proven impossible. Loosen a rule, or "
             "use the command line, which may take longer.",
-            icon="⏳",
+            icon=":material/hourglass_empty:",
         )
         return
     rules = "\n".join(
         f"- **{plain(rule)}**" + (f": {plain(rule_words[rule])}" if rule in rule_words else "")
         for rule in plan.conflict.rules
     )
-    st.error(
-        f"**No plan can satisfy these rules together.**\n\n{rules}\n\n{plain(plan.conflict.reason)}",
-        icon="⛔",
+    alone = len(plan.conflict.rules) == 1
+    head = "This rule leaves no plan" if alone else "No plan keeps all of these rules"
+    # The reason repeats the rules in words; only what it adds is shown beside the list.
+    _, _, more = plan.conflict.reason.partition("these cannot hold together: ")
+    known = "; ".join(rule_words.get(rule, rule) for rule in plan.conflict.rules)
+    more = more.removeprefix(known).lstrip("; ") if more else plan.conflict.reason
+    st.error(f"**{head}.**\n\n{rules}\n\n{plain(more[:1].upper() + more[1:])}.", icon=":material/block:")
+    st.markdown(
+        "Loosen it in the sidebar or on the Study page."
+        if alone
+        else "Loosen one of them in the sidebar or on the Study page; any one is enough."
     )
-    st.markdown("Loosen one of them in the sidebar or on the Study page. Nothing else was dropped for you.")

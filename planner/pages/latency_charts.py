@@ -128,7 +128,7 @@ def cumulative(latency_ms: Sequence[float], weight: Sequence[float]) -> tuple[li
 
 def distribution(plan: Plan, slo_ms: float | None, colours: Palette) -> go.Figure:
     """Share of demand at or below each latency: all of it, its measured and its modelled part."""
-    chart = figure(colours, height=420, hovermode="x unified", dragmode=False)
+    chart = figure(colours, height=450, hovermode="x unified", dragmode=False)
     total = sum(assignment.weight for assignment in plan.assignments) or 1.0
     parts = (
         ("All demand", None, {"color": colours.text, "width": 2.6, "dash": "solid"}),
@@ -166,7 +166,7 @@ def distribution(plan: Plan, slo_ms: float | None, colours: Palette) -> go.Figur
     return chart
 
 
-def intervals(plan: Plan, names: dict[str, str], colours: Palette, limit: int = 30) -> go.Figure:
+def intervals(plan: Plan, names: dict[str, str], colours: Palette, limit: int = 18) -> go.Figure:
     """The heaviest clients, each with its latency and the interval it may be off by, by provenance."""
     heaviest = sorted(plan.assignments, key=lambda a: (-a.weight, a.client_id))[:limit][::-1]
     chart = figure(colours, height=110 + 19 * len(heaviest), dragmode=False)

@@ -66,7 +66,7 @@ def _shown(setting: Setting) -> tuple[Plan, Setting]:
         f"**Point {at + 1} of {len(front)} on the front**: the cheapest plan that serves "
         f"{share(coverage, 1)} of demand within {ms(promise_ms(plan, coverage))}. "
         "The study's own latency and budget are not applied.",
-        icon="📍",
+        icon=":material/location_on:",
     )
     if button.button("Back to the study", width="stretch"):
         session.load_point(None)

@@ -31,7 +31,7 @@ def natural_earth(lon_deg: ArrayLike, lat_deg: ArrayLike) -> tuple[NDArray[np.fl
 
 
 def great_circle(
-    lon0: float, lat0: float, lon1: float, lat1: float, steps: int = 12
+    lon0: float, lat0: float, lon1: float, lat1: float, steps: int = 24
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points (lon, lat in degrees) along the shortest way between two places, ends included.
 

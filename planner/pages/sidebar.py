@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import streamlit as st
@@ -36,11 +37,11 @@ def sliders(base: Study, shown: Study) -> None:
     if shown.latency.slo_ms is None:
         side.caption("This study promises no latency. Set `slo_ms` under `[latency]` on the Study page.")
     else:
-        end = max(150, 50 * round(3 * (own.slo_ms or 50.0) / 50), int(shown.latency.slo_ms))
+        end = slo_end(own.slo_ms, shown.latency.slo_ms)
         side.slider(
             "Latency (SLO), ms",
             min_value=1,
-            max_value=int(min(end, SLO_RANGE_MS[1])),
+            max_value=end,
             value=round(shown.latency.slo_ms),
             key=session.widget_key("slo"),
             on_change=_changed,
@@ -58,7 +59,7 @@ def sliders(base: Study, shown: Study) -> None:
             on_change=_changed,
             args=("coverage",),
         )
-    side.markdown("**What it is to be**")
+    side.markdown("**Goal and limits**")
     side.selectbox(
         "Objective",
         list(OBJECTIVE_NAMES),
@@ -94,6 +95,12 @@ def sliders(base: Study, shown: Study) -> None:
     if side.button("Back to the study as written", disabled=not changed, width="stretch"):
         session.choose(Choices(study=session.choices().study), redraw=True)
         st.rerun()
+
+
+def slo_end(own_ms: float | None, shown_ms: float) -> int:
+    """Where the SLO slider ends: well above the study's own value, a round number, never below what is set."""
+    ample = 50.0 * math.ceil(4.0 * (own_ms or 25.0) / 50.0)
+    return int(max(min(ample, SLO_RANGE_MS[1]), math.ceil(shown_ms)))
 
 
 def store_box() -> None:

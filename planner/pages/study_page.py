@@ -20,11 +20,13 @@ def render() -> None:
     frame.heading(
         "Study",
         "The question as a file: who asks, which sites may serve, what is promised and what it may cost. "
-        "The same file works with `edgeplan plan`.",
+        "The same file works on the command line.",
     )
     if base is not None:
         _summary(base)
     text, name, directory = session.study_text()
+    # Configuration is read letter by letter: the editor takes the bundled fixed-width face.
+    st.html("<style>.stTextArea textarea {font-family: 'Source Code', monospace; font-size: 13.5px}</style>")
     left, right = st.columns([3, 1], gap="medium")
     with left:
         _editor(text, name, directory)
@@ -88,7 +90,10 @@ def _upload() -> None:
     try:
         text = given.getvalue().decode("utf-8")
     except UnicodeDecodeError as fault:
-        st.error(f"**This file was not taken.** {plain(name)}: is not UTF-8 (byte {fault.start})", icon="⚠️")
+        st.error(
+            f"**This file was not taken.** {plain(name)}: is not UTF-8 (byte {fault.start})",
+            icon=":material/error:",
+        )
         return
     _take(text, name, Path.cwd())
 

@@ -35,15 +35,15 @@ def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices])
                 "Site": placement.site_id,
                 "Where": site.name,
                 "Kind": KIND_NAMES[placement.kind] + (" (as parent)" if placement.role == "parent" else ""),
-                "Country": placement.country,
                 "Demand": 100.0 * placement.demand_share,
                 "Measured": 100.0 * measured.get(placement.site_id, 0.0),
                 "Median": placement.latency_p50_ms,
                 "p95": placement.latency_p95_ms,
                 "Instances": placement.instances,
                 "Monthly cost": placement.cost_usd_month,
-                **{item.capitalize(): usd for item, usd in placement.cost_items.items()},
                 "Prices": price_words(price),
+                **{item.capitalize(): usd for item, usd in placement.cost_items.items()},
+                "Country": placement.country,
             }
         )
     return pd.DataFrame(rows)
@@ -53,7 +53,7 @@ def price_words(price: SitePrices) -> str:
     """``published``, or which of a site's prices are estimates."""
     named = {"compute": price.instance_hour, "egress": price.egress_gb, "transfer": price.parent_gb}
     estimated = [name for name, value in named.items() if value is not None and value.estimated]
-    return f"estimated: {', '.join(estimated)}" if estimated else "published"
+    return f"estimated {', '.join(estimated)}" if estimated else "published"
 
 
 def countries_table(plan: Plan) -> pd.DataFrame:

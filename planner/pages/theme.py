@@ -117,6 +117,7 @@ def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
             "yanchor": "bottom",
             "font": {"size": 12.5, "color": colours.text},
             "bgcolor": "rgba(0,0,0,0)",
+            "traceorder": "normal",
         },
         xaxis=axis,
         yaxis=axis,

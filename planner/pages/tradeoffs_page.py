@@ -118,6 +118,7 @@ def _table(front: tuple[Plan, ...], setting: Setting) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         width="stretch",
+        height="content",
         column_config={
             "Cost a month": st.column_config.NumberColumn(format="dollar", step=1),
             f"{share(coverage)} within": slow,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from planner.pages import frame, session, work
 from planner.pages.charts import cost_difference
-from planner.pages.choices import DEMAND_RANGE, SLO_RANGE_MS, Choices
+from planner.pages.choices import DEMAND_RANGE, Choices
 from planner.pages.frame import Setting
+from planner.pages.sidebar import slo_end
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges
 from planner.pages.words import listed, ms, plain, points, share, usd
@@ -37,7 +37,7 @@ def render() -> None:
         st.info("The base plan does not exist, so there is nothing to compare with. The Plan page says why.")
     chosen = session.choices()
     if not changed(chosen):
-        st.info("Nothing is changed yet. Move a slider above, or leave out a site.", icon="↕️")
+        st.info("Nothing is changed yet. Move a slider above, or leave out a site.", icon=":material/tune:")
         return
     try:
         study = varied(setting.study, chosen)
@@ -80,11 +80,10 @@ def _controls(setting: Setting, base: Plan) -> None:
         first, second, third, fourth = st.columns(4, gap="medium")
         if latency.slo_ms is not None:
             now = chosen.if_slo if chosen.if_slo is not None else latency.slo_ms
-            end = min(SLO_RANGE_MS[1], max(150.0, 3 * latency.slo_ms, now))
             first.slider(
                 "Latency (SLO), ms",
                 1,
-                int(end),
+                slo_end(latency.slo_ms, now),
                 round(now),
                 key=session.widget_key("if_slo"),
                 on_change=_moved,
@@ -187,35 +186,29 @@ def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) ->
 
 
 def _figures(before: Kpi, after: Kpi, base: Plan, other: Plan) -> None:
-    def arrow(change: float) -> Literal["normal", "inverse", "off"]:
-        return "off" if abs(change) < 1e-9 else "inverse"
-
     cost, mean = after.cost_usd_month - before.cost_usd_month, after.mean_ms - before.mean_ms
     p95, sites = after.p95_ms - before.p95_ms, len(other.open) - len(base.open)
-    cells = st.columns(5)
-    cells[0].metric(
-        "Cost a month",
-        usd(after.cost_usd_month),
-        usd(cost, signed=True),
-        delta_color=arrow(cost),
-        border=True,
+    coverage = after.coverage - before.coverage
+    # The last column: what counts as better, more (1), less (-1) or neither (0).
+    figures = (
+        ("Cost a month", usd(after.cost_usd_month), usd(cost, signed=True), cost, -1),
+        ("Sites open", str(len(other.open)), f"{sites:+d}", sites, 0),
+        ("Demand in time", share(after.coverage), points(coverage), coverage, 1),
+        ("Mean latency", ms(after.mean_ms), ms(mean, signed=True), mean, -1),
+        ("p95 latency", ms(after.p95_ms), ms(p95, signed=True), p95, -1),
     )
-    cells[1].metric(
-        "Sites open", str(len(other.open)), f"{sites:+d}" if sites else "±0", delta_color="off", border=True
-    )
-    cells[2].metric(
-        "Demand in time",
-        share(after.coverage),
-        points(after.coverage - before.coverage),
-        delta_color="normal" if abs(after.coverage - before.coverage) > 1e-9 else "off",
-        border=True,
-    )
-    cells[3].metric(
-        "Mean latency", ms(after.mean_ms), ms(mean, signed=True), delta_color=arrow(mean), border=True
-    )
-    cells[4].metric(
-        "p95 latency", ms(after.p95_ms), ms(p95, signed=True), delta_color=arrow(p95), border=True
-    )
+    for cell, (label, value, words, change, good) in zip(st.columns(len(figures)), figures, strict=True):
+        same = not any(digit in words for digit in "123456789")
+        better = change * good
+        cell.metric(
+            label,
+            value,
+            "unchanged" if same else words,
+            # Blue and orange are told apart by every reader; red and green are not.
+            delta_color="gray" if same or not better else "blue" if better > 0 else "orange",
+            delta_arrow="off" if same else "up" if change > 0 else "down",
+            border=True,
+        )
 
 
 def difference_table(base: Plan, before: Kpi, other: Plan, after: Kpi, delta: Difference) -> pd.DataFrame:

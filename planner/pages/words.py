@@ -48,7 +48,7 @@ def ms(value: float | None, *, signed: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     digits = 1 if abs(value) < 9.95 else 0
-    text = f"{abs(value):.{digits}f} ms"
+    text = f"{abs(value):.{digits}f} ms"
     if float(f"{value:.{digits}f}") == 0:
         return text
     return f"{'−' if value < 0 else '+' if signed else ''}{text}"
@@ -61,16 +61,16 @@ def share(value: float | None, digits: int = 1) -> str:
     floor = 10.0**-digits
     percent = 100.0 * value
     if 0 < percent < floor:
-        return f"<{floor:.{digits}f} %"
+        return f"<{floor:.{digits}f} %"
     if percent < 100 and round(percent, digits) >= 100 and percent < 100 - 1e-7:
-        return f">{100 - floor:.{digits}f} %"
-    return f"{percent:.{digits}f} %".replace(f".{'0' * digits} %", " %")
+        return f">{100 - floor:.{digits}f} %"
+    return f"{percent:.{digits}f} %".replace(f".{'0' * digits} %", " %")
 
 
 def points(value: float) -> str:
     """A difference of shares, in percentage points, with its sign."""
     figure = round(100.0 * value, 1)
-    return f"{'−' if figure < 0 else '+' if figure > 0 else ''}{abs(figure):.1f} pts"
+    return f"{'−' if figure < 0 else '+' if figure > 0 else ''}{abs(figure):.1f} pts"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

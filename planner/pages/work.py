@@ -26,7 +26,7 @@ from planner.study import Study, study_toml
 
 Value = TypeVar("Value")
 KEPT = 48
-FRONT_POINTS = 25
+FRONT_POINTS = 17
 TIME_LIMIT_S = 120.0
 
 

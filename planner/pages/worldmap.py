@@ -121,7 +121,7 @@ def _draw_links(
             "color": colours.accent if measured else colours.muted,
             "dash": "solid" if measured else "2px,3px",
         },
-        opacity=0.55,
+        opacity=0.42,
         hoverinfo="skip",
         legendgroup="measured" if measured else "modelled",
         showlegend=False,
@@ -238,15 +238,26 @@ def _draw_sites(
                 "color": [
                     colours.warm if ranked[row].role == "serving" else colours.background for row in rows
                 ],
-                "line": {"width": 1.6, "color": colours.background if kind else colours.warm},
+                "line": {
+                    "width": 1.6,
+                    # A Region open only for its zones' sake is hollow.
+                    "color": [
+                        colours.background if ranked[row].role == "serving" else colours.warm for row in rows
+                    ],
+                },
             },
             textposition=[spots[row] or "top center" for row in rows],
             texttemplate=[f"<b>{escape(where[row].id)}</b>" if spots[row] else "" for row in rows],
-            textfont={"size": 12, "color": colours.text},
+            textfont={"size": 12, "color": colours.text, "shadow": _halo(colours)},
             text=[_site_words(ranked[row], where[row]) for row in rows],
             hovertemplate="%{text}<extra></extra>",
             cliponaxis=False,
         )
+
+
+def _halo(colours: Palette) -> str:
+    """A rim in the ground's colour, so that a name stays legible over whatever it covers."""
+    return ", ".join([f"0 0 3px {colours.background}"] * 6)
 
 
 def _site_words(placement: Placement, site: Site) -> str:
