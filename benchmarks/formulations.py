@@ -33,10 +33,10 @@ def single(problem: Problem) -> Groups:
 
 def formulations(problem: Problem) -> dict[str, Callable[[], tuple[int, Model]]]:
     """Name → a function that builds the model and says how many groups it has."""
-    groups, row = merge_identical(problem), slo_row(problem)
+    groups, row, clients = merge_identical(problem), slo_row(problem), len(problem.client_ids)
     built: dict[str, Callable[[], tuple[int, Model]]] = {
-        "binary": lambda: (len(problem.client_ids), strong(problem, single(problem), whole=True)[0].model),
-        "divisible": lambda: (len(problem.client_ids), strong(problem, single(problem), whole=False)[0].model),
+        "binary": lambda: (clients, strong(problem, single(problem), whole=True)[0].model),
+        "divisible": lambda: (clients, strong(problem, single(problem), whole=False)[0].model),
         "merged": lambda: (len(groups.first), strong(problem, groups, whole=False)[0].model),
     }
     if row is not None:
@@ -46,12 +46,16 @@ def formulations(problem: Problem) -> dict[str, Callable[[], tuple[int, Model]]]
 
 def main() -> None:
     """Print one line a study and formulation."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("studies", nargs="*", default=["worldwide-saas", "multiplayer-gaming"])
     parser.add_argument("--gap", type=float, default=1e-4)
     parser.add_argument("--time-limit", type=float, default=120.0)
     options = parser.parse_args()
-    print(f"{'study':20} {'formulation':11} {'groups':>6} {'seconds':>8} {'objective':>12} {'bound':>12}  ended")
+    print(
+        f"{'study':20} {'formulation':11} {'groups':>6} {'seconds':>8} {'objective':>12} {'bound':>12}  ended"
+    )
     for name in options.studies:
         study = load_study(STUDIES / f"{name}.toml")
         problem = build_problem(study, load_inputs(study))

@@ -14,8 +14,8 @@ HOURS_PER_MONTH = 730.0
 OVERLOAD = 0.02
 """The part of one instance by which a site may be overloaded before it needs another.
 
-Nobody knows ``rps_per_instance`` to two per cent; and with no tolerance at all, round figures (12,000 requests
-over instances of 400) would make every plan a perfect packing of cities into machines.
+Nobody knows ``rps_per_instance`` to two per cent; and with no tolerance at all round figures (12,000
+requests over instances of 400) would make every plan a perfect packing of cities into machines.
 """
 
 KB_PER_GB = 1.0e6
