@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from planner.decide import decide
 
 from planner.audit import audit_plan
+from planner.decide import decide
 from tests.properties.brute_force import RULES, best
 from tests.properties.small_instances import draw
 
