@@ -49,6 +49,7 @@ def open_frame() -> Setting:
     try:
         base = session.base_study()
     except InputError as fault:
+        heading(session.study_names()[session.choices().study], "")
         complain("This study cannot be read", fault)
         st.stop()
     session.write_url(base)
@@ -58,6 +59,7 @@ def open_frame() -> Setting:
     try:
         inputs = work.inputs_of(study, session.stores())
     except InputError as fault:
+        heading(study.title or study.name, study.summary)
         complain("This cannot be planned", fault)
         st.stop()
     return Setting(base, study, inputs, session.stores(), session.colours())
@@ -96,7 +98,8 @@ def complain(head: str, fault: InputError) -> None:
 def heading(title: str, words: str) -> None:
     """A page's title with one line under it."""
     st.title(title, anchor=False)
-    st.caption(plain(words))
+    if words:
+        st.caption(plain(words))
 
 
 def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:

@@ -98,7 +98,7 @@ def sliders(base: Study, shown: Study) -> None:
 
 
 def slo_end(own_ms: float | None, shown_ms: float) -> int:
-    """Where the SLO slider ends: well above the study's own value, a round number, never below what is set."""
+    """Where the SLO slider ends: well above the study's own value, never below what is set."""
     ample = 50.0 * math.ceil(4.0 * (own_ms or 25.0) / 50.0)
     return int(max(min(ample, SLO_RANGE_MS[1]), math.ceil(shown_ms)))
 

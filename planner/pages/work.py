@@ -28,6 +28,7 @@ Value = TypeVar("Value")
 KEPT = 48
 FRONT_POINTS = 17
 TIME_LIMIT_S = 120.0
+STORE_LOOK_S = 30.0
 
 
 @dataclass(slots=True)
@@ -64,12 +65,19 @@ def _shelf() -> Shelf:
     return Shelf()
 
 
+@st.cache_data(ttl=STORE_LOOK_S, show_spinner="Looking at the store …")
+def _content(stores: tuple[str, ...]) -> str:
+    """What the stores hold, as one hash; looked at again only after a while, since reading all of it may
+    be slow. Raises :class:`~planner.measurements.MeasurementError`."""
+    return repr(hash_sources(stores))
+
+
 def _key(what: str, study: Study, stores: tuple[str, ...]) -> str:
     place = "" if study.path is None else str(study.path.parent)
     files = ""
     if study.demand.csv is not None and study.demand.csv.is_file():
         files = hashlib.sha256(study.demand.csv.read_bytes()).hexdigest()
-    parts = (what, study_toml(study), place, str(study.demand.csv), files, repr(hash_sources(stores)))
+    parts = (what, study_toml(study), place, str(study.demand.csv), files, _content(stores))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
