@@ -69,7 +69,11 @@ def _keep_stdout_for_answers() -> None:
 
     HiGHS prints from C at times even when told not to; whoever reads our JSON must not see that.
     """
-    if not isinstance(sys.stdout, io.TextIOWrapper) or sys.stdout.fileno() != 1:
+    try:
+        descriptor = sys.stdout.fileno()
+    except io.UnsupportedOperation:  # somebody captures what we print in memory
+        return
+    if descriptor != 1:
         return
     sys.stdout.flush()
     answers = os.dup(1)

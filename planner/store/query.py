@@ -6,8 +6,10 @@ What counts:
 - ``dns`` rows time a resolver, not a site, and are left out. Of the other protocols a pair uses the
   first it was probed by in :data:`PROTOCOLS`, all hosts and ports of the site together.
 - A failure is a lost probe, +inf in the quantile, except ``deadline`` (the round ran out of time and
-  never asked), ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the
-  network's): these are left out.
+  never asked), ``dns_*`` (the name was never resolved, so the path was never tried), ``clock_step`` and
+  ``implausible`` (the figure is the clock's or a middlebox's, not the network's): these are left out.
+- A round that asked several sites and reached nothing at all speaks of a vantage that was cut off, not of
+  the sites: it is left out, and said.
 """
 
 from __future__ import annotations
@@ -31,8 +33,19 @@ PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
 """Whose round trip a pair is judged by, best first: TCP_INFO's is the kernel's own and what a request
 meets."""
 
-NOT_LOSS: Final = ("deadline", "clock_step", "implausible")
-"""Failures that say nothing of the network."""
+NOT_LOSS: Final = (
+    "deadline",
+    "dns_timeout",
+    "dns_nxdomain",
+    "dns_servfail",
+    "dns_refused",
+    "clock_step",
+    "implausible",
+)
+"""Failures that say nothing of the network between the vantage and the site."""
+
+SEVERAL_SITES: Final = 3
+"""With this many sites asked and none reached, the fault is taken to be the vantage's own."""
 
 _TYPES: Final[Mapping[str, str]] = {
     "schema": "INTEGER",
@@ -88,13 +101,20 @@ FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect',
                columns = {{{", ".join(f"'{name}': '{kind}'" for name, kind in _TYPES.items())}}})
 """
 
+_CUT_OFF: Final = f"""
+CREATE TABLE cut_off AS
+SELECT vantage, run_id FROM sample WHERE protocol IN ({_quoted(PROTOCOLS)})
+GROUP BY vantage, run_id
+HAVING count(*) FILTER (failure IS NULL) = 0 AND count(DISTINCT site) >= {SEVERAL_SITES}
+"""
+
 _COUNTED: Final = f"""
 CREATE TABLE counted AS
 WITH once AS (
     SELECT DISTINCT ON (run_id, site, host, port, protocol, sample, resolver) * FROM sample
 )
 SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
-FROM once
+FROM once ANTI JOIN cut_off USING (vantage, run_id)
 WHERE protocol IN ({_quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN ({_quoted(NOT_LOSS)}))
 """
 
@@ -174,6 +194,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
         database.execute("SET temp_directory = ?", [scratch])
         loader = _Loader(database, Path(scratch))
         loader.load(objects)
+        database.execute(_CUT_OFF)
         database.execute(_COUNTED)
         database.execute(_PAIRS)
         _create_ranks(database, quantile, confidence)
@@ -189,7 +210,15 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
             " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver FROM sample)"
         )
         ((rows,),) = database.execute(distinct).fetchall()
-    return PairQuery(pairs, places, int(rows), loader.damaged, tuple(loader.complaints))
+        silent = database.execute(
+            "SELECT vantage, count(*) FROM cut_off GROUP BY vantage ORDER BY vantage"
+        ).fetchall()
+    cut_off = (
+        f"vantage {vantage}: {rounds} round{'s' if rounds > 1 else ''} reached no site at all and"
+        f" {'are' if rounds > 1 else 'is'} left out: the vantage seems to have been cut off"
+        for vantage, rounds in silent
+    )
+    return PairQuery(pairs, places, int(rows), loader.damaged, (*loader.complaints, *cut_off))
 
 
 def _or_inf(value: float | None) -> float:

@@ -52,7 +52,7 @@ def test_which_failures_are_loss(tmp_path, failure):
     rows = samples(10.0, 11.0, 12.0, None, failure=failure)
     put(tmp_path, rows)
     found = only(read(tmp_path, quantile=0.9))
-    if failure in ("deadline", "clock_step", "implausible"):
+    if failure in ("deadline", "clock_step", "implausible") or failure.startswith("dns_"):
         assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
     else:
         assert (found.samples, found.loss_ratio, found.rtt_ms) == (4, 0.25, math.inf)
@@ -68,6 +68,23 @@ def test_all_lost_is_infinite(tmp_path):
     put(tmp_path, samples(None, None, None, failure="connect_timeout"))
     found = only(read(tmp_path))
     assert (found.rtt_ms, found.upper_ms, found.loss_ratio) == (math.inf, math.inf, 1.0)
+
+
+def test_a_round_that_reached_nothing_speaks_of_the_vantage(tmp_path):
+    dead = [row for site in SITES for row in samples(None, None, failure="connect_timeout", site=site)]
+    put(tmp_path, [dataclasses.replace(row, run_id="dead") for row in dead], run_id="dead")
+    put(tmp_path, samples(10.0, 11.0, 12.0))
+    report = read(tmp_path)
+    assert (only(report).samples, only(report).loss_ratio) == (3, 0.0)
+    (complaint,) = report.complaints
+    assert complaint.startswith("vantage tokyo-1: 1 round reached no site at all and is left out")
+
+
+def test_one_site_that_answers_makes_the_others_lost(tmp_path):
+    rows = [row for site in SITES[1:] for row in samples(None, failure="connect_timeout", site=site)]
+    put(tmp_path, [*rows, *samples(10.0)])
+    found = {each.site_id: each.loss_ratio for each in read(tmp_path).statistics}
+    assert found == {"eu-west-1": 0.0, "eu-west-3": 1.0, "us-east-1": 1.0}
 
 
 def test_the_protocol_order(tmp_path):
