@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,19 @@ def test_command_and_its_options_exist(package, command):
             called = re.split(r"[#`]", line[line.index(f"{program} {command}") :])[0]
             for option in re.findall(r"(?<!\S)--[a-z]+", called):
                 assert option in done.stdout, f"{program} {command} has no {option}"
+
+
+def test_every_key_of_a_study_is_described():
+    described = set(re.findall(r"[a-z_]+", (ROOT / "docs" / "study.md").read_text("utf-8")))
+    asked = _keys(tomllib.loads((ROOT / "tests" / "golden" / "study.toml").read_text("utf-8")))
+    assert len(asked) > 40
+    assert asked <= described
+
+
+def _keys(table: dict) -> set[str]:
+    found = set(table)
+    for value in table.values():
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                found |= _keys(inner)
+    return found

@@ -41,7 +41,7 @@ def render() -> None:
             width="stretch",
         )
         st.caption(
-            "Every key is described in the README. Unknown keys are refused, with the nearest valid name; "
+            "Every key is described in docs/study.md. Unknown keys are refused, with the nearest valid name; "
             "nothing you paste here is written to disk or leaves this machine."
         )
 
