@@ -67,7 +67,8 @@ def test_command_and_its_options_exist(package, command):
 
 def test_every_key_of_a_study_is_described():
     described = set(re.findall(r"[a-z_]+", (ROOT / "docs" / "study.md").read_text("utf-8")))
-    asked = _keys(tomllib.loads((ROOT / "tests" / "golden" / "study.toml").read_text("utf-8")))
+    studies = [ROOT / "tests" / "golden" / "study.toml", *(ROOT / "data" / "studies").glob("*.toml")]
+    asked = set().union(*(_keys(tomllib.loads(path.read_text("utf-8"))) for path in studies))
     assert len(asked) > 40
     assert asked <= described
 
