@@ -28,6 +28,7 @@ Value = TypeVar("Value")
 KEPT = 48
 FRONT_POINTS = 17
 TIME_LIMIT_S = 120.0
+FRONT_LIMIT_S = 180.0
 STORE_LOOK_S = 30.0
 
 
@@ -106,7 +107,10 @@ def front_of(study: Study, stores: tuple[str, ...]) -> tuple[Plan, ...]:
     return _shelf().get(
         _key("front", study, stores),
         lambda: _watched(
-            "Tracing the front", lambda say: decide_frontier(study, inputs, points=FRONT_POINTS, progress=say)
+            "Tracing the front",
+            lambda say: decide_frontier(
+                study, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
+            ),
         ),
     )
 

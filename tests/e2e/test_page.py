@@ -10,7 +10,13 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "tradeoffs", "latency", "what-if", "study")
+PAGES = {
+    "": "factory-outposts",
+    "tradeoffs": "eu-regulated",
+    "latency": "factory-outposts",
+    "what-if": "factory-outposts",
+    "study": "worldwide-saas",
+}
 
 
 def dollars(text: str) -> float:
@@ -93,8 +99,8 @@ def test_the_files_download_and_agree_with_the_page(open_tab, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_renders(open_tab, scheme):
     tab = open_tab(scheme)
-    for path in PAGES:
-        tab.open(f"/{path}?study=factory-outposts")
+    for path, study in PAGES.items():
+        tab.open(f"/{path}?study={study}")
         page = tab.page
         assert page.locator('[data-testid="stException"]').count() == 0, path
         assert page.locator('[data-testid="stAlertContentError"]').count() == 0, path

@@ -1,0 +1,133 @@
+"""Each page run by Streamlit's own test harness, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from planner.pages.menu import PAGES
+from planner.pages.work import KEPT, Shelf
+
+ROOT = Path(__file__).parents[3]
+
+
+def run_page(module: str, **query: str) -> AppTest:
+    """One page as a script of its own: the harness cannot click its way through a menu."""
+    script = f"from planner.pages import {module}\n{module}.render()\n"
+    app = AppTest.from_string(script, default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in (*app.markdown, *app.caption, *app.error, *app.info))
+
+
+@pytest.mark.parametrize(
+    ("module", "study"),
+    [
+        ("plan_page", "factory-outposts"),
+        ("tradeoffs_page", "eu-regulated"),
+        ("latency_page", "factory-outposts"),
+        ("whatif_page", "factory-outposts"),
+        ("study_page", "worldwide-saas"),
+    ],
+)
+def test_every_page_runs(module, study):
+    app = run_page(module, study=study)
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value
+
+
+def test_the_menu_has_the_five_pages_and_app_py_is_small():
+    assert [title for title, _, _ in PAGES] == ["Plan", "Tradeoffs", "Latency", "What if", "Study"]
+    assert len((ROOT / "app.py").read_text("utf-8").splitlines()) < 60
+
+
+def test_the_plan_page_says_what_is_measured_proven_and_audited():
+    app = run_page("plan_page", study="factory-outposts")
+    said = words(app).replace("\u00a0", " ")
+    assert "proven optimal" in said
+    assert "audit: sound" in said
+    assert "of demand on measured latency" in said
+    assert {metric.label for metric in app.metric} >= {"Cost a month", "Demand in time", "Measured"}
+
+
+def test_a_slider_moves_the_plan_and_the_address():
+    app = run_page("plan_page", study="factory-outposts")
+    before = {metric.label: metric.value for metric in app.metric}
+    slider = next(slider for slider in app.slider if slider.label.startswith("Latency"))
+    slider.set_value(40).run()
+    assert not app.exception
+    after = {metric.label: metric.value for metric in app.metric}
+    assert after["Cost a month"] != before["Cost a month"]
+    assert app.query_params["slo"] == "40"
+    next(button for button in app.button if button.label.startswith("Back to the study")).click().run()
+    assert "slo" not in app.query_params
+    assert {metric.label: metric.value for metric in app.metric} == before
+
+
+def test_an_impossible_budget_is_explained():
+    app = run_page("plan_page", study="factory-outposts", budget="1")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "budget" in app.error[0].value
+    assert not app.metric
+
+
+@pytest.mark.parametrize("module", ["latency_page", "whatif_page", "tradeoffs_page"])
+def test_other_pages_survive_an_impossible_study(module):
+    app = run_page(module, study="eu-regulated", budget="1", demand="2")
+    assert not app.exception
+
+
+def test_an_unknown_study_in_the_address_opens_the_default():
+    app = run_page("study_page", study="../../etc/passwd")
+    assert not app.exception
+    assert app.query_params["study"] == "worldwide-saas"
+
+
+def test_a_bad_store_is_one_message(tmp_path):
+    app = run_page("plan_page", study="factory-outposts")
+    box = next(box for box in app.text_input if box.label.startswith("Store"))
+    box.set_value(str(tmp_path / "none")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "is not there" in app.error[0].value
+
+
+def test_a_site_left_out_is_not_in_the_plan():
+    app = run_page("whatif_page", study="factory-outposts", without="eu-north-1")
+    assert not app.exception
+    assert not app.error
+    closed = next(part.value for part in app.markdown if part.value.startswith("**Closed.**"))
+    assert "eu-north-1" in closed
+
+
+def test_a_point_that_does_not_exist_falls_back_to_the_study():
+    app = run_page("plan_page", study="eu-regulated", point="900")
+    assert not app.exception
+    assert "point" not in app.query_params
+    assert app.metric
+
+
+def test_the_shelf_keeps_what_was_used_last():
+    shelf = Shelf()
+    made = []
+
+    def make(value):
+        made.append(value)
+        return value
+
+    for number in range(KEPT + 1):
+        shelf.get(str(number), lambda number=number: make(number))
+    assert shelf.get(str(KEPT), lambda: make("again")) == KEPT
+    assert shelf.get("0", lambda: make("again")) == "again"
+    assert len(made) == KEPT + 2
+    with pytest.raises(ZeroDivisionError):
+        shelf.get("fails", lambda: 1 / 0)
+    assert shelf.get("fails", lambda: 5) == 5
