@@ -18,6 +18,8 @@ from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan
 from planner.study import Study
 
+TALLEST_TABLE = 16
+
 
 def render() -> None:
     """Draw the page."""
@@ -77,7 +79,7 @@ def _shown(setting: Setting) -> tuple[Plan, Setting]:
 
 
 def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
-    cells = st.columns(5)
+    row = st.container(horizontal=True, gap="small")
     budget = study.budget_usd_per_month
     serving = sum(placement.role == "serving" for placement in plan.placements)
     kinds = f"{serving} serving" + (
@@ -95,8 +97,8 @@ def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
         ("Mean latency", ms(kpi.mean_ms), f"p95 {ms(kpi.p95_ms)}, worst {ms(kpi.max_ms)}"),
         ("Measured", share(kpi.measured_share), f"of demand; {share(1 - kpi.measured_share)} modelled"),
     )
-    for cell, (label, value, more) in zip(cells, figures, strict=True):
-        with cell.container(border=True):
+    for label, value, more in figures:
+        with row.container(border=True, width="stretch", height="stretch"):
             st.metric(label, value)
             st.caption(plain(more))
 
@@ -133,6 +135,7 @@ def _tables(plan: Plan, setting: Setting) -> None:
         sites.drop(columns=unused),
         hide_index=True,
         width="stretch",
+        height="content" if len(sites) <= TALLEST_TABLE else 36 * TALLEST_TABLE,
         column_config={
             "Demand": st.column_config.ProgressColumn(
                 format="%.1f %%", min_value=0.0, max_value=float(sites["Demand"].max() or 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,6 @@ from planner.pages.frame import Setting
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.words import count, ms, share, usd
 from planner.plan import Plan
-
-CHART_KEY = "front"
 
 
 def render() -> None:
@@ -32,7 +31,7 @@ def render() -> None:
     front = work.front_of(setting.study, setting.stores)
     if not front:
         st.warning(
-            "No plan exists at any latency: the other rules already conflict. The Plan page says which."
+            "No point was found: the other rules already conflict, or time ran out. The Plan page says which."
         )
         return
     chosen = session.choices().point
@@ -44,13 +43,15 @@ def render() -> None:
         f"{'sound' if not any(plan.audit for plan in front) else 'violations'}] "
         ":gray-badge[click a point to load its plan]"
     )
+    # A chart that has loaded a point starts afresh, so that the same point can be clicked again.
+    key = f"front.{chosen}"
     with st.container(border=True):
         st.plotly_chart(
             frontier_chart(front, coverage, chosen, own, setting.colours),
-            key=CHART_KEY,
+            key=key,
             theme=None,
             config=dict(PLOTLY_CONFIG),
-            on_select=_clicked,
+            on_select=partial(_clicked, key),
             selection_mode="points",
         )
     if chosen is None:
@@ -60,9 +61,9 @@ def render() -> None:
     _table(front, setting)
 
 
-def _clicked() -> None:
+def _clicked(key: str) -> None:
     """Load the point that was clicked. The star and the ring carry no number."""
-    event: Any = st.session_state.get(CHART_KEY)
+    event: Any = st.session_state.get(key)
     for point in event["selection"]["points"] if event else ():
         number = point.get("customdata")
         number = number[0] if isinstance(number, list) else number

@@ -23,6 +23,7 @@ from planner.pages.words import KIND_NAMES, count, ms, share
 from planner.plan import Placement, Plan
 
 HEIGHT = 540
+ASPECT = 2.2
 WIDTH_PX = 1150.0
 """A usual width, for placing labels; a narrower window only hides fewer overlaps."""
 SYMBOLS: Mapping[str, str] = {
@@ -44,9 +45,9 @@ def world_map(
     found = cells(plan.assignments, clients)
     view = _view(found, [by_id[p.site_id] for p in plan.placements] or list(sites))
     chart = figure(colours, height=HEIGHT, dragmode="pan", legend={"y": 1.0, "itemsizing": "constant"})
-    axis = {"visible": False, "fixedrange": False}
+    axis = {"visible": False, "constrain": "domain"}
     chart.update_xaxes(**axis, range=[view[0], view[2]])
-    chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1)
+    chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1, constraintoward="top")
     _draw_land(chart, colours)
     worst = _scale_end(found)
     for measured in (True, False):
@@ -84,7 +85,8 @@ def _view(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
         high = natural_earth(0.0, 76.0)[1]
         edge = float(left_edge) * 1.06
         return edge, float(low), -edge, float(high)
-    height = max(height, width * HEIGHT / WIDTH_PX * 0.8)
+    # The shape of the frame, so that the map fills it.
+    width, height = max(width, height * ASPECT), max(height, width / ASPECT)
     mid_x, mid_y = (left + right) / 2, (bottom + top) / 2
     return mid_x - width / 2, mid_y - height / 2, mid_x + width / 2, mid_y + height / 2
 
