@@ -54,6 +54,13 @@ class TcpServer:
         for connection in held:
             connection.close()
 
+    def has_accepted(self, count: int) -> bool:
+        """Whether that many connections came; the agent may be done before this thread has taken the last."""
+        end = time.monotonic() + 5
+        while self.accepted < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.accepted == count
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
