@@ -22,7 +22,7 @@ from planner.pages.theme import Palette, figure
 from planner.pages.words import KIND_NAMES, count, ms, share
 from planner.plan import Placement, Plan
 
-HEIGHT = 540
+HEIGHT = 500
 ASPECT = 2.2
 WIDTH_PX = 1150.0
 """A usual width, for placing labels; a narrower window only hides fewer overlaps."""

@@ -18,8 +18,18 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DRAWN = """[...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
-    .every(chart => chart.querySelector('.plot-container .main-svg'))"""
+AT_REST = """() => {
+    const now = performance.now();
+    const busy =
+        !document.querySelector('[data-test-script-state="notRunning"]')
+        || !document.querySelector('[data-testid="stHeading"]')
+        || document.querySelector('[data-stale="true"], [data-testid="stSkeleton"]')
+        || document.querySelector('[data-testid="stProgress"], [data-testid="stSpinner"]')
+        || [...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
+            .some(chart => !chart.querySelector('.plot-container .main-svg'));
+    if (busy || window.restingSince === undefined) window.restingSince = now;
+    return !busy && now - window.restingSince > 1200;
+}"""
 HOSTS = {"127.0.0.1", "localhost"}
 ARGUMENTS = [
     "--headless",
@@ -126,12 +136,10 @@ class Tab:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the script has run to its end and nothing is drawn from an older run."""
-        self.page.wait_for_selector('[data-testid="stHeading"]', timeout=60_000)
-        self.page.wait_for_timeout(400)
-        self.page.wait_for_selector('[data-test-script-state="notRunning"]', timeout=240_000)
-        self.page.wait_for_function("!document.querySelector('[data-stale=\"true\"]')", timeout=30_000)
-        self.page.wait_for_function(DRAWN, timeout=30_000)
+        """Wait until the script has run to its end and everything is drawn, and stays so for a while:
+        the first run may be followed by a second, when the browser has told which colours it shows."""
+        self.page.evaluate("delete window.restingSince")
+        self.page.wait_for_function(AT_REST, timeout=240_000, polling=100)
 
     def figure(self, label: str) -> str:
         """The value of a key figure."""
