@@ -94,10 +94,14 @@ def test_egress_falls_with_volume():
 
 # Jurisdictions
 
+ELSEWHERE = {"AX", "GF", "GP", "MF", "MQ", "RE", "YT"}
+"""Territory of the Union that has an ISO code of its own."""
+
 
 def test_jurisdictions_have_the_members_they_should():
     sets = load_jurisdictions()
-    assert len(sets["EU"]) == 27
+    assert len(sets["EU"] - ELSEWHERE) == 27
+    assert sets["EU"] >= ELSEWHERE
     assert sets["EEA"] - sets["EU"] == {"IS", "LI", "NO"}
     assert not sets["EU-adequacy"] & sets["EEA"]
     assert {"CH", "GB", "JP", "US", "CA", "BR"} <= sets["EU-adequacy"]
@@ -106,6 +110,16 @@ def test_jurisdictions_have_the_members_they_should():
     assert sets["Eurozone"] < sets["EU"]
     for members in sets.values():
         assert members <= set(load_countries())
+
+
+def test_union_territory_elsewhere_says_why_it_is_in_and_the_rest_overseas_is_out():
+    rows = [row for row in records(DATA / "jurisdictions.csv") if row["country"] in ELSEWHERE]
+    for name in ("EU", "EEA"):
+        conditions = {row["country"]: row["condition"] for row in rows if row["name"] == name}
+        assert conditions.keys() == ELSEWHERE
+        assert all("GDPR" in condition for condition in conditions.values())
+    # Saint Barthélemy and New Caledonia are countries overseas, as Greenland and the Faroes are outside.
+    assert not {"BL", "NC", "PF", "GL", "FO"} & load_jurisdictions()["EEA"]
 
 
 def test_conditional_adequacy_says_its_condition():
