@@ -124,11 +124,19 @@ BAD = {
     "half a sample": (AGENT + "samples = 2.5\n" + TARGET, "agent.samples: 2.5 is not a whole number"),
     "negative rate": (
         AGENT + "rate_per_s = -1\n" + TARGET,
-        "agent.rate_per_s: -1 is out of range (above 0 up to 5000)",
+        "agent.rate_per_s: -1 is out of range (from 0.01 up to 5000)",
     ),
     "no deadline": (
         AGENT + "deadline_s = 0\n" + TARGET,
-        "agent.deadline_s: 0 is out of range (above 0 up to 3600)",
+        "agent.deadline_s: 0 is out of range (from 1 up to 3600)",
+    ),
+    "a rate of nothing": (
+        AGENT + "rate_per_s = 1e-300\n" + TARGET,
+        "agent.rate_per_s: 1e-300 is out of range (from 0.01 up to 5000)",
+    ),
+    "a timeout of nothing": (
+        AGENT + "timeout_ms = 1e-300\n" + TARGET,
+        "agent.timeout_ms: 1e-300 is out of range (from 1 up to 60000)",
     ),
     "unknown protocol": (
         AGENT + 'protocols = ["tpc"]\n' + TARGET,
