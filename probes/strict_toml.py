@@ -62,7 +62,8 @@ def read_toml(path: str | Path, error: type[InputError] = InputError) -> Table:
 def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError) -> Table:
     """TOML text as a strict :class:`Table`; ``name`` stands for the file in complaints."""
     try:
-        values = tomllib.loads(text)
+        # Editors on Windows begin a file with a byte order mark, which TOML does not know.
+        values = tomllib.loads(text.removeprefix("\ufeff"))
     except RecursionError:
         raise error(name, "is not valid TOML: nested too deeply") from None
     except ValueError as fault:  # TOMLDecodeError, or an integer of thousands of digits

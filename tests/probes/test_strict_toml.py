@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.strict_toml import InputError, parse_toml
+from probes.strict_toml import InputError, parse_toml, read_toml
 
 
 def test_nesting_without_end():
@@ -27,3 +27,10 @@ def test_an_unknown_key_is_offered_the_nearest_known_one():
     table = parse_toml("vantege = 'a'", "x.toml")
     with pytest.raises(InputError, match="did you mean 'vantage'"):
         (table.has("vantage"), table.close())
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xef\xbb\xbfvantage = 'a'\r\n")
+    assert read_toml(path).text("vantage") == "a"
+    assert parse_toml("\ufeffvantage = 'a'", "x.toml").text("vantage") == "a"
