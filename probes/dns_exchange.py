@@ -49,7 +49,6 @@ class Channel:
     def __init__(self, resolver: Resolver, loop: Loop) -> None:
         self.resolver = resolver
         self.failure: Failure | None = None
-        self.ignored = 0
         self._loop = loop
         self._waiting: dict[int, Exchange] = {}
         self.family = socket.AF_INET6 if resolver.family == 6 else socket.AF_INET
@@ -104,8 +103,7 @@ class Channel:
             number = int.from_bytes(data[:2], "big")
             waiting_here = self._waiting.get(number)
             if waiting_here is None or not is_reply(data, waiting_here.query):
-                self.ignored += 1
-                continue
+                continue  # too late, or not from whom it was asked
             del self._waiting[number]
             waiting_here.replied(data, stamp_ns, now_ns)
 

@@ -22,10 +22,8 @@ _TCP_INFO: Final = 11
 _STATE_AT: Final = 0
 _RTT_AT: Final = 68
 _TOTAL_RETRANS_AT: Final = 100
-_MIN_RTT_AT: Final = 148
-_TCP_INFO_SIZE: Final = 152
+_TCP_INFO_SIZE: Final = 104
 _U32: Final = struct.Struct("=I")
-_UNKNOWN_MIN_RTT: Final = 0xFFFF_FFFF
 
 _ESTABLISHED: Final = 1
 _CLOSE_WAIT: Final = 8
@@ -48,7 +46,6 @@ class TcpInfo:
 
     connected: bool
     rtt_us: int | None
-    min_rtt_us: int | None
     retransmits: int
 
 
@@ -60,17 +57,11 @@ def tcp_info(connection: socket.socket) -> TcpInfo | None:
         raw = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
     except OSError:
         return None
-    if len(raw) < _TOTAL_RETRANS_AT + _U32.size:
+    if len(raw) < _TCP_INFO_SIZE:
         return None
     (rtt,) = _U32.unpack_from(raw, _RTT_AT)
     (retransmits,) = _U32.unpack_from(raw, _TOTAL_RETRANS_AT)
-    least = _U32.unpack_from(raw, _MIN_RTT_AT)[0] if len(raw) >= _TCP_INFO_SIZE else _UNKNOWN_MIN_RTT
-    return TcpInfo(
-        raw[_STATE_AT] in (_ESTABLISHED, _CLOSE_WAIT),
-        rtt or None,
-        least if least not in (0, _UNKNOWN_MIN_RTT) else None,
-        retransmits,
-    )
+    return TcpInfo(raw[_STATE_AT] in (_ESTABLISHED, _CLOSE_WAIT), rtt or None, retransmits)
 
 
 def reset_on_close(connection: socket.socket) -> None:
