@@ -149,17 +149,24 @@ class Catalog:
         return replace(one_end, usd=2 * one_end.usd, note=note)
 
     def _outpost_prices(self, site: Site) -> SitePrices:
-        """A rack: its term pays for the instances; its traffic leaves through the local network."""
+        """A rack: its term pays for the instances; its traffic leaves through the local network.
+
+        What that network's carrier charges is nobody's list price. Unless ``prices.csv`` says it, the parent
+        Region's egress stands in, so that no rack wins by traffic that seems free.
+        """
         egress = self.price_list.price("outposts", "outpost", "local-gateway-egress")
         if egress is None:
-            message = "has no price for outposts, outpost, local-gateway-egress"
-            raise NoPriceError(self.path / "prices.csv", message)
-        egress = replace(egress, estimated=True)
-        parent = self.price_list.price("outposts", "outpost", "service-link-to-parent")
-        if parent is None:
+            # The Site of a rack names a parent always; only the type cannot know.
+            parent = site if site.parent is None else self.site(site.parent)
+            egress = self._price("internet_egress", parent, "to-internet", premium=0.0)
+            note = f"as in {parent.id}; the rack leaves by its own line, which may cost something else"
+            note += f"; {egress.note}" if egress.estimated else ""
+            egress = replace(egress, estimated=True, note=note)
+        link = self.price_list.price("outposts", "outpost", "service-link-to-parent")
+        if link is None:
             message = "has no price for outposts, outpost, service-link-to-parent"
             raise NoPriceError(self.path / "prices.csv", message)
-        return SitePrices(None, egress, replace(parent, estimated=True))
+        return SitePrices(None, egress, replace(link, estimated=True))
 
 
 def _names(site: Site) -> tuple[str, str]:

@@ -234,13 +234,32 @@ def test_yuan_are_never_read_as_dollars(catalog):
     assert dearest.usd == 0.09
 
 
-def test_an_outposts_prices_are_never_silently_zero(catalog):
-    rack = replace(catalog.site("us-east-1-bos-1a"), id="op-1", kind="outpost", network_border_group="op-1")
+def test_an_outposts_traffic_is_never_silently_free(catalog):
+    rack = replace(
+        catalog.site("us-east-1-bos-1a"),
+        id="op-1",
+        kind="outpost",
+        parent="sa-east-1",
+        network_border_group="op-1",
+    )
     prices = catalog.site_prices(rack, "m5.xlarge", local_zone_premium=0.2)
     assert prices.instance_hour is None
-    for price in (prices.egress_gb, prices.parent_gb):
-        assert price.estimated
-        assert price.note.startswith("unverified: ")
+    parent = catalog.site_prices(catalog.site("sa-east-1"), "m5.xlarge", local_zone_premium=0.2)
+    assert prices.egress_gb.usd == parent.egress_gb.usd > 0.1
+    assert prices.egress_gb.estimated
+    assert prices.egress_gb.note.startswith("as in sa-east-1; the rack leaves by its own line")
+    assert prices.parent_gb.estimated
+    assert prices.parent_gb.note.startswith("unverified: ")
+
+
+def test_what_ones_own_line_costs_can_be_said(copy):
+    path = copy / "prices.csv"
+    own = "outposts,outpost,local-gateway-egress,GB,0.013,USD,,mine,2026-11-01,\n"
+    path.write_text(path.read_text(encoding="utf-8") + own, encoding="utf-8")
+    catalog = load_catalog("aws", copy)
+    rack = replace(catalog.site("us-east-1-bos-1a"), id="op-1", kind="outpost", network_border_group="op-1")
+    egress = catalog.site_prices(rack, "m5.xlarge", local_zone_premium=0.2).egress_gb
+    assert (egress.usd, egress.source, egress.estimated) == (0.013, "mine", False)
 
 
 def test_an_unknown_instance_type_is_answered_with_the_nearest(catalog):

@@ -101,11 +101,11 @@ def test_a_bad_store_is_one_message(tmp_path):
 
 
 def test_a_site_left_out_is_not_in_the_plan():
-    app = run_page("whatif_page", study="factory-outposts", without="eu-north-1")
+    app = run_page("whatif_page", study="factory-outposts", without="eu-west-3")
     assert not app.exception
     assert not app.error
     closed = next(part.value for part in app.markdown if part.value.startswith("**Closed.**"))
-    assert "eu-north-1" in closed
+    assert "eu-west-3" in closed
 
 
 def test_a_point_that_does_not_exist_falls_back_to_the_study():
