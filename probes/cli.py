@@ -1,7 +1,8 @@
 """``edgeprobe``: check a configuration, measure, ship what is spooled, write units [I/O].
 
 Exit codes: 0 done (failures that were measured included) · 2 bad input · 5 the store or the spool cannot be
-written · 75 another round of this vantage still runs · 128 + n when signal n cut a round short.
+written · 75 another round of this vantage still runs · 128 + n when signal n cut a round short, or nobody
+reads what is printed (141).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +28,7 @@ from probes.target import Target
 from probes.units import SCHEDULERS, UnitError, unit
 
 _DEFAULT_EVERY: Final = "5m"
+_BROKEN_PIPE: Final = 141
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,23 +42,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        settings = load_settings(options.config)
-        if options.command in ("run", "ship") and options.store is not None:
-            settings = replace(settings, store=_store(options.store))
-        if options.command == "check":
-            return _check(settings, as_json=options.json)
-        if options.command == "units":
-            return _units(settings, options.scheduler, options.every, as_json=options.json)
-        if options.command == "ship":
-            return _ship(settings, as_json=options.json)
-        rounds = options.rounds or (1 if options.every is None else None)
-        return Agent(settings, Console(as_json=options.json)).run(rounds, options.every)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
     except (InputError, UnitError) as fault:
         return _complain(fault, EXIT_BAD_INPUT)
     except (StoreError, SpoolError) as fault:
         return _complain(fault, EXIT_STORE)
     except SpoolBusyError as fault:
         return _complain(fault, EXIT_BUSY)
+    except BrokenPipeError:
+        # Whoever read the output has gone. The interpreter must not complain about it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = load_settings(options.config)
+    if options.command in ("run", "ship") and options.store is not None:
+        settings = replace(settings, store=_store(options.store))
+    if options.command == "check":
+        return _check(settings, as_json=options.json)
+    if options.command == "units":
+        return _units(settings, options.scheduler, options.every, as_json=options.json)
+    if options.command == "ship":
+        return _ship(settings, as_json=options.json)
+    rounds = options.rounds or (1 if options.every is None else None)
+    return Agent(settings, Console(as_json=options.json)).run(rounds, options.every)
 
 
 def _complain(fault: Exception, code: int) -> int:
@@ -123,6 +136,15 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         print(json.dumps(_as_json(settings), allow_nan=False))
     else:
         print(_as_text(settings))
+    if settings.unreachable:
+        count = len(settings.unreachable)
+        sites = "1 site" if count == 1 else f"{count} sites"
+        print(
+            f"edgeprobe: {settings.file}: note: no shipped endpoint answers the protocols asked for {sites}"
+            f" of [[catalog]], so nothing probes {'it' if count == 1 else 'them'}:"
+            f" {', '.join(settings.unreachable)}",
+            file=sys.stderr,
+        )
     known = shipped.site_ids()
     for site in dict.fromkeys(target.site for target in settings.targets):
         if known and site not in known:
@@ -157,6 +179,7 @@ def _as_json(settings: Settings) -> dict[str, object]:
             }
             for target in settings.targets
         ],
+        "unreachable": list(settings.unreachable),
     }
 
 

@@ -47,6 +47,8 @@ class Settings:
 
     ``store`` is an absolute directory or a URL; ``spool`` an absolute directory; ``resolvers`` are "system"
     or addresses with an optional port. ``timeout_ms`` bounds a sample, ``deadline_s`` a round.
+    ``unreachable`` are sites a [[catalog]] asks for by kind that no shipped endpoint speaks for in any of the
+    protocols asked, so that nothing probes them.
     """
 
     file: Path
@@ -63,6 +65,7 @@ class Settings:
     splay_s: float
     resolvers: tuple[str, ...]
     targets: tuple[Target, ...]
+    unreachable: tuple[str, ...] = ()
 
 
 def load_settings(path: str | Path) -> Settings:
@@ -121,14 +124,13 @@ def _settings(root: Table, path: Path) -> Settings:
     agent.close()
 
     targets = _targets(root, protocols)
+    asked: list[str] = []
     for table in root.tables("catalog"):
         taken = {(target.site, target.host, target.port) for target in targets}
         # A target written out by hand goes before the catalog's own row for the same endpoint.
-        targets += [
-            target
-            for target in _catalog(table, protocols)
-            if (target.site, target.host, target.port) not in taken
-        ]
+        found, sites = _catalog(table, protocols)
+        asked += sites
+        targets += [target for target in found if (target.site, target.host, target.port) not in taken]
     root.close()
     if not targets:
         raise root.fault("target", "nothing to probe: write [[target]] or [[catalog]]")
@@ -147,6 +149,7 @@ def _settings(root: Table, path: Path) -> Settings:
         splay_s,
         resolvers,
         tuple(targets),
+        tuple(site for site in dict.fromkeys(asked) if site not in {target.site for target in targets}),
     )
 
 
@@ -231,7 +234,8 @@ def _target(table: Table, default: tuple[str, ...]) -> Target:
     return Target(site, host, port, protocols, path, family)
 
 
-def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[Target, ...]:
+def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+    """The targets of a [[catalog]], and every site of its kinds."""
     known = shipped.providers()
     provider = table.text("provider", choices=known)
     kinds = table.texts("kinds", ("region", "local_zone"), choices=shipped.SITE_KINDS)
@@ -242,7 +246,7 @@ def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[Target, ...]:
         raise table.fault(
             "kinds", f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}"
         )
-    return found
+    return found, shipped.sites_of(provider, kinds)
 
 
 def render_settings(*, vantage: str, country: str, lat: float, lon: float, targets: Sequence[Target]) -> str:

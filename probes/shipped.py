@@ -56,6 +56,13 @@ def catalog_targets(provider: str, kinds: Collection[str], protocols: Sequence[s
     return tuple(found)
 
 
+def sites_of(provider: str, kinds: Collection[str]) -> tuple[str, ...]:
+    """The open sites of ``provider`` of these kinds, in the catalog's order."""
+    path = data_dir() / "providers" / provider / "sites.csv"
+    rows = _rows(path, ("site_id", "kind", "status"))
+    return tuple(cells["site_id"] for _, cells in rows if cells["kind"] in kinds and cells["status"] == "ga")
+
+
 def site_ids() -> frozenset[str]:
     """Every site of every shipped provider."""
     return frozenset(

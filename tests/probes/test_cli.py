@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from probes.record import FIELDS, from_json
+from probes.shipped import sites_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -308,3 +309,26 @@ def test_a_store_url_of_an_unknown_kind(edgeprobe, configured, endpoint):
     assert done.returncode == 2
     assert done.stderr.startswith("edgeprobe: --store: 'gcs' is not one of file, s3,")
     assert done.stderr.endswith("did you mean 'gs'?\n")
+
+
+def test_check_says_which_sites_of_the_catalog_nothing_can_probe(edgeprobe, configured):
+    config = configured([])
+    with config.open("a", encoding="utf-8") as file:
+        file.write('\n[[catalog]]\nprovider = "aws"\nkinds = ["region", "local_zone"]\n')
+    done = edgeprobe("check", config, "--json")
+    checked = json.loads(done.stdout)
+    zones = sites_of("aws", ("local_zone",))
+    assert zones
+    assert checked["unreachable"] == list(zones)
+    assert not {target["site"] for target in checked["targets"]} & set(zones)
+    (note,) = done.stderr.splitlines()
+    assert f"for {len(zones)} sites of [[catalog]], so nothing probes them: {', '.join(zones)}" in note
+
+
+def test_a_reader_of_check_that_goes_away_is_no_error(configured):
+    config = configured([{"site": "us-west-2", "host": f"h{number}.test"} for number in range(3000)])
+    command = f"{sys.executable} -m probes check {config} --json | head -c 10"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ('{"vantage"', "", 141)
