@@ -11,13 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from planner.catalog import Catalog, NoPriceError, Site, SitePrices
+from planner.site_values import ZONE_KINDS
 from planner.study import ProgramRule, Study, StudyError
 from probes.strict_toml import nearest_name
-
-ZONES: Final = ("local_zone", "wavelength_zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
             else:
                 priced[site.id] = (site, prices)
     for site_id, (site, _) in tuple(priced.items()):
-        if site.kind in ZONES and site.parent not in priced:
+        if site.kind in ZONE_KINDS and site.parent not in priced:
             del priced[site_id]
             set_aside[site_id] = f"its parent {site.parent} is not among the candidates"
     if not priced:
@@ -185,7 +183,8 @@ def _notes(
         yield f"{estimated} of {len(priced)} sites have estimated prices"
     if passed_over:
         kinds = ", ".join(f"{count} {status}" for status, count in sorted(passed_over.items()))
-        yield f"{kinds}: sites that are not candidates unless candidates.include names them"
+        sites = "site is not a candidate" if passed_over.total() == 1 else "sites are not candidates"
+        yield f"{kinds} {sites}; name one in candidates.include to use it"
     programs = {name for rule in study.rules if isinstance(rule, ProgramRule) for name in rule.programs}
     relied_on = programs | set(study.workload.services)
     unsourced = Counter(

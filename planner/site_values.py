@@ -10,6 +10,8 @@ from probes.strict_toml import InputError
 
 SiteKind = Literal["region", "local_zone", "wavelength_zone", "outpost"]
 SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
+ZONE_KINDS: tuple[str, ...] = ("local_zone", "wavelength_zone")
+"""Extensions of a parent Region, which must be open for them to be."""
 
 SiteStatus = Literal["ga", "planned", "legacy", "restricted", "unverified"]
 """Only ``ga`` sites are candidates by default; a study that names another by its exact id gets it."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.rules.effect import Effect, Facts, Row
-
-ZONES = ("local_zone", "wavelength_zone")
+from planner.site_values import ZONE_KINDS
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
@@ -15,7 +14,7 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     column = {site.id: j for j, site in enumerate(sites)}
     allowed, rows = np.ones(len(sites), dtype=bool), []
     for j, site in enumerate(sites):
-        if site.kind not in ZONES:
+        if site.kind not in ZONE_KINDS:
             continue
         parent = column.get(site.parent or "")
         if parent is None:
