@@ -12,7 +12,7 @@ from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
 from planner.problem import Problem, build_problem
-from planner.solver.decision import Decision, tally
+from planner.solver.decision import Deadline, Decision, tally
 from planner.solver.explain import RulePrice, binding_rules, find_clash, price_rules
 from planner.solver.frontier import trace_frontier, weighted_quantile
 from planner.solver.minimax import solve_minimax
@@ -28,6 +28,18 @@ class Explanation:
 
     plan: Plan
     rule_prices: tuple[RulePrice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The latency/cost front: audited plans, cheapest first, each dearer and faster than the one before.
+
+    ``complete`` is False when time ran out first; ``words`` says what is missing.
+    """
+
+    plans: tuple[Plan, ...]
+    complete: bool
+    words: str
 
 
 def decide(
@@ -56,8 +68,8 @@ def decide_frontier(
     points: int = 25,
     time_limit_s: float | None = None,
     progress: Progress | None = None,
-) -> tuple[Plan, ...]:
-    """The latency/cost front: audited plans, cheapest first, each dearer and faster than the one before.
+) -> Frontier:
+    """The cheapest plan for each latency promise, both ends of the front included.
 
     The latency is the promise: what ``latency.coverage`` of demand is served within. The study's own SLO and
     budget are left out: they are what the front trades (:func:`planner.solver.frontier.trace_frontier`).
@@ -66,7 +78,7 @@ def decide_frontier(
         study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
     )
     problem = build_problem(free, inputs)
-    found = trace_frontier(
+    front = trace_frontier(
         problem,
         study.latency.coverage,
         points=points,
@@ -74,26 +86,32 @@ def decide_frontier(
         progress=progress or silent,
     )
     plans = []
-    for point in found:
+    for point in front.points:
         at = replace(free, latency=replace(free.latency, slo_ms=point.reached_ms))
         plan = _plan(at, inputs, build_problem(at, inputs), point.decision, None, silent)
         plans.append(_audited(plan, at, inputs))
-    return tuple(plans)
+    return Frontier(tuple(plans), front.complete, front.words)
 
 
-def explain(study: Study, inputs: Inputs, *, progress: Progress | None = None) -> Explanation:
-    """The plan, and the price of each rule by solving again without it. Infeasible: no prices, a conflict."""
-    say = progress or silent
+def explain(
+    study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
+) -> Explanation:
+    """The plan, and the price of each rule by solving again without it. Infeasible: no prices, a conflict.
+
+    ``time_limit_s`` is for everything together; by default 300 for the plan and 300 for the prices.
+    """
+    say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
+    limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
     problem = build_problem(study, inputs)
-    decision = _solve(problem, DEFAULT_TIME_LIMIT_S, say)
-    plan = _audited(_plan(study, inputs, problem, decision, DEFAULT_TIME_LIMIT_S, say), study, inputs)
+    decision = _solve(problem, limit, say)
+    plan = _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
     prices = price_rules(
         problem,
         decision,
         solve=lambda smaller, limit: _solve(smaller, limit, silent),
-        time_limit_s=DEFAULT_TIME_LIMIT_S,
+        time_limit_s=deadline.remaining_s,
         progress=say,
     )
     return Explanation(plan, prices)

@@ -56,7 +56,7 @@ def _shown(setting: Setting) -> tuple[Plan, Setting]:
     at = session.choices().point
     if at is None:
         return frame.plan_of(setting), setting
-    front = work.front_of(setting.study, setting.stores)
+    front = work.front_of(setting.study, setting.stores).plans
     if at >= len(front):
         session.load_point(None)
         session.write_url(setting.base)

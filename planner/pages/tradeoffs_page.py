@@ -28,12 +28,13 @@ def render() -> None:
         "since they are what is traded here.",
     )
     own = frame.plan_of(setting)
-    front = work.front_of(setting.study, setting.stores)
+    traced = work.front_of(setting.study, setting.stores)
+    front = traced.plans
     if not front:
-        st.warning(
-            "No point was found: the other rules already conflict, or time ran out. The Plan page says which."
-        )
+        st.warning(f"No point was found: {traced.words}. The Plan page says more.")
         return
+    if not traced.complete:
+        st.info(f"The front is not complete: {traced.words}.")
     chosen = session.choices().point
     chosen = chosen if chosen is not None and chosen < len(front) else None
     proven = sum(plan.termination == "optimal" for plan in front)

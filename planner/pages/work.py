@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 import streamlit as st
 
-from planner.decide import decide, decide_frontier
+from planner.decide import Frontier, decide, decide_frontier
 from planner.inputs import Inputs, load_inputs
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
@@ -101,7 +101,7 @@ def plan_of(study: Study, stores: tuple[str, ...], what: str = "Deciding where t
     )
 
 
-def front_of(study: Study, stores: tuple[str, ...]) -> tuple[Plan, ...]:
+def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
     """The study's latency/cost front, with a bar of progress while it is being traced."""
     inputs = inputs_of(study, stores)
     return _shelf().get(

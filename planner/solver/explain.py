@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,17 @@ from planner.rules import Effect
 from planner.solver.decision import TOLERANCE, Deadline, Decision, activity
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
+MOST_CONFLICTS = 3
+"""How many conflicts are named when several stand side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Rules that cannot hold together: dropping any one of them resolves it. ``reason`` is a sentence."""
+    """Rules that cannot hold together; sparing any one of them would resolve this conflict.
+
+    ``reason`` says so in words, and names further conflicts beside it. ``smallest`` is False when time ran
+    out before every rule was tried, so that one could be spared.
+    """
 
     rules: tuple[str, ...]
     reason: str
@@ -37,15 +44,37 @@ class RulePrice:
 
 
 def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress: Progress = silent) -> Clash:
-    """A smallest set of rules that cannot hold together, for a problem known to be infeasible.
+    """Rules that cannot hold together, for a problem known to be infeasible.
 
-    A client that may be served from nowhere is found by looking; anything else by a deletion filter
-    (Chinneck & Dravnieks 1991): a rule stays only if dropping it makes the rest feasible.
+    Clients that may be served from nowhere are found by looking; anything else by a deletion filter
+    (Chinneck & Dravnieks 1991), in which a rule stays only if dropping it makes the rest feasible. What comes
+    back is one irreducible set, the others in the words: several may stand side by side.
     """
-    stranded = ~problem.allowed.any(axis=1)
-    if stranded.any():
-        return _stranded(problem, int(np.argmax(np.where(stranded, problem.sizing.share + 1e-300, 0.0))))
-    deadline, kept, dropped, sure = Deadline.after(time_limit_s), list(problem.rules), set[str](), True
+    deadline, words = Deadline.after(time_limit_s), {effect.rule: effect.words for effect in problem.effects}
+    first: tuple[str, ...] | None = None
+    sentences, gone, sure = list[str](), set[str](), True
+    # A further conflict shows once those found are out of the way.
+    while len(sentences) < MOST_CONFLICTS:
+        rest = problem.without(gone)
+        if not rest.allowed.any(axis=1).all():
+            rules, sentence = _stranded(rest)
+        elif first is None or _proven_infeasible(rest, deadline):
+            rules, settled = _irreducible(rest, deadline, progress)
+            sentence = _sentence(rules, words) + _remedy(rest, rules, deadline)
+            sure = sure and settled
+        else:
+            break
+        first = rules or ("latency",) if first is None else first
+        sentences.append(sentence)
+        if not rules:
+            break
+        gone |= set(rules)
+    return Clash(first or (), "; apart from that, ".join(sentences), sure)
+
+
+def _irreducible(problem: Problem, deadline: Deadline, progress: Progress) -> tuple[tuple[str, ...], bool]:
+    """Rules of which none can be spared if the conflict is to stay; False where time left that open."""
+    kept, dropped, sure = list(problem.rules), set[str](), True
     for position, rule in enumerate(problem.rules):
         progress(position, len(problem.rules), f"does the conflict need {rule}?")
         # Any feasible point settles the question, so the gap is as wide as it gets.
@@ -57,51 +86,87 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
             kept.remove(rule)
         elif trial.open is None:
             sure = False
-    words = {effect.rule: effect.words for effect in problem.effects}
-    reason = "these cannot hold together: " + "; ".join(words[rule] for rule in kept)
-    return Clash(tuple(kept), reason + _remedy(problem, kept, deadline), sure)
+    return tuple(kept), sure
 
 
-def _stranded(problem: Problem, client: int) -> Clash:
-    """The fewest masks that together leave one client no site."""
-    possible = np.isfinite(problem.latency_ms[client])
-    masks = {
-        effect.rule: (effect.sites if effect.sites is not None else True)
-        & (effect.pairs[client] if effect.pairs is not None else True)
+def _proven_infeasible(problem: Problem, deadline: Deadline) -> bool:
+    trial = solve_placement(problem.aiming_at("cost"), gap=0.9, time_limit_s=deadline.remaining_s)
+    return trial.termination == "infeasible"
+
+
+def _sentence(rules: Sequence[str], words: Mapping[str, str]) -> str:
+    if len(rules) == 1:
+        return f"no plan keeps this: {words[rules[0]]}"
+    return "these cannot hold together: " + "; ".join(words[rule] for rule in rules)
+
+
+def _stranded(problem: Problem) -> tuple[tuple[str, ...], str]:
+    """The fewest masks that leave the most demand without a site, and the sentence that says so."""
+    sorts: dict[tuple[str, ...], list[int]] = {}
+    for client in np.nonzero(~problem.allowed.any(axis=1))[0]:
+        sorts.setdefault(_excluding(problem, int(client)), []).append(int(client))
+    share = problem.sizing.share
+    rules, clients = max(sorts.items(), key=lambda item: share[item[1]].sum())
+    return rules, _stranded_words(problem, rules, clients)
+
+
+def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
+    """Which sites each rule leaves one client, of the rules that have a say."""
+    everywhere = np.ones(len(problem.site_ids), dtype=bool)
+    return {
+        effect.rule: (everywhere if effect.sites is None else effect.sites)
+        & (everywhere if effect.pairs is None else effect.pairs[client])
         for effect in problem.effects
         if effect.sites is not None or effect.pairs is not None
     }
+
+
+def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
+    """An irreducible set of rules that leaves the client no site; empty when it reaches none anyway."""
+    masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
     kept = list(masks)
     for rule in list(kept):
         others = [masks[other] for other in kept if other != rule]
         if not np.logical_and.reduce([possible, *others]).any():
             kept.remove(rule)
-    count = int((~problem.allowed.any(axis=1)).sum())
-    more = f" (and {count - 1:,} more)" if count > 1 else ""
+    return tuple(kept)
+
+
+def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[int]) -> str:
+    client = max(clients, key=lambda i: problem.sizing.share[i])
+    more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
     name = problem.client_ids[client]
-    if not kept:
-        return Clash(("latency",), f"client {name}{more} reaches no candidate site at all", True)
+    if not rules:
+        return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
     words = {effect.rule: effect.words for effect in problem.effects}
-    reason = f"no site may serve client {name}{more}: " + "; ".join(words[rule] for rule in kept)
-    best = np.where(possible, problem.latency_ms[client], np.inf)
-    if "max_ms" in kept:
-        others = [masks[other] for other in kept if other != "max_ms"]
-        reach = np.where(np.logical_and.reduce([possible, *others]), best, np.inf)
+    reason = f"no site may serve client {name}{more}: " + "; ".join(words[rule] for rule in rules)
+    if "max_ms" in rules:
+        masks = _masks(problem, client)
+        others = [masks[rule] for rule in rules if rule != "max_ms"]
+        latency = problem.latency_ms[client]
+        reach = np.where(np.logical_and.reduce([np.isfinite(latency), *others]), latency, np.inf)
         if np.isfinite(reach.min()):
             nearest = problem.site_ids[int(reach.argmin())]
             reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
-    return Clash(tuple(kept), reason, True)
+    return reason
 
 
-def _remedy(problem: Problem, kept: list[str], deadline: Deadline) -> str:
-    if "budget" not in kept:
-        return ""
-    free = solve_placement(
-        problem.without({"budget"}).aiming_at("cost"), gap=PROVEN_GAP, time_limit_s=deadline.remaining_s
-    )
-    if free.open is None:
-        return ""
-    return f"; the cheapest plan under all the other rules costs ${free.objective:,.0f} a month"
+def _remedy(problem: Problem, kept: Sequence[str], deadline: Deadline) -> str:
+    """What a rule of the conflict would have to become, where that is quickly known."""
+    words = ""
+    if "coverage" in kept:
+        row = next(row for rule, row in problem.rows if rule == "coverage")
+        assert row.pair is not None
+        within = (problem.allowed & (row.pair > 0.5)).any(axis=1)
+        best = float(problem.sizing.share[within].sum())
+        words += f"; with every permitted site open, {best:.1%} of demand would be within it"
+    if "budget" in kept:
+        free = solve_placement(
+            problem.without({"budget"}).aiming_at("cost"), gap=PROVEN_GAP, time_limit_s=deadline.remaining_s
+        )
+        if free.open is not None:
+            words += f"; the cheapest plan under all the other rules costs ${free.objective:,.0f} a month"
+    return words
 
 
 def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:

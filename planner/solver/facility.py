@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planner.solver.model import Model, Termination
+from planner.solver.model import Model, Outcome, Termination
 
 SCALE = 1.0e6
 """Objectives are scaled to about this size: HiGHS's absolute tolerance is then far below 1e-9 relative."""
+
+TOO_COARSE = 1.0e-3
+"""A scale is chosen again when the optimum turns out smaller than this part of what it was chosen for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,42 +97,89 @@ def _solve(
 ) -> Solution:
     started = time.perf_counter()
     m, n = cost.shape
-    allowed = np.isfinite(cost)
-    if not allowed.any(axis=1).all() or low > n:
+    if not np.isfinite(cost).any(axis=1).all() or low > n or (m > 0 and high == 0):
         return _nothing(m, "infeasible", np.inf, started)
-    client, site = np.nonzero(allowed)
-    pair_cost = cost[client, site]
-    # An upper estimate of the optimum's size: everyone at their dearest allowed site, every site open.
-    size = np.abs(opening).sum() + np.where(allowed, np.abs(cost), 0.0).max(axis=1).sum()
-    scale = SCALE / size if size > 0 else 1.0
+    # What every client pays at least is a constant; only what is above it is decided.
+    base = cost.min(axis=1)
+    excess = cost - base[:, None]
+    most = _greedy(opening, excess, low, high)
+    if not np.isfinite(most):
+        finite = np.where(np.isfinite(excess), excess, 0.0)
+        most = float(np.abs(opening).sum() + finite.max(axis=1).sum())
+    while True:
+        left = None if time_limit_s is None else time_limit_s - (time.perf_counter() - started)
+        outcome, is_open, scale = _branch_and_bound(opening, excess, low, high, most, gap, left)
+        if outcome.x is None:
+            bound = outcome.lower_bound / scale + base.sum()
+            return _nothing(m, outcome.termination, bound, started)
+        assignment = np.where(is_open, excess, np.inf).argmin(axis=1)
+        above = float(opening[is_open].sum() + excess[np.arange(m), assignment].sum())
+        if not 0.0 < above < TOO_COARSE * most:
+            break
+        most = above
+    objective = float(opening[is_open].sum() + cost[np.arange(m), assignment].sum())
+    lower = min(outcome.lower_bound / scale + float(base.sum()), objective)
+    # HiGHS proves in scaled floating point; a last-digit difference is not a gap.
+    found = (objective - lower) / max(abs(objective), 1e-12)
+    termination = outcome.termination
+    if found <= max(gap, 1e-9):
+        termination = "optimal"
+    elif termination == "optimal":
+        termination = "feasible"
+    seconds = time.perf_counter() - started
+    return Solution(np.nonzero(is_open)[0], assignment, objective, lower, found, termination, seconds)
+
+
+def _branch_and_bound(
+    opening: NDArray[np.float64],
+    excess: NDArray[np.float64],
+    low: int,
+    high: int,
+    most: float,
+    gap: float,
+    time_limit_s: float | None,
+) -> tuple[Outcome, NDArray[np.bool_], float]:
+    """The strong model over pairs that a solution of value at most ``most`` can use, in units of ``most``."""
+    m, n = excess.shape
+    # A pair dearer than everything else at its best leaves room for is in no better solution. The margin
+    # keeps the solution of value ``most`` itself.
+    room = most - float(np.minimum(opening, 0.0).sum())
+    client, site = np.nonzero(excess <= room * (1 + 1e-9) + 1e-300)
+    scale = SCALE / most if most > 0 else 1.0
     model = Model()
     y = model.block(opening * scale, integer=True)
-    x = model.block(pair_cost * scale)
+    x = model.block(excess[client, site] * scale)
     pair = np.arange(len(x))
     model.rows(m, 1.0, 1.0, (client, x, 1.0))
     model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, y[site], -1.0))
     if low > 0 or high < n:
         model.rows(1, low, high, (0, y, 1.0))
     outcome = model.solve(gap=gap, time_limit_s=time_limit_s)
-    if outcome.x is None:
-        return _nothing(m, outcome.termination, outcome.lower_bound / scale, started)
-    is_open = outcome.x[y] > 0.5
-    nearest = np.where(is_open, cost, np.inf)
-    assignment = nearest.argmin(axis=1)
-    if not is_open.any() and m:  # pragma: no cover - HiGHS would have to break x ≤ y
-        raise ArithmeticError("the solver opened no site")
-    objective = float(opening[is_open].sum() + cost[np.arange(m), assignment].sum())
-    lower = min(outcome.lower_bound / scale, objective)
-    # HiGHS proves in scaled floating point; a last-digit difference is not a gap.
-    found = (objective - lower) / max(abs(objective), 1e-12)
-    if found <= 1e-9:
-        termination: Termination = "optimal"
-    else:
-        termination = "optimal" if found <= gap else outcome.termination
-        if termination == "optimal" and found > gap:
-            termination = "feasible"
-    seconds = time.perf_counter() - started
-    return Solution(np.nonzero(is_open)[0], assignment, objective, lower, found, termination, seconds)
+    is_open = np.zeros(n, dtype=bool) if outcome.x is None else outcome.x[y] > 0.5
+    return outcome, is_open, scale
+
+
+def _greedy(opening: NDArray[np.float64], excess: NDArray[np.float64], low: int, high: int) -> float:
+    """The value of a solution found by adding, each time, the site that helps most; inf if none was found.
+
+    Only its size matters here: it sets the scale (Kuehn & Hamburger 1963 call it the add heuristic).
+    """
+    m, n = excess.shape
+    current, is_open, value = np.full(m, np.inf), np.zeros(n, dtype=bool), np.inf
+    for count in range(1, min(high, n) + 1):
+        unserved = np.isinf(np.minimum(current[:, None], excess)).sum(axis=0).astype(np.float64)
+        paid = np.minimum(current[:, None], excess)
+        paid[np.isinf(paid)] = 0.0
+        total = np.where(is_open, np.inf, paid.sum(axis=0) + opening)
+        order = np.lexsort((total, np.where(is_open, np.inf, unserved)))
+        best = int(order[0])
+        now = float(opening[is_open].sum() + total[best]) if unserved[best] == 0 else np.inf
+        if count > low and np.isfinite(value) and now >= value:
+            break
+        is_open[best] = True
+        current = np.minimum(current, excess[:, best])
+        value = now
+    return value if np.count_nonzero(is_open) >= low else np.inf
 
 
 def _nothing(m: int, termination: Termination, lower_bound: float, started: float) -> Solution:

@@ -18,6 +18,9 @@ from planner.rules import Effect, Row
 from planner.solver.decision import Deadline, Decision
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
+POLES = 8
+"""How many promises are tried at most to find the fast end, where not every site may be open."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
@@ -28,6 +31,19 @@ class FrontierPoint:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """``points``, cheapest (slowest) first: cost rises and latency falls strictly, each point proven.
+
+    ``complete``: as many points as asked for, or every step that is wider than the finest difference looked
+    for, both ends included. Otherwise ``words`` says why not.
+    """
+
+    points: tuple[FrontierPoint, ...]
+    complete: bool
+    words: str
+
+
 def trace_frontier(
     problem: Problem,
     coverage: float,
@@ -36,27 +52,32 @@ def trace_frontier(
     gap: float = PROVEN_GAP,
     time_limit_s: float | None = None,
     progress: Progress = silent,
-) -> tuple[FrontierPoint, ...]:
-    """Up to ``points`` distinct points, cheapest (slowest) first; cost rises and latency falls strictly.
+) -> Front:
+    """Both ends of the front, then the middle of its widest untried stretch, again and again.
 
     ``problem`` carries the study's rules without its own coverage and budget: the front shows what more money
-    would buy. Fewer points come back when the front has fewer steps than that, or time ran out; every point
-    returned is proven to ``gap``.
+    would buy. ``time_limit_s`` is for the whole front.
     """
     deadline = Deadline.after(time_limit_s)
     progress(0, points, "the cheapest plan with no promise")
     anchor = solve_placement(problem.aiming_at("cost"), gap=gap, time_limit_s=deadline.remaining_s)
+    if anchor.termination == "infeasible":
+        return Front((), True, "no plan keeps the rules, whatever it promises")
     if anchor.open is None or anchor.termination != "optimal":
-        return ()
+        return Front((), False, "time ran out before the cheapest plan was proven")
     slowest = _reached(problem, anchor, coverage)
     nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
     fastest = weighted_quantile(nearest, problem.sizing.share, coverage)
     found = [FrontierPoint(slowest, slowest, anchor)]
-    tried: list[float] = [slowest]
-    floor = fastest  # below it nothing is known to be feasible
-    while len(found) < points and len(tried) < 2 * points:
-        target = _widest_gap(found, tried, floor, (slowest - fastest) / (8 * points))
-        if target is None:
+    tried, floor = [slowest], 0.0
+    while len(found) < points and len(tried) < 3 * points:
+        if len(tried) == 1:
+            target: float | None = fastest
+        elif floor >= fastest and len(tried) < POLES:  # the fast end is slower: close in on it first
+            target = (floor + min(point.reached_ms for point in found)) / 2
+        else:
+            target = _widest_gap(found, tried, max(floor, fastest), (slowest - fastest) / (8 * points))
+        if target is None or target >= slowest:
             break
         progress(len(found), points, f"the cheapest plan within {target:.1f} ms")
         tried.append(target)
@@ -66,11 +87,12 @@ def trace_frontier(
         if decision.termination == "infeasible":
             floor = max(floor, target)
         elif decision.open is None or decision.termination != "optimal":
-            break
+            words = f"time ran out at {target:.1f} ms: {len(found)} points are proven, others are missing"
+            return Front(tuple(found), False, words)
         else:
             found = _pareto([*found, FrontierPoint(target, _reached(problem, decision, coverage), decision)])
     progress(points, points, "done")
-    return tuple(found)
+    return Front(tuple(found), True, f"{len(found)} points")
 
 
 def promise(problem: Problem, slo_ms: float, coverage: float) -> Problem:

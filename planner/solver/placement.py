@@ -18,18 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
-from planner.solver.decision import Deadline, Decision, broken_rules, close_unused, objective_of
-from planner.solver.formulation import Columns, counts_instances, pooled, slo_row, strong
+from planner.solver.decision import Deadline, Decision, close_unused, objective_of
+from planner.solver.formulation import pooled, slo_row, strong
+from planner.solver.heuristic import nearest_open, quick_placement, settled
 from planner.solver.merging import Groups, merge_identical
-from planner.solver.model import Model, Outcome
 from planner.solver.repair import FILLERS, assign_whole
 
 Progress = Callable[[int, int, str], None]
 """Called as (steps done, steps in all, what is being done now)."""
 
 PROVEN_GAP = 1e-4
+RELAXATION_SHARE = 0.7
+"""Of the time left, for the relaxation; the rest is for making clients whole."""
+
 SMALL_PAIRS = 1500
 """Up to this many allowed pairs the binary problem is solved at once."""
+
+TINY_PAIRS = 100
+"""Up to this many, to a gap nobody could tell from none."""
 
 
 def silent(done: int, total: int, words: str) -> None:
@@ -51,9 +57,14 @@ def solve_placement(
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
     if not problem.allowed.any(axis=1).all():
         return Decision(None, None, np.inf, np.inf, "infeasible", time.perf_counter() - started)
-    if int(problem.allowed.sum()) <= SMALL_PAIRS:
+    pairs = int(problem.allowed.sum())
+    if pairs <= SMALL_PAIRS:
         progress(0, 1, "solving the binary problem")
-        decision = _solve_whole(problem, gap=min(gap, 1e-6), deadline=deadline)
+        decision = _solve_whole(
+            problem, gap=min(gap, 1e-6) if pairs <= TINY_PAIRS else gap, deadline=deadline
+        )
+        if decision.termination == "time_limit" and decision.open is None:
+            decision = quick_placement(problem, decision.lower_bound, deadline) or decision
     else:
         decision = _relax_and_repair(problem, gap, deadline, progress)
     return replace(decision, seconds=time.perf_counter() - started)
@@ -66,29 +77,44 @@ def _relax_and_repair(problem: Problem, gap: float, deadline: Deadline, progress
     )
     row = slo_row(problem)
     columns, _ = strong(problem, groups, whole=False) if row is None else pooled(problem, groups, row)
-    outcome = columns.model.solve(gap=gap * 0.3, time_limit_s=deadline.remaining_s)
-    if outcome.x is None:
-        return Decision(None, None, np.inf, outcome.lower_bound, outcome.termination, outcome.seconds)
-    is_open = outcome.x[columns.open] > 0.5
-    instances = None
-    if columns.instances.size:
-        instances = np.rint(outcome.x[columns.instances]).astype(np.int64)
-    progress(1, 3, "assigning whole clients")
+    left = deadline.remaining_s
+    outcome = columns.model.solve(
+        gap=gap * 0.3, time_limit_s=None if left is None else left * RELAXATION_SHARE
+    )
+    if outcome.termination == "infeasible":
+        return Decision(None, None, np.inf, outcome.lower_bound, "infeasible", outcome.seconds)
     best: Decision | None = None
-    for fillers in FILLERS:
-        assignment = assign_whole(
-            problem, is_open, instances, gap=gap * 0.65, deadline=deadline, fillers=fillers
-        )
-        best = _better(problem, best, is_open, assignment, outcome)
-        if best is not None and best.gap <= gap:
-            return best
+    if outcome.x is not None:
+        is_open = outcome.x[columns.open] > 0.5
+        instances = None
+        if columns.instances.size:
+            instances = np.rint(outcome.x[columns.instances]).astype(np.int64)
+        progress(1, 3, "assigning whole clients")
+        for fillers in FILLERS:
+            assignment = assign_whole(
+                problem, is_open, instances, gap=gap * 0.65, deadline=deadline, fillers=fillers
+            )
+            best = _better(problem, best, is_open, assignment, outcome.lower_bound)
+            if best is not None and best.gap <= gap:
+                return replace(best, termination="optimal")
+        # Where time ran out above, the open sites are still worth something.
+        best = _better(problem, best, is_open, nearest_open(problem, is_open), outcome.lower_bound)
+    if outcome.termination == "time_limit":  # the whole problem is harder still
+        quick = quick_placement(problem, outcome.lower_bound, deadline)
+        if quick is not None and (best is None or quick.objective < best.objective):
+            best = quick
+        return best or Decision(None, None, np.inf, outcome.lower_bound, "time_limit", outcome.seconds)
     progress(2, 3, "closing the gap on the full problem")
     whole = _solve_whole(problem, gap=gap, deadline=deadline)
-    lower = max(outcome.lower_bound, whole.lower_bound if whole.termination != "infeasible" else -np.inf)
-    if whole.open is None:
-        return best if best is not None else replace(whole, lower_bound=lower)
-    if best is None or whole.objective < best.objective:
+    if whole.termination == "infeasible":
+        return whole
+    lower = max(outcome.lower_bound, whole.lower_bound)
+    if whole.open is not None and (best is None or whole.objective < best.objective):
         best = whole
+    if best is None:
+        best = quick_placement(problem, lower, deadline)
+    if best is None:
+        return replace(whole, lower_bound=lower)
     best = replace(best, lower_bound=min(lower, best.objective))
     return replace(best, termination="optimal" if best.gap <= gap else "time_limit")
 
@@ -98,17 +124,13 @@ def _better(
     best: Decision | None,
     is_open: NDArray[np.bool_],
     assignment: NDArray[np.intp] | None,
-    outcome: Outcome,
+    lower_bound: float,
 ) -> Decision | None:
-    if assignment is None or broken_rules(problem, is_open, assignment):
+    """The better of the best so far and this placement, if it breaks no rule."""
+    found = None if assignment is None else settled(problem, is_open, assignment, lower_bound)
+    if found is None or (best is not None and best.objective <= found.objective):
         return best
-    kept = close_unused(problem, is_open, assignment)
-    objective = objective_of(problem, kept, assignment)
-    if best is not None and best.objective <= objective:
-        return best
-    lower = min(outcome.lower_bound, objective)
-    decision = Decision(kept, assignment, objective, lower, "feasible", 0.0)
-    return replace(decision, termination="optimal" if decision.gap <= PROVEN_GAP else "feasible")
+    return found
 
 
 def _solve_whole(problem: Problem, *, gap: float, deadline: Deadline) -> Decision:
@@ -125,6 +147,3 @@ def _solve_whole(problem: Problem, *, gap: float, deadline: Deadline) -> Decisio
     objective = objective_of(problem, kept, assignment)
     lower = min(outcome.lower_bound, objective)
     return Decision(kept, assignment, objective, lower, outcome.termination, outcome.seconds)
-
-
-__all__ = ["PROVEN_GAP", "Columns", "Model", "Progress", "counts_instances", "silent", "solve_placement"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from planner.decide import decide, explain
 from planner.problem import build_problem
+from planner.solver.explain import find_clash
 from planner.solver.placement import solve_placement
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
@@ -26,13 +28,41 @@ def test_conflicts_are_minimal():
         assert rules <= set(problem.rules)
         alone = problem.without(set(problem.rules) - rules)
         assert solve_placement(alone).termination == "infeasible", seed
-        if (~problem.allowed.any(axis=1)).sum() == 0:
-            for rule in rules:
-                fewer = problem.without((set(problem.rules) - rules) | {rule})
+        for rule in rules:
+            fewer = problem.without((set(problem.rules) - rules) | {rule})
+            if problem.allowed.any(axis=1).all():
                 assert solve_placement(fewer).termination != "infeasible", (seed, rule)
+            else:  # that the client named is stranded by these rules and by no fewer
+                client = named_client(plan.conflict.reason, problem.client_ids)
+                assert fewer.allowed[client].any(), (seed, rule)
         seen |= {name.split("[")[0] for name in rules}
         assert plan.conflict.reason
     assert {"coverage", "budget", "max_ms"} <= seen
+
+
+def named_client(reason, client_ids):
+    """The client a sentence names first."""
+    return min(
+        (reason.index(f"client {name}"), row)
+        for row, name in enumerate(client_ids)
+        if f"client {name}" in reason
+    )[1]
+
+
+def test_conflicts_side_by_side_are_all_named():
+    several = 0
+    for seed in range(400):
+        instance = draw(seed)
+        problem = build_problem(instance.study, instance.inputs)
+        if problem.allowed.any(axis=1).all():
+            continue
+        clash = find_clash(problem)
+        stranded = np.nonzero(~problem.allowed.any(axis=1))[0]
+        left = [i for i in stranded if not problem.without(set(clash.rules)).allowed[i].any()]
+        if left and clash.rules != ("latency",):
+            several += 1
+            assert "apart from that" in clash.reason, seed
+    assert several >= 3
 
 
 def test_the_price_of_a_rule_is_what_enumeration_says():

@@ -110,3 +110,17 @@ def test_impossible_numbers_of_sites_are_refused():
         facility_location([1.0, 1.0], [[1.0, 2.0]], min_open=2, max_open=1)
     with pytest.raises(ValueError, match="gap"):
         p_median([[1.0, 2.0]], 1, gap=1.5)
+
+
+@pytest.mark.parametrize("big", [1e6, 1e9, 1e12, 1e15])
+def test_one_prohibitive_pair_does_not_blur_the_others(big):
+    random = np.random.default_rng(int(np.log10(big)))
+    for _ in range(15):
+        opening, cost = random.uniform(0, 3, 6), random.uniform(0, 1, (8, 6))
+        cost[random.integers(8), random.integers(6)] = big
+        expected = enumerate_uflp(opening, cost, 1, 6)
+        found = facility_location(opening, cost)
+        assert found.termination == "optimal"
+        assert found.objective == pytest.approx(expected, rel=1e-9)
+        two = p_median(cost, 2)
+        assert two.objective == pytest.approx(enumerate_uflp(np.zeros(6), cost, 2, 2), rel=1e-9)

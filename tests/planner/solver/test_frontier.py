@@ -16,7 +16,7 @@ def test_every_point_is_the_cheapest_for_its_promise():
     points = 0
     for seed in range(40):
         instance = draw(seed)
-        plans = decide_frontier(instance.study, instance.inputs, points=8)
+        plans = decide_frontier(instance.study, instance.inputs, points=8).plans
         free = replace(instance.study, minimize="cost", budget_usd_per_month=None)
         if not plans:
             promise_free = replace(free, latency=replace(free.latency, slo_ms=None))
