@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from planner.catalog import Catalog, NoPriceError, Site, SitePrices
-from planner.site_values import ZONE_KINDS
+from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
 from planner.study import ProgramRule, Study, StudyError
 from probes.strict_toml import nearest_name
 

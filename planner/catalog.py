@@ -18,6 +18,7 @@ from planner.site_offers import Offers, load_offers
 from planner.site_values import (
     SITE_KINDS,
     SITE_STATUSES,
+    ZONE_KINDS,
     CatalogError,
     Endpoint,
     NoPriceError,
@@ -31,6 +32,7 @@ from probes.strict_toml import nearest_name, read_toml
 __all__ = [
     "SITE_KINDS",
     "SITE_STATUSES",
+    "ZONE_KINDS",
     "Catalog",
     "CatalogError",
     "Endpoint",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from planner.catalog import ZONE_KINDS
 from planner.rules.effect import Effect, Facts, Row
-from planner.site_values import ZONE_KINDS
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
