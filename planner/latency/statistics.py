@@ -1,7 +1,8 @@
 """Quantiles of round-trip times with distribution-free confidence bounds. Pure functions.
 
 A lost probe is a round trip that never ended: it counts as +inf in a quantile (so that a site which drops one
-probe in ten has an infinite p95) and, separately, in the loss ratio (RFC 6673).
+probe in ten has an infinite p95) and, separately, in the loss ratio (RFC 6673). Which order statistic is
+asked for is reckoned here; ``planner.store.query`` looks it up in SQL.
 
 The estimate of the q-quantile of n samples is the order statistic of rank ceil(q·n), the smallest value
 that at least that share of the samples does not exceed. Its bounds are order statistics too. Whatever
@@ -17,7 +18,6 @@ rounds were run.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,15 +42,6 @@ class Ranks:
     estimate: NDArray[np.int64]
     lower: NDArray[np.int64]
     upper: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantile:
-    """A quantile of a sample and its confidence bounds, in the samples' unit."""
-
-    value: float
-    lower: float
-    upper: float
 
 
 def quantile_ranks(count: ArrayLike, quantile: float, confidence: float = CONFIDENCE) -> Ranks:
@@ -80,29 +71,6 @@ def _binomial_ppf(share: float, n: NDArray[np.int64], quantile: float) -> NDArra
     k = np.where((k > 0) & (bdtr(k - 1.0, n, quantile) >= share), k - 1.0, k)
     k = np.where((k < n) & (bdtr(k, n, quantile) < share), k + 1.0, k)
     return np.asarray(np.clip(k, 0, n), dtype=np.int64)
-
-
-def sample_quantile(
-    samples: ArrayLike, lost: int, quantile: float, confidence: float = CONFIDENCE
-) -> Quantile:
-    """The quantile of ``samples`` (finite round trips, any order) with ``lost`` more that never came back.
-
-    Raises ``ValueError`` when there is neither.
-    """
-    ordered = np.sort(np.asarray(samples, dtype=np.float64).reshape(-1))
-    ranks = quantile_ranks(ordered.size + lost, quantile, confidence)
-
-    def at(rank: int) -> float:
-        if rank < 1:
-            return 0.0
-        return float(ordered[rank - 1]) if rank <= ordered.size else math.inf
-
-    return Quantile(at(int(ranks.estimate)), at(int(ranks.lower)), at(int(ranks.upper)))
-
-
-def loss_ratio(lost: int, sent: int) -> float:
-    """Lost over sent; nan when nothing was sent."""
-    return lost / sent if sent else math.nan
 
 
 def lognormal_quantile(

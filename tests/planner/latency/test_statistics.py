@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.latency.statistics import (
-    CONFIDENCE,
-    lognormal_quantile,
-    loss_ratio,
-    quantile_ranks,
-    sample_quantile,
-)
+from planner.latency.statistics import CONFIDENCE, lognormal_quantile, quantile_ranks
+from tests.planner.latency.order_statistics import sample_quantile
 
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
@@ -87,11 +82,6 @@ def test_72_samples_are_needed_to_bound_a_p95_from_above():
 def test_nonsense_is_refused(arguments):
     with pytest.raises(ValueError, match="lie in"):
         quantile_ranks(*arguments)
-
-
-def test_loss_ratio():
-    assert loss_ratio(1, 4) == 0.25
-    assert math.isnan(loss_ratio(0, 0))
 
 
 def test_lognormal_goes_through_both_points():

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.latency.statistics import sample_quantile
 from planner.measurements import MeasurementError, hash_sources, read_stores
 from probes.record import FAILURES
+from tests.planner.latency.order_statistics import sample_quantile
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, samples
 
 
