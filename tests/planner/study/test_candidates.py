@@ -49,7 +49,7 @@ def test_kinds_and_status(catalog):
     assert {site.id for site in chosen.sites} == {
         site.id for site in catalog.sites if site.kind == "region" and site.status == "ga"
     }
-    assert any("not candidates unless candidates.include names them" in note for note in chosen.notes)
+    assert any("not candidates; name one in candidates.include to use it" in note for note in chosen.notes)
 
 
 def test_include_and_exclude_are_globs(catalog):
