@@ -28,7 +28,6 @@ from planner.study_values import (
     ProgramRule,
     ResidencyRule,
     Selector,
-    Statistic,
     Study,
     StudyError,
     Workload,
@@ -48,7 +47,6 @@ __all__ = [
     "ProgramRule",
     "ResidencyRule",
     "Selector",
-    "Statistic",
     "Study",
     "StudyError",
     "Workload",
@@ -218,7 +216,7 @@ def _latency(table: Table) -> LatencyObjective:
     default = LatencyObjective()
     covers_nothing = table.has("coverage") and not table.has("slo_ms")
     latency = LatencyObjective(
-        statistic=table.text("statistic", default.statistic, choices=STATISTICS),
+        statistic=_statistic(table, default.statistic),
         bound=table.text("bound", default.bound, choices=("estimate", "upper")),
         slo_ms=table.number("slo_ms", None, above=0),
         coverage=table.number("coverage", default.coverage, above=0, high=1),
@@ -230,6 +228,18 @@ def _latency(table: Table) -> LatencyObjective:
     if covers_nothing:
         raise table.fault("coverage", "is a share of demand within slo_ms, which is not given")
     return latency
+
+
+def _statistic(table: Table, default: str) -> str:
+    statistic: str = table.text("statistic", default)
+    if not re.fullmatch("p[5-9][0-9]", statistic):
+        raise table.fault(
+            "statistic",
+            f"{statistic!r} is not a percentile from p50 to p99",
+            STATISTICS if re.fullmatch("[Pp]?[5-9][0-9]%?", statistic) else (),
+            statistic,
+        )
+    return statistic
 
 
 def _minimize(table: Table) -> Minimize:

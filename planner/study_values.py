@@ -9,8 +9,8 @@ from typing import Final, Literal, get_args
 from planner.catalog import OutpostTerms
 from probes.strict_toml import InputError
 
-Statistic = Literal["p50", "p75", "p90", "p95", "p99"]
-STATISTICS: Final[tuple[str, ...]] = get_args(Statistic)
+STATISTICS: Final = ("p50", "p75", "p90", "p95", "p99")
+"""The usual choices of a statistic; any whole percentile from p50 to p99 is one."""
 
 Minimize = Literal["cost", "mean_latency", "max_latency"]
 MINIMIZE: Final[tuple[str, ...]] = get_args(Minimize)

@@ -91,9 +91,15 @@ ADDED = [
     ("[latency]\nslo_ms = 60\ncoverage = 1.1", ", latency.coverage: 1.1 is out of range (above 0 up to 1)"),
     ("[latency]\nslo_ms = 60\ncoverage = 0", ", latency.coverage: 0 is out of range (above 0 up to 1)"),
     (
-        '[latency]\nstatistic = "p96"',
-        ", latency.statistic: 'p96' is not one of p50, p75, p90, p95, p99; did you mean 'p99'?",
+        '[latency]\nstatistic = "p42"',
+        ", latency.statistic: 'p42' is not a percentile from p50 to p99",
     ),
+    (
+        '[latency]\nstatistic = "P95"',
+        ", latency.statistic: 'P95' is not a percentile from p50 to p99; did you mean 'p95'?",
+    ),
+    ('[latency]\nstatistic = "p99.9"', ", latency.statistic: 'p99.9' is not a percentile from p50 to p99"),
+    ('[latency]\nstatistic = "p95\\n"', ", latency.statistic: 'p95\\n' is not a percentile from p50 to p99"),
     (
         '[latency]\nbound = "uper"',
         ", latency.bound: 'uper' is not one of estimate, upper; did you mean 'upper'?",
