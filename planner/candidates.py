@@ -177,6 +177,7 @@ def _notes(
     passed_over: Counter[str],
     catalog_of: Mapping[str, Catalog],
 ) -> Iterator[str]:
+    yield from study.notes
     estimated = sum(_is_estimated(prices) for _, prices in priced)
     if estimated:
         yield f"{estimated} of {len(priced)} sites have estimated prices"

@@ -110,11 +110,9 @@ def _study(table: Table, directory: Path) -> Study:
         budget_usd_per_month=_budget(table.table("budget", {})),
         limits=_limits(table.table("limits", {})),
         current_open=_current(table.table("current", {})),
-        rules=tuple(_rule(rule, has_classes=demand.csv is not None) for rule in table.tables("rule")),
+        rules=tuple(_rule(rule) for rule in table.tables("rule")),
     )
     table.close()
-    if study.limits.max_changes is not None and not study.current_open:
-        raise table.fault("limits.max_changes", "counts changes against [current] open, which is not given")
     return study
 
 
@@ -275,11 +273,11 @@ def _current(table: Table) -> tuple[str, ...]:
     return open_
 
 
-def _rule(table: Table, *, has_classes: bool) -> ResidencyRule | ProgramRule:
+def _rule(table: Table) -> ResidencyRule | ProgramRule:
     kind = table.text("kind", choices=("residency", "program", "tags"))
     if kind == "tags":
         raise table.fault("kind", f"'tags' {NOT_ENFORCED}")
-    clients = _clients(table.table("clients"), has_classes=has_classes)
+    clients = _selector(table.table("clients"), ("jurisdictions", "countries", "classes"))
     rule: ResidencyRule | ProgramRule
     if kind == "residency":
         rule = ResidencyRule(clients, _selector(table.table("sites"), ("jurisdictions", "countries")))
@@ -287,12 +285,6 @@ def _rule(table: Table, *, has_classes: bool) -> ResidencyRule | ProgramRule:
         rule = ProgramRule(clients, _several(table, "programs", ...))
     table.close()
     return rule
-
-
-def _clients(table: Table, *, has_classes: bool) -> Selector:
-    if table.has("classes") and not has_classes:
-        raise table.fault("classes", "cities carry no classes; give the clients as demand.csv")
-    return _selector(table, ("jurisdictions", "countries", "classes"))
 
 
 def _selector(table: Table, criteria: Sequence[str]) -> Selector:

@@ -115,7 +115,7 @@ class LatencyObjective:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many sites, and how many may differ from what runs today."""
+    """How many sites, and how many may differ from what runs today; with nothing running, each one does."""
 
     min_sites: int = 1
     max_sites: int | None = None
@@ -140,3 +140,16 @@ class Study:
     title: str = ""
     summary: str = ""
     path: Path | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the study asks for that does less than it seems to."""
+        notes = [
+            f"rule[{position}] speaks of clients of class {', '.join(rule.clients.classes)}: cities carry no"
+            " classes, so none is selected by class; give the clients as demand.csv"
+            for position, rule in enumerate(self.rules, start=1)
+            if rule.clients.classes and self.demand.csv is None
+        ]
+        if self.limits.max_changes is not None and not self.current_open:
+            notes.append("limits.max_changes counts every open site: [current] names none that runs today")
+        return tuple(notes)
