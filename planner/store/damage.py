@@ -6,19 +6,29 @@ looked at, the damaged ones are named, and the rest is written out anew for Duck
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from planner.jurisdictions import load_countries
 from planner.store.inbox import InboxObject
 from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
 
 COMPLAINTS_PER_OBJECT: Final = 5
 """So many damaged lines of one object are named; of more, only the number."""
+
+KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
+"""What a record may name. An agent that measures by a newer one needs a newer planner, too."""
+
+RFC_3339: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+"""A date and time with its offset, as both Python and DuckDB read the pattern."""
 
 _CHUNK: Final = 4096
 
@@ -38,7 +48,8 @@ def salvage(item: InboxObject, target: Path) -> Salvage:
         data, cut = _inflated(item.path)
     except OSError as fault:
         return Salvage(0, 0, (f"{item.name}: cannot be read: {fault.strerror or fault}",))
-    lines = data.split(b"\n")
+    # Editors of one system put a byte order mark before the first line; it is no part of it.
+    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
     faults: list[str] = []
     damaged = sound = 0
     with target.open("w", encoding="ascii") as out:
@@ -112,6 +123,20 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and not any(0xD800 <= ord(char) < 0xE000 for char in value)
 
 
+def _instant(value: Any) -> bool:
+    if not isinstance(value, str) or re.fullmatch(RFC_3339, value, re.ASCII) is None:
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:  # the 30th of February
+        return False
+    return True
+
+
+def _country(value: Any) -> bool:
+    return isinstance(value, str) and value in load_countries()
+
+
 def _number(low: float, high: float) -> Callable[[Any], bool]:
     def sound(value: Any) -> bool:
         plain = isinstance(value, int | float) and not isinstance(value, bool)
@@ -132,15 +157,15 @@ CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "schema": _whole(SCHEMA_VERSION, SCHEMA_VERSION),
     "run_id": _text,
     "vantage": _text,
-    "vantage_country": _text,
+    "vantage_country": _country,
     "vantage_lat": _number(-90.0, 90.0),
     "vantage_lon": _number(-180.0, 180.0),
     "site": _text,
     "host": _text,
     "port": _optional(_whole(0, 65_535)),
-    "protocol": _text,
+    "protocol": KNOWN_PROTOCOLS.__contains__,
     "sample": _whole(0, 2**31 - 1),
-    "started_at": _text,
+    "started_at": _instant,
     "rtt_ms": _optional(_number(0.0, 1e9)),
     "clock": CLOCKS.__contains__,
     "failure": _optional(FAILURES.__contains__),

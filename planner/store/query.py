@@ -24,8 +24,9 @@ from typing import Final
 import duckdb
 import numpy as np
 
+from planner.jurisdictions import load_countries
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
-from planner.store.damage import salvage
+from planner.store.damage import KNOWN_PROTOCOLS, RFC_3339, salvage
 from planner.store.inbox import InboxObject, MeasurementError
 from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
 
@@ -80,10 +81,11 @@ def _quoted(values: Sequence[str]) -> str:
 
 # IS TRUE, so that a missing value counts as unsound and not as unknown.
 _SOUND: Final = f"""(
-    schema = {SCHEMA_VERSION} AND run_id <> '' AND vantage <> '' AND vantage_country <> ''
+    schema = {SCHEMA_VERSION} AND run_id <> '' AND vantage <> '' AND list_contains($countries, vantage_country)
     AND isfinite(vantage_lat) AND vantage_lat BETWEEN -90 AND 90
     AND isfinite(vantage_lon) AND vantage_lon BETWEEN -180 AND 180
-    AND site <> '' AND host <> '' AND protocol <> '' AND sample >= 0 AND started_at <> ''
+    AND site <> '' AND host <> '' AND protocol IN ({_quoted(KNOWN_PROTOCOLS)}) AND sample >= 0
+    AND regexp_full_match(started_at, '{RFC_3339}') AND TRY_CAST(started_at AS TIMESTAMP) IS NOT NULL
     AND (port IS NULL OR port BETWEEN 0 AND 65535)
     AND (resolver IS NULL OR resolver <> '')
     AND (rtt_ms IS NULL OR (isfinite(rtt_ms) AND rtt_ms BETWEEN 0 AND 1e9))
@@ -144,7 +146,7 @@ ORDER BY vantage, site
 
 _PLACES: Final = """
 SELECT vantage, vantage_country, vantage_lat, vantage_lon
-FROM sample GROUP BY ALL ORDER BY vantage, max(started_at), vantage_lat, vantage_lon
+FROM sample GROUP BY ALL ORDER BY vantage, max(TRY_CAST(started_at AS TIMESTAMP)), vantage_lat, vantage_lon
 """
 
 
@@ -254,7 +256,9 @@ class _Loader:
         plain = [each for each in objects if not _PATTERN & set(str(each.path))]
         for start in range(0, len(plain), _SWEEP):
             self._sweep(plain[start : start + _SWEEP])
-        unsound = self._database.execute(f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}").fetchall()
+        unsound = self._database.execute(
+            f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}", {"countries": sorted(load_countries())}
+        ).fetchall()
         names = {name for (name,) in unsound}
         for each in objects:
             if str(each.path) in names:

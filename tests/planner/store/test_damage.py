@@ -39,6 +39,9 @@ DAMAGE = {
     changed(vantage=""): "vantage '' cannot be",
     changed(vantage=None): "vantage 'None' cannot be",
     changed(vantage_country=...): "lacks vantage_country",
+    changed(vantage_country="UK"): "vantage_country 'UK' cannot be",
+    changed(vantage_country="de"): "vantage_country 'de' cannot be",
+    changed(vantage_country=["DE"]): "vantage_country",
     changed(vantage_lat=91): "vantage_lat '91' cannot be",
     changed(vantage_lon=-181): "vantage_lon '-181' cannot be",
     changed(vantage_lat=float("nan")): "vantage_lat 'nan' cannot be",
@@ -46,9 +49,16 @@ DAMAGE = {
     changed(host=...): "lacks host",
     changed(port=70_000): "port '70000' cannot be",
     changed(protocol=...): "lacks protocol",
+    changed(protocol="carrier-pigeon"): "protocol 'carrier-pigeon' cannot be",
+    changed(protocol=["tcp"]): "protocol",
     changed(sample=-1): "sample '-1' cannot be",
     changed(sample=...): "lacks sample",
     changed(started_at=...): "lacks started_at",
+    changed(started_at="yesterday"): "started_at 'yesterday' cannot be",
+    changed(started_at="2026-11-23 10:00:00Z"): "started_at '2026-11-23 10:00:00Z' cannot be",
+    changed(started_at="2026-11-23T10:00:00"): "started_at '2026-11-23T10:00:00' cannot be",
+    changed(started_at="2026-02-30T10:00:00Z"): "started_at '2026-02-30T10:00:00Z' cannot be",
+    changed(started_at=1795428000): "started_at '1795428000' cannot be",
     changed(run_id=...): "lacks run_id",
     changed(rtt_ms=-0.5): "rtt_ms '-0.5' cannot be",
     changed(rtt_ms="abc"): "rtt_ms 'abc' cannot be",
@@ -88,6 +98,23 @@ def test_what_is_no_damage(tmp_path):
     put_bytes(tmp_path, b"\n".join(lines))
     report = read(tmp_path)
     assert (report.rows, report.damaged, report.complaints) == (3, 0, ())
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path):
+    lines = "".join(row.to_json() + "\n" for row in samples(10.0, 11.0, 12.0))
+    for name in ("store", "rounds.jsonl"):
+        if name == "store":
+            put_bytes(tmp_path / name, lines.encode("utf-8-sig"))
+        else:
+            (tmp_path / name).write_text(lines, encoding="utf-8-sig")
+        report = read(tmp_path / name)
+        assert (report.rows, report.damaged, report.complaints) == (3, 0, ())
+
+
+def test_an_offset_is_as_good_as_utc(tmp_path):
+    put_bytes(tmp_path, changed(started_at="2026-11-23T19:00:00+09:00") + b"\n")
+    report = read(tmp_path)
+    assert (report.rows, report.damaged, report.complaints) == (1, 0, ())
 
 
 def test_many_damaged_lines_are_counted_and_a_few_named(tmp_path):
