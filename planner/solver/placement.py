@@ -67,7 +67,18 @@ def solve_placement(
             decision = quick_placement(problem, decision.lower_bound, deadline) or decision
     else:
         decision = _relax_and_repair(problem, gap, deadline, progress)
+    if decision.termination != "infeasible":
+        # Stopped before its first bound, branch and bound knows less than everyone's best site tells.
+        decision = replace(decision, lower_bound=max(decision.lower_bound, _everyone_at_their_best(problem)))
     return replace(decision, seconds=time.perf_counter() - started)
+
+
+def _everyone_at_their_best(problem: Problem) -> float:
+    """A bound that needs no solver: each client at the site that is best for it alone."""
+    merit = problem.latency_ms
+    if problem.minimize == "cost":
+        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
+    return float(problem.sizing.share @ np.where(problem.allowed, merit, np.inf).min(axis=1))
 
 
 def _relax_and_repair(problem: Problem, gap: float, deadline: Deadline, progress: Progress) -> Decision:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.decide import decide_frontier
+from planner.problem import build_problem
+from planner.solver.frontier import weighted_quantile
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
 
@@ -33,6 +36,37 @@ def test_every_point_is_the_cheapest_for_its_promise():
             at = replace(free, latency=replace(free.latency, slo_ms=latency))
             assert plan.objective == pytest.approx(best(at, instance.inputs).objective, rel=1.1e-4)
     assert points >= 40
+
+
+def test_the_fast_end_is_on_the_front():
+    compared = 0
+    for seed in range(60):
+        instance = draw(seed)
+        front = decide_frontier(instance.study, instance.inputs, points=8)
+        assert front.complete
+        if not front.plans:
+            continue
+        level = instance.study.latency.coverage
+        free = replace(instance.study, minimize="cost", budget_usd_per_month=None)
+        problem = build_problem(replace(free, latency=replace(free.latency, slo_ms=None)), instance.inputs)
+        nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
+        fastest = weighted_quantile(nearest, problem.sizing.share, level)
+        at = replace(free, latency=replace(free.latency, slo_ms=fastest))
+        if best(at, instance.inputs) is not None:
+            compared += 1
+            assert _reached(front.plans[-1], level) == pytest.approx(fastest)
+        else:
+            assert _reached(front.plans[-1], level) > fastest
+    assert compared >= 10
+
+
+def test_a_front_that_time_cuts_short_says_so():
+    instance = next(
+        drawn for drawn in map(draw, range(100)) if decide_frontier(drawn.study, drawn.inputs, points=3).plans
+    )
+    front = decide_frontier(instance.study, instance.inputs, points=8, time_limit_s=1e-6)
+    assert not front.complete
+    assert "time ran out" in front.words
 
 
 def _reached(plan, coverage):

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from planner.decide import decide
 from planner.problem import build_problem
 from planner.solver import placement
-from planner.solver.decision import broken_rules
+from planner.solver.decision import Deadline, broken_rules
 from planner.solver.formulation import pooled, slo_row, strong
+from planner.solver.heuristic import quick_placement
 from planner.solver.merging import merge_identical
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
@@ -77,11 +79,51 @@ def test_identical_clients_merge_and_others_do_not():
     assert len(groups.first) >= len(signatures)
 
 
-def test_a_time_limit_is_kept_and_honest():
-    instance = draw(1)
-    problem = build_problem(replace(instance.study, minimize="cost"), instance.inputs)
-    found = placement.solve_placement(problem, time_limit_s=0.0)
-    if found.termination != "infeasible":
-        assert found.termination == "time_limit"
-        assert found.open is None
-        assert not np.isfinite(found.objective)
+@pytest.mark.parametrize("limit_s", [0.0, 1e-3, 0.02])
+def test_out_of_time_there_is_still_a_sound_placement_and_an_honest_bound(no_short_cut, limit_s):
+    found = stopped = 0
+    for seed in range(80):
+        instance = draw(seed)
+        study = replace(instance.study, minimize=("cost", "mean_latency")[seed % 2])
+        expected = best(study, instance.inputs)
+        problem = build_problem(study, instance.inputs)
+        decision = placement.solve_placement(problem, time_limit_s=limit_s)
+        if decision.termination == "infeasible":
+            assert expected is None
+            continue
+        assert np.isfinite(decision.lower_bound)
+        stopped += decision.termination == "time_limit"
+        if decision.open is not None:
+            found += 1
+            assert broken_rules(problem, decision.open, decision.assignment) == ()
+            assert decision.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9
+            assert expected.objective <= decision.objective * (1 + 1e-7) + 1e-9
+            plan = decide(study, instance.inputs, time_limit_s=max(limit_s, 1e-6))
+            assert plan.audit == (), seed
+    assert found >= 20
+    if limit_s == 0.0:
+        assert stopped >= 20
+
+
+@pytest.mark.parametrize("minimize", ["cost", "mean_latency"])
+def test_the_drop_heuristic_breaks_no_rule_and_is_often_near(minimize):
+    feasible = placed = near = 0
+    for seed in range(150):
+        instance = draw(seed)
+        study = replace(instance.study, minimize=minimize)
+        expected = best(study, instance.inputs)
+        problem = build_problem(study, instance.inputs)
+        if not problem.allowed.any(axis=1).all():
+            continue
+        quick = quick_placement(problem, 0.0, Deadline.after(None))
+        if expected is None:
+            assert quick is None
+            continue
+        feasible += 1
+        if quick is not None:
+            placed += 1
+            assert broken_rules(problem, quick.open, quick.assignment) == ()
+            assert quick.objective >= expected.objective * (1 - 1e-7) - 1e-9
+            near += quick.objective <= 1.1 * expected.objective + 1e-9
+    assert placed >= 0.7 * feasible
+    assert near >= 0.6 * placed
