@@ -18,7 +18,6 @@ from planner.latency.matrix import MEASURED, LatencyMatrix, build_matrix
 from planner.measurements import (
     MeasurementReport,
     hash_published,
-    hash_sources,
     read_published,
     read_stores,
 )
@@ -73,8 +72,9 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     if stores:
         known = {site.id for catalog in catalogs for site in catalog.sites}
         known |= {post.id for post in study.candidates.outposts}
-        reports.append(read_stores(stores, quantile, known))
-        hashes |= hash_sources(stores)
+        own = read_stores(stores, quantile, known)
+        reports.append(own)
+        hashes |= own.hashes
     matrix = build_matrix(
         demand,
         candidates.sites,

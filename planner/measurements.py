@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.store.inbox import MeasurementError, hash_store, local_objects
+from planner.store.inbox import MeasurementError, StoreError, hash_objects, local_objects
 from planner.store.published import hash_table, read_table
-from planner.store.query import PairSample, query_pairs
+from planner.store.query import PairSample, StoreContent, query_pairs
 from probes.strict_toml import nearest_name
 
 __all__ = [
     "MeasurementError",
     "MeasurementReport",
     "PairStatistic",
+    "StoreContent",
+    "StoreError",
     "Vantage",
     "hash_published",
     "hash_sources",
@@ -66,12 +68,17 @@ class PairStatistic:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementReport:
-    """What was read: statistics, and what was set aside with its reason."""
+    """What was read: statistics, and what was set aside with its reason.
+
+    ``stores`` says what each store holds, and ``hashes`` maps its URL to the sha256 of exactly that content.
+    """
 
     statistics: tuple[PairStatistic, ...]
     rows: int
     damaged: int
     complaints: tuple[str, ...]
+    stores: tuple[StoreContent, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str]) -> MeasurementReport:
@@ -80,9 +87,11 @@ def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str])
     A URL is a directory, ``file://``, an object-store URL, or one ``.jsonl`` / ``.jsonl.gz`` file. A
     round that stands in two stores counts once. ``rows`` counts distinct samples read, ``damaged`` the
     lines left out; the complaints say which, and which site ids nobody knows. Raises
-    :class:`MeasurementError` when a URL is no store or holds nothing.
+    :class:`MeasurementError` when a URL is no store or holds nothing, and :class:`StoreError` when a store
+    cannot be read.
     """
     with local_objects(urls) as objects:
+        hashes = hash_objects(objects)
         result = query_pairs(objects, quantile)
     complaints = [*result.complaints, *_unknown_sites(result.pairs, site_ids)]
     positions: dict[str, Vantage] = {}
@@ -113,13 +122,17 @@ def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str])
         for pair in result.pairs
         if pair.site in site_ids
     )
-    return MeasurementReport(statistics, result.rows, result.damaged, tuple(complaints))
+    return MeasurementReport(
+        statistics, result.rows, result.damaged, tuple(complaints), result.stores, hashes
+    )
 
 
 def hash_sources(urls: Sequence[str]) -> Mapping[str, str]:
     """The sha256 of each URL's content: of a file, its bytes; of a store, its inbox objects by name and
-    content."""
-    return {url: hash_store(url) for url in urls}
+    content. What a plan was made from is in :attr:`MeasurementReport.hashes`; this looks for changes
+    since. Raises what :func:`read_stores` does."""
+    with local_objects(urls) as objects:
+        return hash_objects(objects)
 
 
 def read_published(quantile: float, provider: str) -> MeasurementReport:

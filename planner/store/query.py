@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,11 +24,9 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from planner.jurisdictions import load_countries
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
-from planner.store.damage import KNOWN_PROTOCOLS, RFC_3339, salvage
-from planner.store.inbox import InboxObject, MeasurementError
-from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
+from planner.store.inbox import InboxObject
+from planner.store.loading import Loader, quoted
 
 PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
 """Whose round trip a pair is judged by, best first: TCP_INFO's is the kernel's own and what a request
@@ -48,64 +46,9 @@ NOT_LOSS: Final = (
 SEVERAL_SITES: Final = 3
 """With this many sites asked and none reached, the fault is taken to be the vantage's own."""
 
-_TYPES: Final[Mapping[str, str]] = {
-    "schema": "INTEGER",
-    "run_id": "VARCHAR",
-    "vantage": "VARCHAR",
-    "vantage_country": "VARCHAR",
-    "vantage_lat": "DOUBLE",
-    "vantage_lon": "DOUBLE",
-    "site": "VARCHAR",
-    "host": "VARCHAR",
-    "port": "INTEGER",
-    "protocol": "VARCHAR",
-    "sample": "INTEGER",
-    "started_at": "VARCHAR",
-    "rtt_ms": "DOUBLE",
-    "clock": "VARCHAR",
-    "failure": "VARCHAR",
-    "resolver": "VARCHAR",
-}
-
-
-_PATTERN: Final = frozenset("*?[]{}")
-"""Characters that DuckDB takes for a pattern in a path: such an object is copied first."""
-
-_SWEEP: Final = 128
-"""Objects read at once: enough for every core, few enough to read again when one of them is damaged."""
-
-
-def _quoted(values: Sequence[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
-# IS TRUE, so that a missing value counts as unsound and not as unknown.
-_SOUND: Final = f"""(
-    schema = {SCHEMA_VERSION} AND run_id <> '' AND vantage <> '' AND list_contains($countries, vantage_country)
-    AND isfinite(vantage_lat) AND vantage_lat BETWEEN -90 AND 90
-    AND isfinite(vantage_lon) AND vantage_lon BETWEEN -180 AND 180
-    AND site <> '' AND host <> '' AND protocol IN ({_quoted(KNOWN_PROTOCOLS)}) AND sample >= 0
-    AND regexp_full_match(started_at, '{RFC_3339}') AND TRY_CAST(started_at AS TIMESTAMP) IS NOT NULL
-    AND (port IS NULL OR port BETWEEN 0 AND 65535)
-    AND (resolver IS NULL OR resolver <> '')
-    AND (rtt_ms IS NULL OR (isfinite(rtt_ms) AND rtt_ms BETWEEN 0 AND 1e9))
-    AND clock IN ({_quoted(CLOCKS)})
-    AND (failure IS NULL OR failure IN ({_quoted(FAILURES)}))
-    AND (failure IS NOT NULL OR rtt_ms IS NOT NULL OR protocol = 'dns')
-) IS TRUE"""
-
-# Without hive_partitioning = false the folder's name would stand in for the row's own vantage.
-_READ: Final = f"""
-INSERT INTO sample BY NAME
-SELECT {", ".join(_TYPES)}, filename AS object
-FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect',
-               filename = true, hive_partitioning = false,
-               columns = {{{", ".join(f"'{name}': '{kind}'" for name, kind in _TYPES.items())}}})
-"""
-
 _CUT_OFF: Final = f"""
 CREATE TABLE cut_off AS
-SELECT vantage, run_id FROM sample WHERE protocol IN ({_quoted(PROTOCOLS)})
+SELECT vantage, run_id FROM sample WHERE protocol IN ({quoted(PROTOCOLS)})
 GROUP BY vantage, run_id
 HAVING count(*) FILTER (failure IS NULL) = 0 AND count(DISTINCT site) >= {SEVERAL_SITES}
 """
@@ -117,7 +60,7 @@ WITH once AS (
 )
 SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
 FROM once ANTI JOIN cut_off USING (vantage, run_id)
-WHERE protocol IN ({_quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN ({_quoted(NOT_LOSS)}))
+WHERE protocol IN ({quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN ({quoted(NOT_LOSS)}))
 """
 
 _PAIRS: Final = f"""
@@ -125,7 +68,7 @@ CREATE TABLE pair AS
 SELECT vantage, site, protocol, count(*) AS samples, count(rtt_ms) AS answered
 FROM counted GROUP BY vantage, site, protocol
 QUALIFY row_number() OVER (
-    PARTITION BY vantage, site ORDER BY list_position([{_quoted(PROTOCOLS)}], protocol)
+    PARTITION BY vantage, site ORDER BY list_position([{quoted(PROTOCOLS)}], protocol)
 ) = 1
 """
 
@@ -142,6 +85,22 @@ FROM (
 )
 JOIN ranks USING (samples)
 ORDER BY vantage, site
+"""
+
+_STORES: Final = """
+SELECT url, count(*) FROM (
+    SELECT DISTINCT url, run_id, site, host, port, protocol, sample, resolver
+    FROM sample JOIN origin USING (object)
+)
+GROUP BY url
+"""
+
+# Before copies of a sample are told apart: a pair that stands in two stores comes from both.
+_PAIRS_OF_STORES: Final = f"""
+SELECT DISTINCT url, vantage, site
+FROM sample JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
+    ANTI JOIN cut_off USING (vantage, run_id)
+WHERE failure IS NULL OR failure NOT IN ({quoted(NOT_LOSS)})
 """
 
 _PLACES: Final = """
@@ -175,12 +134,22 @@ class PairSample:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreContent:
+    """What one store holds: distinct ``rows``, and the ``pairs`` of vantage and site that these speak of."""
+
+    url: str
+    rows: int
+    pairs: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class PairQuery:
-    """``pairs`` by vantage and site; ``places`` of each vantage, oldest first; distinct ``rows`` read; lines
-    ``damaged``, and what is wrong with them."""
+    """``pairs`` by vantage and site; ``places`` of each vantage, oldest first; ``stores`` in the order of
+    their URLs; distinct ``rows`` read; lines ``damaged``, and what is wrong with them."""
 
     pairs: tuple[PairSample, ...]
     places: tuple[Place, ...]
+    stores: tuple[StoreContent, ...]
     rows: int
     damaged: int
     complaints: tuple[str, ...]
@@ -194,7 +163,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
     with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, duckdb.connect() as database:
         # Spilling goes where it is cleaned up, not into the current directory.
         database.execute("SET temp_directory = ?", [scratch])
-        loader = _Loader(database, Path(scratch))
+        loader = Loader(database, Path(scratch))
         loader.load(objects)
         database.execute(_CUT_OFF)
         database.execute(_COUNTED)
@@ -207,6 +176,14 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
             ).fetchall()
         )
         places = tuple(Place(*row) for row in database.execute(_PLACES).fetchall())
+        rows_of = dict(database.execute(_STORES).fetchall())
+        pairs_of: dict[str, set[tuple[str, str]]] = {}
+        for url, vantage, site in database.execute(_PAIRS_OF_STORES).fetchall():
+            pairs_of.setdefault(url, set()).add((vantage, site))
+        stores = tuple(
+            StoreContent(url, int(rows_of.get(url, 0)), frozenset(pairs_of.get(url, ())))
+            for url in dict.fromkeys(each.url for each in objects)
+        )
         distinct = (
             "SELECT count(*) FROM"
             " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver FROM sample)"
@@ -220,7 +197,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
         f" {'are' if rounds > 1 else 'is'} left out: the vantage seems to have been cut off"
         for vantage, rounds in silent
     )
-    return PairQuery(pairs, places, int(rows), loader.damaged, (*loader.complaints, *cut_off))
+    return PairQuery(pairs, places, stores, int(rows), loader.damaged, (*loader.complaints, *cut_off))
 
 
 def _or_inf(value: float | None) -> float:
@@ -238,65 +215,3 @@ def _create_ranks(database: duckdb.DuckDBPyConnection, quantile: float, confiden
         ' unnest($3::BIGINT[]) AS lower, unnest($4::BIGINT[]) AS "upper"',
         [column.tolist() for column in columns],
     )
-
-
-class _Loader:
-    """Fills table ``sample``: sound objects in one sweep, damaged ones by what can be saved of them."""
-
-    def __init__(self, database: duckdb.DuckDBPyConnection, scratch: Path) -> None:
-        self._database, self._scratch = database, scratch
-        self._targets: dict[InboxObject, Path] = {}
-        self.damaged = 0
-        self.complaints: list[str] = []
-        columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
-        database.execute(f"CREATE TABLE sample ({columns}, object VARCHAR)")
-
-    def load(self, objects: Sequence[InboxObject]) -> None:
-        odd = [each for each in objects if _PATTERN & set(str(each.path))]
-        plain = [each for each in objects if not _PATTERN & set(str(each.path))]
-        for start in range(0, len(plain), _SWEEP):
-            self._sweep(plain[start : start + _SWEEP])
-        unsound = self._database.execute(
-            f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}", {"countries": sorted(load_countries())}
-        ).fetchall()
-        names = {name for (name,) in unsound}
-        for each in objects:
-            if str(each.path) in names:
-                self._database.execute("DELETE FROM sample WHERE object = ?", [str(each.path)])
-                odd.append(each)
-        for each in odd:
-            self._salvage(each)
-        self._refuse_empty(objects)
-
-    def _refuse_empty(self, objects: Sequence[InboxObject]) -> None:
-        """A store of which nothing could be used is a wrong file more likely than a damaged one."""
-        used = {name for (name,) in self._database.execute("SELECT DISTINCT object FROM sample").fetchall()}
-        useful = {each.url for each in objects if used & {str(each.path), str(self._targets.get(each))}}
-        for each in objects:
-            if each.url not in useful:
-                first = next((line for line in self.complaints if line.startswith(each.url)), None)
-                reason = f" ({first.removeprefix(each.url).lstrip(',:/ ')})" if first is not None else ""
-                raise MeasurementError(each.url, f"holds no sound measurement{reason}")
-
-    def _sweep(self, objects: Sequence[InboxObject]) -> None:
-        """Read all at once; where that fails, halve until the damaged objects stand alone."""
-        if not objects:
-            return
-        try:
-            self._database.execute(_READ, [[str(each.path) for each in objects]])
-        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException):
-            if len(objects) == 1:
-                self._salvage(objects[0])
-                return
-            middle = len(objects) // 2
-            self._sweep(objects[:middle])
-            self._sweep(objects[middle:])
-
-    def _salvage(self, item: InboxObject) -> None:
-        target = self._scratch / f"salvaged-{len(self._targets):06}.jsonl"
-        self._targets[item] = target
-        result = salvage(item, target)
-        self.damaged += result.damaged
-        self.complaints += result.complaints
-        if result.sound:
-            self._database.execute(_READ, [[str(target)]])

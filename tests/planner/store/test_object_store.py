@@ -1,12 +1,17 @@
 """Reading a store by URL, from a server on loopback that speaks as much S3 as that takes."""
 
 import http.server
+import os
+import socket
+import subprocess
+import sys
 import threading
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
-from planner.measurements import MeasurementError, hash_sources, read_stores
+from planner.measurements import MeasurementError, StoreError, hash_sources, read_stores
 from tests.planner.store.inbox_writing import SITES, put, samples
 
 
@@ -20,7 +25,9 @@ class Bucket(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(url.query))
         _, bucket, key = (*urllib.parse.unquote(url.path).split("/", 2), "")[:3]
         objects = self.server.objects
-        if bucket != "bucket":
+        if bucket == "private":
+            self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+        elif bucket != "bucket":
             self.answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
         elif "list-type" in query:
             found = [name for name in sorted(objects) if name.startswith(query.get("prefix", ""))]
@@ -81,6 +88,7 @@ def test_an_object_store_reads_as_a_directory_does(tmp_path, bucket):
     assert (found.samples, found.rtt_ms, report.damaged) == (5, 12.0, 0)
     local, remote = hash_sources([str(tmp_path)]), hash_sources(["s3://bucket/team/latency"])
     assert list(local.values()) == list(remote.values())
+    assert dict(report.hashes) == dict(remote)
 
 
 def test_damage_is_named_by_url(tmp_path, bucket):
@@ -94,15 +102,44 @@ def test_damage_is_named_by_url(tmp_path, bucket):
     )
 
 
-def test_what_cannot_be_read_is_one_clear_error(tmp_path, bucket):
+def test_a_store_that_does_not_let_us_look_is_not_bad_input(bucket):
+    for url in ("s3://private/x", "s3://absent/x"):
+        with pytest.raises(StoreError, match=f"^{url}: cannot be read: ") as caught:
+            read_stores([url], 0.5, SITES)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_store_out_of_reach_ends_the_command_line_with_5(tmp_path, bucket):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = unused.getsockname()[1]
+    (tmp_path / "clients.csv").write_text("id,country,lat,lon,weight\nparis,FR,48.9,2.4,1\n")
+    (tmp_path / "study.toml").write_text(
+        'name = "s"\n[demand]\ncsv = "clients.csv"\n[candidates]\ninclude = ["eu-west-*"]\n'
+    )
+    plan = [sys.executable, "-m", "planner", "plan", str(tmp_path / "study.toml"), "--measurements"]
+    done = subprocess.run(
+        [*plan, "s3://bucket/x"],
+        cwd=Path(__file__).resolve().parents[3],
+        env={**os.environ, "AWS_ENDPOINT": f"http://127.0.0.1:{closed}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (5, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edgeplan: error: s3://bucket/x: cannot be read: ")
+
+
+def test_what_is_no_store_is_one_clear_error(tmp_path, bucket):
     put(tmp_path, samples(10.0))
     upload(tmp_path, bucket, "table")
     bucket["table/measurements/_delta_log/00000000000000000000.json"] = b"{}"
     for url, complaint in {
         "s3://bucket/empty": r"^s3://bucket/empty: holds no measurements",
         "s3://bucket/table": r"^s3://bucket/table: has a measurements/ table",
-        "s3://absent/x": r"^s3://absent/x: cannot be read: .*404",
-        "nope://bucket/x": r"^nope://bucket/x: cannot be read: .*nope",
+        "nope://bucket/x": r"^nope://bucket/x: is no store: .*nope",
     }.items():
         with pytest.raises(MeasurementError, match=complaint) as caught:
             read_stores([url], 0.5, SITES)

@@ -1,15 +1,17 @@
 import dataclasses
+import hashlib
 import math
+import os
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.measurements import MeasurementError, hash_sources, read_stores
+from planner.measurements import MeasurementError, StoreError, hash_sources, read_stores
 from probes.record import FAILURES
 from tests.planner.latency.order_statistics import sample_quantile
-from tests.planner.store.inbox_writing import SAMPLE, SITES, put, samples
+from tests.planner.store.inbox_writing import SAMPLE, SITES, put, put_bytes, samples
 
 
 def read(*stores, quantile=0.5, sites=SITES):
@@ -191,6 +193,51 @@ def test_what_is_no_store_is_refused(tmp_path):
         with pytest.raises(MeasurementError, match=complaint) as caught:
             read(tmp_path / name)
         assert caught.value.file == str(tmp_path / name)
+
+
+def test_a_store_that_may_not_be_read_is_not_bad_input(tmp_path):
+    path = put(tmp_path, samples(10.0))
+    for closed in (path, tmp_path / "inbox", tmp_path):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        root = os.geteuid() == 0
+        tmp_path.parent.chmod(0o755)
+        if root:  # whom no mode keeps out
+            os.seteuid(65534)
+        try:
+            with pytest.raises(StoreError, match=r"cannot be read: Permission denied") as caught:
+                read(tmp_path)
+        finally:
+            if root:
+                os.seteuid(0)
+            closed.chmod(mode)
+        assert str(tmp_path) in str(caught.value)
+        assert not isinstance(caught.value, MeasurementError)
+
+
+def test_the_hash_is_of_what_was_read(tmp_path):
+    path = tmp_path / "rounds.jsonl"
+    path.write_text("".join(row.to_json() + "\n" for row in samples(10.0)), encoding="utf-8")
+    put(tmp_path / "store", samples(11.0, run_id="r2"), "r2")
+    urls = [str(path), str(tmp_path / "store"), str(path)]
+    report = read(*urls)
+    assert dict(report.hashes) == dict(hash_sources(urls))
+    assert report.hashes[str(path)] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_each_store_holds(tmp_path):
+    one, two, three = tmp_path / "one", tmp_path / "two", tmp_path / "three"
+    put(one, samples(10.0, 20.0) + samples(9.0, site="eu-west-3"))
+    put(two, samples(10.0, 20.0))
+    put(three, samples(5.0, 6.0, protocol="dns", run_id="r3"), "r3")
+    put_bytes(three, b"broken\n", "r4")
+    stores = {each.url: each for each in read(one, two, three).stores}
+    assert list(stores) == [str(one), str(two), str(three)]
+    assert [each.rows for each in stores.values()] == [3, 2, 2]
+    both = {("tokyo-1", "eu-west-1"), ("tokyo-1", "eu-west-3")}
+    assert stores[str(one)].pairs == both
+    assert stores[str(two)].pairs == {("tokyo-1", "eu-west-1")}
+    assert stores[str(three)].pairs == set()
 
 
 def test_hashes_follow_the_content(tmp_path):
