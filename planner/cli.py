@@ -155,21 +155,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     plan = _add(commands, "plan", "decide a study; write its placements, assignments and proof")
-    _takes_study(plan)
+    _takes_study(plan, time_limit="300")
     plan.add_argument(
         "--out", type=Path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
     )
 
     frontier = _add(commands, "frontier", "the exact latency/cost front of a study")
-    _takes_study(frontier)
+    _takes_study(frontier, time_limit="none")
     frontier.add_argument("--points", type=_at_least_two, default=25, metavar="N", help="default: 25")
     frontier.add_argument("--out", type=Path, metavar="FILE.csv", help="write the front as CSV")
 
     explain = _add(commands, "explain", "what binds, the price of each rule, why infeasible")
-    _takes_study(explain, time_limit=False)
+    _takes_study(explain, time_limit="600")
 
     whatif = _add(commands, "whatif", "a variation of a study against its base plan")
-    _takes_study(whatif)
+    _takes_study(whatif, time_limit="600")
     whatif.add_argument(
         *("--set", "-s"),
         type=_assignment,
@@ -184,7 +184,7 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
-    _takes_study(matrix, time_limit=False)
+    _takes_study(matrix)
     matrix.add_argument("--out", type=Path, metavar="FILE.csv", help="default: the terminal")
 
 
@@ -219,7 +219,8 @@ def _add(
     return parser
 
 
-def _takes_study(parser: argparse.ArgumentParser, *, time_limit: bool = True) -> None:
+def _takes_study(parser: argparse.ArgumentParser, *, time_limit: str | None = None) -> None:
+    """``time_limit``: the default of the option in words; None for a command that solves nothing."""
     parser.add_argument("study", metavar="STUDY", help="a TOML file, or the name of a shipped study")
     parser.add_argument(
         "--measurements",
@@ -229,9 +230,12 @@ def _takes_study(parser: argparse.ArgumentParser, *, time_limit: bool = True) ->
         help="a store or a file of own measurements; may be given several times",
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="progress on stderr, terminal or not")
-    if time_limit:
+    if time_limit is not None:
         parser.add_argument(
-            "--time-limit", type=_seconds, metavar="S", help="seconds per solve (default: 300)"
+            "--time-limit",
+            type=_seconds,
+            metavar="S",
+            help=f"seconds for all that the command solves (default: {time_limit})",
         )
 
 

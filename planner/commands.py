@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from planner.decide import decide, decide_frontier
+from planner.decide import DEFAULT_TIME_LIMIT_S, decide, decide_frontier
 from planner.decide import explain as explain_plan
 from planner.export import (
     frontier_csv,
@@ -44,7 +45,10 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """What every planning command takes. ``stores`` are URLs of measurements."""
+    """What every planning command takes. ``stores`` are URLs of measurements.
+
+    ``time_limit_s`` is for all that the command solves; None for the command's own default.
+    """
 
     study: str
     stores: tuple[str, ...] = ()
@@ -75,18 +79,22 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
     """Trace the latency/cost front; with ``out``, write it as CSV."""
     study = find_study(options.study)
     inputs = load_inputs(study, options.stores)
-    plans = _with_progress(
+    remaining_s = _timer(options.time_limit_s)
+    front = _with_progress(
         options,
         lambda progress: decide_frontier(
             study, inputs, points=points, time_limit_s=options.time_limit_s, progress=progress
         ),
     )
+    plans = front.plans
+    if not front.complete:
+        print(f"edgeplan: {front.words}", file=sys.stderr)
     if not plans:
         # The front leaves promise and budget out; where it is empty, the study itself says why.
-        alone = decide(study, inputs, time_limit_s=options.time_limit_s)
+        alone = decide(study, inputs, time_limit_s=remaining_s())
         _print(
             options,
-            {"study": study.name, "points": [], "plan": plan_document(alone)},
+            {"study": study.name, "complete": front.complete, "points": [], "plan": plan_document(alone)},
             lambda: nothing_text(alone),
         )
         return _verdict(alone) or TOOL_FAILED
@@ -98,6 +106,7 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
     document = {
         "study": study.name,
         "coverage": coverage,
+        "complete": front.complete,
         "points": [
             {"promise_ms": promise} | plan_document(point)
             for promise, point in zip(promises, plans, strict=True)
@@ -111,7 +120,10 @@ def explain(options: Options) -> int:
     """Decide one study and price each of its rules."""
     study = find_study(options.study)
     inputs = load_inputs(study, options.stores)
-    explanation = _with_progress(options, lambda progress: explain_plan(study, inputs, progress=progress))
+    explanation = _with_progress(
+        options,
+        lambda progress: explain_plan(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
+    )
     document = {
         "plan": plan_document(explanation.plan),
         "rule_prices": [dataclasses.asdict(price) for price in explanation.rule_prices],
@@ -127,12 +139,13 @@ def whatif(
     study = find_study(options.study)
     varied = vary(study, sets=sets, without=without, demand_factor=demand_factor)
     inputs, varied_inputs = load_inputs(study, options.stores), load_inputs(varied, options.stores)
-    limit = options.time_limit_s
+    limit = options.time_limit_s if options.time_limit_s is not None else 2 * DEFAULT_TIME_LIMIT_S
+    remaining_s = _timer(limit)
     base = _with_progress(
-        options, lambda progress: decide(study, inputs, time_limit_s=limit, progress=progress)
+        options, lambda progress: decide(study, inputs, time_limit_s=limit / 2, progress=progress)
     )
     other = _with_progress(
-        options, lambda progress: decide(varied, varied_inputs, time_limit_s=limit, progress=progress)
+        options, lambda progress: decide(varied, varied_inputs, time_limit_s=remaining_s(), progress=progress)
     )
     apart = difference(base, other)
     document = {
@@ -171,6 +184,12 @@ def find_study(name: str) -> Study:
         hint = nearest_name(name, shipped)
         raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)
     return load_study(path)
+
+
+def _timer(limit_s: float | None) -> Callable[[], float | None]:
+    """Tells what is left of ``limit_s`` from now on: never nothing, so that a solver can say it ran out."""
+    start = time.monotonic()
+    return lambda: None if limit_s is None else max(limit_s - (time.monotonic() - start), 0.01)
 
 
 def _with_progress(options: Options, work: Callable[[Progress | None], Result]) -> Result:

@@ -451,3 +451,23 @@ def test_the_page_opens_on_this_machine_only(tmp_path):
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("command", ["plan", "frontier", "explain", "whatif"])
+def test_the_time_limit_is_for_the_whole_command(study, capsys, command):
+    started = time.monotonic()
+    code, printed, said = run(capsys, command, study, "--time-limit", "20", "--json")
+    assert (code, said) == (0, "")
+    assert json.loads(printed)
+    assert time.monotonic() - started < 20
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "seconds for all that the command solves" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_front_says_whether_it_is_whole(study, capsys):
+    code, printed, said = run(capsys, "frontier", study, "--points", "4", "--json")
+    assert (code, json.loads(printed)["complete"], said) == (0, True, "")
+    code, printed, said = run(capsys, "frontier", study, "--points", "9", "--json", "--time-limit", "1e-6")
+    assert not json.loads(printed)["complete"]
+    assert said.startswith("edgeplan: ")
