@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 from planner.decide import DEFAULT_TIME_LIMIT_S, decide, decide_frontier
 from planner.decide import explain as explain_plan
 from planner.export import (
+    check_directory,
+    check_file,
     frontier_csv,
     matrix_csv,
     matrix_document,
@@ -60,6 +62,8 @@ class Options:
 def plan(options: Options, *, out: Path | None) -> int:
     """Decide one study; with ``out``, write its three files there."""
     study = find_study(options.study)
+    if out is not None:
+        check_directory(out)
     inputs = load_inputs(study, options.stores)
     decided = _with_progress(
         options,
@@ -69,7 +73,7 @@ def plan(options: Options, *, out: Path | None) -> int:
     written: tuple[Path, ...] = ()
     if code == DONE and out is not None:
         written = write_plan(decided, out)
-    _print(options, plan_document(decided), lambda: plan_text(decided))
+    _print(options, plan_document(decided), lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))
     return code
@@ -78,6 +82,8 @@ def plan(options: Options, *, out: Path | None) -> int:
 def frontier(options: Options, *, points: int, out: Path | None) -> int:
     """Trace the latency/cost front; with ``out``, write it as CSV."""
     study = find_study(options.study)
+    if out is not None:
+        check_file(out)
     inputs = load_inputs(study, options.stores)
     remaining_s = _timer(options.time_limit_s)
     front = _with_progress(
@@ -128,7 +134,7 @@ def explain(options: Options) -> int:
         "plan": plan_document(explanation.plan),
         "rule_prices": [dataclasses.asdict(price) for price in explanation.rule_prices],
     }
-    _print(options, document, lambda: explanation_text(explanation))
+    _print(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
     return _verdict(explanation.plan)
 
 
@@ -153,13 +159,19 @@ def whatif(
         "other": plan_document(other),
         "difference": dataclasses.asdict(apart),
     }
-    _print(options, document, lambda: f"{plan_text(other)}\n\n{difference_text(apart)}")
+    _print(
+        options,
+        document,
+        lambda: f"{plan_text(other, slo_ms=varied.latency.slo_ms)}\n\n{difference_text(apart)}",
+    )
     return max(_verdict(base) if base.audit else DONE, _verdict(other))
 
 
 def matrix(options: Options, *, out: Path | None) -> int:
     """Write the latency matrix as CSV, to ``out`` or to the terminal."""
     study = find_study(options.study)
+    if out is not None:
+        check_file(out)
     inputs = load_inputs(study, options.stores)
     if out is not None:
         write_texts({out: matrix_csv(inputs)})
@@ -178,9 +190,11 @@ def find_study(name: str) -> Study:
     """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
     shipped = {path.stem: path for path in shipped_studies()}
     path = Path(name)
-    if not path.exists() and path.parent == Path():
+    if path.parent == Path() and not path.is_file():
+        # A directory may well have the name of a shipped study: the one its plan was written to.
         if name in shipped:
             return load_study(shipped[name])
+    if path.parent == Path() and not path.exists():
         hint = nearest_name(name, shipped)
         raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)
     return load_study(path)

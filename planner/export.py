@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
 from planner.plan import Plan
+from probes.strict_toml import InputError
 
 PLACEMENT_COLUMNS: Final = (
     *("site_id", "provider", "kind", "parent", "country", "role", "instances", "clients", "demand_share"),
@@ -36,6 +37,7 @@ MATRIX_COLUMNS: Final = (
     *("client_id", "site_id", "estimate_ms", "lower_ms", "upper_ms", "samples", "loss_ratio"),
     *("provenance", "vantage"),
 )
+PLAN_FILES: Final = ("placements.csv", "assignments.csv", "plan.json")
 FRONTIER_COLUMNS: Final = (
     *("point", "cost_usd_month", "promise_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage"),
     *("termination", "gap", "sites", "open"),
@@ -192,19 +194,57 @@ def write_plan(plan: Plan, directory: Path) -> tuple[Path, ...]:
         raise ValueError("nothing was decided, so there is nothing to write")
     if plan.audit:
         raise ValueError("the plan failed its audit")
-    texts = {
-        "placements.csv": placements_csv(plan),
-        "assignments.csv": assignments_csv(plan),
-        "plan.json": plan_json(plan),
-    }
+    texts = (placements_csv(plan), assignments_csv(plan), plan_json(plan))
     directory.mkdir(parents=True, exist_ok=True)
-    return write_texts({directory / name: text for name, text in texts.items()})
+    return write_texts({directory / name: text for name, text in zip(PLAN_FILES, texts, strict=True)})
+
+
+def check_directory(directory: Path) -> None:
+    """Whether :func:`write_plan` can write there, asked before an hour of solving; nothing is left behind.
+
+    Raises :class:`~probes.strict_toml.InputError` where something else stands, and ``OSError``, which names
+    the directory, where nothing may be written.
+    """
+    existing = directory
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError("--out", f"{existing} is not a directory")
+    for name in PLAN_FILES:
+        _check_place(directory / name)
+    _try_writing(existing, named=directory)
+
+
+def check_file(path: Path) -> None:
+    """Whether :func:`write_texts` can write ``path``; raises as :func:`check_directory` does."""
+    if not path.parent.is_dir():
+        raise InputError("--out", f"{path}: there is no directory {path.parent}")
+    _check_place(path)
+    _try_writing(path.parent, named=path)
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise InputError("--out", f"{path} is a directory")
+    if path.exists() and not path.is_file():
+        raise InputError("--out", f"{path} is not a regular file")
+
+
+def _try_writing(directory: Path, named: Path) -> None:
+    """Permissions do not tell (of a read-only disk, of the superuser): make a file, and take it away."""
+    trial = directory / f".edgeplan.{secrets.token_hex(4)}.tmp"
+    try:
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(named)) from None
 
 
 def write_texts(texts: Mapping[Path, str]) -> tuple[Path, ...]:
     """Write files whole: each beside its place, to the disk, then renamed over it.
 
-    No place is touched before every text is on the disk. Raises ``OSError`` and leaves nothing behind.
+    No place is touched before every text is on the disk. Raises ``OSError``, which names the place, and
+    leaves nothing behind.
     """
     written: list[tuple[Path, Path]] = []
     try:
@@ -213,10 +253,13 @@ def write_texts(texts: Mapping[Path, str]) -> tuple[Path, ...]:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
             written.append((temporary, path))
-            with temporary.open("x", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
+            try:
+                with temporary.open("x", encoding="utf-8", newline="") as stream:
+                    stream.write(text)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            except OSError as fault:
+                raise OSError(fault.errno, fault.strerror, str(path)) from None
         for temporary, path in written:
             temporary.replace(path)
         for directory in {path.parent for path in texts}:

@@ -22,8 +22,11 @@ _TERMINATIONS: Mapping[str, str] = {
 }
 
 
-def plan_text(plan: Plan) -> str:
-    """The decision, its figures, its sites, what binds, and what was set aside."""
+def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
+    """The decision, its figures, its sites, what binds, and what was set aside.
+
+    Without a promise (``slo_ms`` None) there is no coverage of it to tell.
+    """
     if plan.kpi is None:
         return nothing_text(plan)
     kpi = plan.kpi
@@ -34,7 +37,7 @@ def plan_text(plan: Plan) -> str:
         f"  cost      {usd(kpi.cost_usd_month)} a month ({_items(plan.cost_items)})",
         f"  latency   mean {ms(kpi.mean_ms)}, p50 {ms(kpi.p50_ms)}, "
         f"p95 {ms(kpi.p95_ms)}, max {ms(kpi.max_ms)}",
-        f"  coverage  {share(kpi.coverage)} of demand within the promise",
+        *(() if slo_ms is None else (f"  coverage  {share(kpi.coverage)} of demand within {slo_ms:g} ms",)),
         f"  evidence  {share(kpi.measured_share)} of demand served over measured pairs, the rest modelled",
         "",
         table(
@@ -67,9 +70,9 @@ def nothing_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def explanation_text(explanation: Explanation) -> str:
+def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
     """The plan, and what each rule costs."""
-    text = plan_text(explanation.plan)
+    text = plan_text(explanation.plan, slo_ms=slo_ms)
     if not explanation.rule_prices:
         return text
     unit = "USD a month" if explanation.plan.minimize == "cost" else "ms"

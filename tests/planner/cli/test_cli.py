@@ -209,9 +209,48 @@ def test_a_shipped_study_goes_by_its_name(capsys):
 
 def test_where_nothing_can_be_written(study, tmp_path, capsys):
     (tmp_path / "taken").write_text("a file")
-    code, printed, said = run(capsys, "plan", study, "--out", tmp_path / "taken")
-    assert (code, printed) == (5, "")
-    assert said == f"edgeplan: error: {tmp_path / 'taken'}: File exists\n"
+    (tmp_path / "held" / "plan.json").mkdir(parents=True)
+    taken, held = tmp_path / "taken", tmp_path / "held"
+    before = sorted(tmp_path.rglob("*"))
+    for command, out, complaint in (
+        ("plan", taken, f"--out: {taken} is not a directory"),
+        ("plan", taken / "below" / "it", f"--out: {taken} is not a directory"),
+        ("plan", held, f"--out: {held / 'plan.json'} is a directory"),
+        ("frontier", held, f"--out: {held} is a directory"),
+        ("matrix", held, f"--out: {held} is a directory"),
+        ("matrix", tmp_path / "no" / "m.csv", f"--out: {tmp_path / 'no' / 'm.csv'}: there is no directory"),
+        ("frontier", "/dev/null", "--out: /dev/null is not a regular file"),
+    ):
+        code, printed, said = run(capsys, command, study, "--out", out, "--verbose")
+        assert (code, printed) == (2, "")
+        assert said.startswith(f"edgeplan: error: {complaint}")  # and no progress before it
+        assert said.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("command", "out"), [("plan", "/proc/out"), ("frontier", "/proc/front.csv")])
+def test_where_nobody_may_write_is_told_before_solving(study, capsys, command, out):
+    code, printed, said = run(capsys, command, study, "--out", out, "--verbose")
+    assert (code, printed, said.count("\n")) == (5, "", 1)
+    assert said.startswith(f"edgeplan: error: {out}: ")
+
+
+def test_a_directory_does_not_hide_a_shipped_study(tmp_path, capsys, monkeypatch):
+    name = shipped_studies()[0].stem
+    (tmp_path / name).mkdir()
+    (tmp_path / "plans").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "matrix", name)[0] == 0
+    code, _, said = run(capsys, "matrix", "plans")
+    assert (code, said) == (2, "edgeplan: error: plans: Is a directory\n")
+
+
+def test_coverage_is_told_of_a_promise_only(study, capsys):
+    assert "of demand within 40 ms" in run(capsys, "plan", study)[1]
+    study.write_text(STUDY.replace("slo_ms = 40\ncoverage = 0.9\n", ""))
+    code, printed, _ = run(capsys, "plan", study)
+    assert code == 0
+    assert "  coverage  " not in printed
 
 
 def test_frontier(study, tmp_path, capsys):
