@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from planner.candidates import choose_candidates
 from planner.catalog import Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
 from planner.jurisdictions import load_jurisdictions
-from planner.latency.matrix import MEASURED, LatencyMatrix, build_matrix
+from planner.latency.matrix import LatencyMatrix, build_matrix
+from planner.latency.plausible import sift
+from planner.measurement_notes import measurement_notes
 from planner.measurements import (
-    MeasurementReport,
     hash_published,
     read_published,
     read_stores,
@@ -70,10 +69,13 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     for provider in study.candidates.providers:
         hashes |= hash_published(provider)
     if stores:
-        known = {site.id for catalog in catalogs for site in catalog.sites}
-        known |= {post.id for post in study.candidates.outposts}
-        own = read_stores(stores, quantile, known)
-        reports.append(own)
+        positions = {site.id: (site.lat, site.lon) for catalog in catalogs for site in catalog.sites}
+        positions |= {post.id: (post.lat, post.lon) for post in study.candidates.outposts}
+        own = read_stores(stores, quantile, positions.keys())
+        sifted = sift(own.statistics, positions)
+        reports.append(
+            replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))
+        )
         hashes |= own.hashes
     matrix = build_matrix(
         demand,
@@ -92,7 +94,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         parent_country=candidates.parent_country,
         set_aside=candidates.set_aside,
         hashes=hashes,
-        notes=(*candidates.notes, *_notes(demand, matrix, reports)),
+        notes=(*candidates.notes, *measurement_notes(study, demand, matrix, reports)),
     )
 
 
@@ -123,18 +125,3 @@ def _check_classes(study: Study, demand: Demand) -> None:
                     column=f"rule[{position}].clients.classes",
                     nearest=nearest_name(name, valid),
                 )
-
-
-def _notes(demand: Demand, matrix: LatencyMatrix, reports: Sequence[MeasurementReport]) -> Iterator[str]:
-    measured = (matrix.provenance == MEASURED).any(axis=1)
-    share = float(demand.weight[measured].sum() / demand.weight.sum())
-    pairs = float(np.mean(matrix.provenance == MEASURED))
-    yield (
-        f"{share:.0%} of the demand is where latency to some site was measured, {pairs:.0%} of all pairs of"
-        " client and site; the other pairs are modelled from distance"
-    )
-    for report in reports:
-        if report.damaged:
-            lines = "line of measurements was" if report.damaged == 1 else "lines of measurements were"
-            yield f"{report.damaged} damaged {lines} left out"
-        yield from report.complaints

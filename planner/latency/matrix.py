@@ -29,6 +29,7 @@ from planner.catalog import Site
 from planner.demand import Demand
 from planner.geo import fibre_ms, pairwise_km
 from planner.latency.estimate import DistanceModel, fit_distance_model
+from planner.latency.plausible import sift
 from planner.measurements import PairStatistic, Vantage
 
 Provenance = Literal["absent", "modelled", "measured"]
@@ -87,10 +88,11 @@ def build_matrix(
     """Clients (m) by ``sites`` (n, in this order) from ``statistics``, which are all at ``quantile``.
 
     Statistics of sites that are not asked for still teach the distance model, where their position is
-    known. No estimate or bound is below light in fibre from the client to the site. A statistic that is
-    not ``direct`` gives its figures but counts as modelled. Where more than the asked share of probes
-    was lost, estimate and upper bound are inf. Raises ``ValueError`` for a statistic at another
-    quantile.
+    known. A sampled figure that beats light from its vantage to the site is left out (the pair is then
+    modelled, or another vantage speaks for it), and no estimate or bound is below light in fibre from
+    the client to the site. A statistic that is not ``direct`` gives its figures but counts as modelled.
+    Where more than the asked share of probes was lost, estimate and upper bound are inf. Raises
+    ``ValueError`` for a statistic at another quantile.
     """
     if any(abs(each.quantile - quantile) > 1e-9 for each in statistics):
         raise ValueError(f"every statistic must be at quantile {quantile:g}")
@@ -100,6 +102,7 @@ def build_matrix(
     site_lat, site_lon = (
         np.array([getattr(s, axis) for s in sites], dtype=np.float64) for axis in ("lat", "lon")
     )
+    statistics = sift(statistics, _positions(sites, statistics)).plausible
     km = pairwise_km(lat, lon, site_lat, site_lon)
     floor = fibre_ms(km)
     model = distance_model(sites, statistics)
@@ -161,19 +164,24 @@ def bound_width(km: ArrayLike, figure_ms: ArrayLike) -> NDArray[np.float64]:
 
 
 def distance_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> DistanceModel:
-    """The distance model that these statistics teach; a candidate's own position comes before its
-    publisher's."""
-    positions = {site.id: (site.lat, site.lon) for site in sites}
+    """The distance model that these statistics teach, but for those that beat light; a candidate's own
+    position comes before its publisher's."""
+    positions = _positions(sites, statistics)
     known = [
-        (each, position)
-        for each in statistics
-        if (position := positions.get(each.site_id, each.site_position)) is not None
+        (each, positions[each.site_id])
+        for each in sift(statistics, positions).plausible
+        if each.site_id in positions
     ]
     return fit_distance_model(
         [(each.vantage.lat, each.vantage.lon) for each, _ in known],
         [position for _, position in known],
         [each.rtt_ms for each, _ in known],
     )
+
+
+def _positions(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> dict[str, tuple[float, float]]:
+    published = {each.site_id: each.site_position for each in statistics if each.site_position is not None}
+    return published | {site.id: (site.lat, site.lon) for site in sites}
 
 
 class _Tables:

@@ -20,6 +20,8 @@ from tests.probes.conftest import DnsServer, TcpServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Two racks in the metro of those who measure them, so that what loopback answers is plausible: the first
+# beside most of the demand, the second 20 km from it.
 STUDY = """\
 name = "west-africa"
 [demand]
@@ -29,7 +31,7 @@ requests_per_month = 1.0e8
 [candidates]
 provider = "aws"
 kinds = ["region"]
-include = ["eu-west-1", "eu-west-3", "eu-south-2", "af-south-1"]
+include = ["eu-west-1", "eu-south-2", "af-south-1"]
 [latency]
 statistic = "p50"
 max_ms = 200
@@ -38,6 +40,23 @@ minimize = "mean_latency"
 [limits]
 max_sites = 1
 """
+
+RACK = """\
+[[candidates.outpost]]
+id = "{name}"
+country = "NG"
+lat = {lat}
+lon = 3.39
+parent = "af-south-1"
+host = "{host}"
+capacity_rps = 1000
+upfront_usd = 100000
+monthly_usd = 2000
+term_months = 36
+"""
+
+STUDY += RACK.format(name="op-near", lat=6.46, host="127.0.0.23")
+STUDY += RACK.format(name="op-far", lat=6.64, host="127.0.0.21")
 
 CLIENTS = """\
 id,country,lat,lon,weight
@@ -63,7 +82,8 @@ def test_an_agent_s_measurements_change_the_plan(tmp_path, servers):
     answering, names, refused = servers
     (tmp_path / "study.toml").write_text(STUDY)
     (tmp_path / "clients.csv").write_text(CLIENTS)
-    # eu-south-2 is the nearest by distance. From this vantage only eu-west-1 answers.
+    # op-near is the nearest by distance. From this vantage op-far answers, and so does something that
+    # claims to be in Ireland.
     (tmp_path / "probes.toml").write_text(
         f"""\
 [agent]
@@ -78,20 +98,28 @@ deadline_s = 30
 resolvers = ["{names.resolver}"]
 
 [[target]]
-site = "eu-west-1"
+site = "op-far"
 host = "ok.example.test"
 port = {answering.port}
 protocols = ["dns", "tcp"]
+
+[[target]]
+site = "eu-west-1"
+host = "{answering.address}"
+port = {answering.port}
+protocols = ["tcp"]
+
+[[target]]
+site = "op-near"
+host = "127.0.0.23"
+port = {refused}
+protocols = ["tcp"]
 """
-        + "".join(
-            f'\n[[target]]\nsite = "{site}"\nhost = "127.0.0.23"\nport = {refused}\nprotocols = ["tcp"]\n'
-            for site in ("eu-west-3", "eu-south-2", "af-south-1")
-        )
     )
     study = load_study(tmp_path / "study.toml")
     before = decide(study, load_inputs(study))
     assert before.audit == ()
-    assert before.open == ("eu-south-2",)
+    assert before.open == ("op-near",)
     assert {entry.provenance for entry in before.assignments} == {"modelled"}
     assert before.kpi.measured_share == 0.0
 
@@ -103,24 +131,30 @@ protocols = ["dns", "tcp"]
     assert all(row["rtt_ms"] is not None for row in rows if row["failure"] is None)
     if sys.platform == "linux":
         assert {row["clock"] for row in rows if row["protocol"] == "tcp" and row["rtt_ms"]} == {"kernel"}
-    assert answering.has_accepted(4)
+    assert answering.has_accepted(8)
     assert names.asked
 
     inputs = load_inputs(study, [str(tmp_path / "store")])
     after = decide(study, inputs)
     assert after.audit == ()
     assert after.termination == "optimal"
-    assert after.open == ("eu-west-1",)
+    assert after.open == ("op-far",)
     assert {entry.provenance for entry in after.assignments} == {"measured"}
     assert after.kpi.measured_share == pytest.approx(1.0)
-    # What was measured stands in the matrix: the refused sites are out of reach, the one that answered is
-    # not, and no figure beats light over the distance it claims to cross.
+    # What was measured stands in the matrix: the rack that refused is out of reach, the one that answered is
+    # as near as it is; and no network answers from Ireland that fast, so that pair is modelled still.
     column = {site.id: j for j, site in enumerate(inputs.sites)}
-    assert inputs.matrix.estimate_ms[0, column["eu-south-2"]] == float("inf")
-    assert inputs.matrix.loss_ratio[0, column["eu-south-2"]] == 1.0
-    assert inputs.matrix.samples[0, column["eu-west-1"]] == 4
+    assert inputs.matrix.estimate_ms[0, column["op-near"]] == float("inf")
+    assert inputs.matrix.loss_ratio[0, column["op-near"]] == 1.0
+    assert inputs.matrix.samples[0, column["op-far"]] == 4
+    assert inputs.matrix.samples[0, column["eu-west-1"]] == 0
+    assert 45.0 < inputs.matrix.estimate_ms[0, column["eu-west-1"]] < float("inf")
+    store = str(tmp_path / "store")
+    assert f"{store}: 16 rows read, 2 vantage-site pairs used" in after.notes
+    assert "site op-near is out of reach from vantage lagos-1: 4 of 4 probes lost" in after.notes
+    assert any("site 'eu-west-1'" in note and "is implausible" in note for note in after.notes)
     assert after.kpi.mean_ms < before.kpi.mean_ms
-    assert any(str(tmp_path / "store") in name for name in after.inputs)
+    assert store in after.inputs
 
 
 def test_the_command_line_closes_the_same_loop(tmp_path, servers):
@@ -129,16 +163,16 @@ def test_the_command_line_closes_the_same_loop(tmp_path, servers):
     (tmp_path / "clients.csv").write_text(CLIENTS)
     (tmp_path / "probes.toml").write_text(
         f'[agent]\nvantage = "lagos-1"\ncountry = "NG"\nlat = 6.5\nlon = 3.4\nstore = "store"\nsamples = 2\n'
-        f'[[target]]\nsite = "af-south-1"\nhost = "{answering.address}"\nport = {answering.port}\n'
+        f'[[target]]\nsite = "op-far"\nhost = "{answering.address}"\nport = {answering.port}\n'
         f'protocols = ["tcp"]\n'
     )
     run_as_cron(tmp_path)
     without = planned(tmp_path)
     given = planned(tmp_path, "--measurements", str(tmp_path / "store"))
-    assert without["open"] == ["eu-south-2"]
-    # Loopback beats light to Cape Town, so the matrix holds light's own time, still less than the model's to
-    # Aragon: one measured site is enough to move the plan.
-    assert given["open"] == ["af-south-1"], given["kpi"]
+    assert without["open"] == ["op-near"]
+    # Across the street the model says some milliseconds, and op-far answered at once: one measured site is
+    # enough to move the plan.
+    assert given["open"] == ["op-far"], given["kpi"]
     assert given["audit"] == []
     assert given["inputs"].keys() > without["inputs"].keys()
 

@@ -156,11 +156,32 @@ def test_no_jump_where_the_metro_ends():
     assert np.all(np.diff(matrix.estimate_ms[:, 0]) >= 0)
 
 
-def test_a_figure_below_light_is_raised_to_it():
+def test_a_sampled_figure_that_beats_light_leaves_the_pair_modelled():
     vantage = Vantage("v", "AA", 0.0, 0.0)
-    matrix = build(CLIENT, [AWAY], [statistic(vantage, "away", 0.3)])
-    light = float(fibre_ms(great_circle_km(0, 0, 0, 60)))
-    assert matrix.estimate_ms[0, 0] == matrix.lower_ms[0, 0] == matrix.upper_ms[0, 0] == light
+    matrix, without = build(CLIENT, [AWAY], [statistic(vantage, "away", 0.3)]), build(CLIENT, [AWAY], [])
+    assert (matrix.provenance[0, 0], matrix.vantage[0, 0], matrix.samples[0, 0]) == (MODELLED, -1, 0)
+    assert matrix.estimate_ms[0, 0] == without.estimate_ms[0, 0] > float(fibre_ms(60 * KM_PER_DEGREE))
+
+
+def test_a_figure_that_beats_light_teaches_the_model_nothing():
+    published = read_published(0.5, "aws").statistics
+    vantage = Vantage("v", "AA", 0.0, 0.0)
+    without = distance_model([AWAY], published)
+    assert distance_model([AWAY], [*published, statistic(vantage, "away", 0.3)]).pairs == without.pairs
+    assert distance_model([AWAY], [*published, statistic(vantage, "away", 130.0)]).pairs == without.pairs + 1
+
+
+def test_another_vantage_speaks_where_the_nearest_cannot_be_believed():
+    near, far = Vantage("near", "AA", 0.0, 0.0), Vantage("far", "AA", north(60), 0.0)
+    matrix = build(CLIENT, [AWAY], [statistic(near, "away", 0.3), statistic(far, "away", 120.0)])
+    assert (matrix.estimate_ms[0, 0], matrix.provenance[0, 0]) == (120.0, MEASURED)
+
+
+def test_a_client_further_away_than_its_vantage_is_no_nearer_than_light():
+    beside = site("beside", north(90), 0.0)
+    vantage = Vantage("v", "AA", north(90), 0.0)
+    matrix = build(CLIENT, [beside], [statistic(vantage, "beside", 0.3)])
+    assert matrix.estimate_ms[0, 0] == matrix.lower_ms[0, 0] == pytest.approx(0.9006, abs=0.001)
 
 
 def test_a_lost_pair_is_infinite_and_measured():

@@ -1,6 +1,7 @@
 """Everything a study needs, read from the shipped files and from stores."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +119,66 @@ def test_a_site_nobody_knows_in_a_store_is_seen(study, tmp_path):
     store = tmp_path / "round.jsonl"
     store.write_text(sample("eu-wset-1", 77.0) + "\n")
     assert any("eu-wset-1" in note for note in load_inputs(study, [str(store)]).notes)
+
+
+def written(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_what_each_store_gave_is_told(study, tmp_path):
+    used = written(tmp_path / "used.jsonl", *(sample("eu-west-1", 77.0, n) for n in range(3)))
+    # A vantage in Tokyo speaks for nobody in this study.
+    idle = written(
+        tmp_path / "idle.jsonl",
+        sample("eu-west-1", 210.0, vantage="tokyo-1", lat=35.7, lon=139.7, country="JP"),
+    )
+    notes = load_inputs(study, [used, idle]).notes
+    assert f"{used}: 3 rows read, 1 vantage-site pair used" in notes
+    assert f"{idle}: 1 row read, 0 vantage-site pairs used" in notes
+
+
+def test_a_figure_that_beats_light_is_told_and_not_planned_with(study, tmp_path):
+    store = written(tmp_path / "round.jsonl", *(sample("eu-west-1", 0.05, n) for n in range(30)))
+    before, after = load_inputs(study), load_inputs(study, [store])
+    assert (after.matrix.estimate_ms == before.matrix.estimate_ms).all()
+    assert (after.matrix.provenance == before.matrix.provenance).all()
+    assert f"{store}: 30 rows read, 0 vantage-site pairs used" in after.notes
+    (note,) = (note for note in after.notes if "implausible" in note)
+    assert note.startswith("vantage 'berlin-1', site 'eu-west-1': 0.05 ms is implausible and set aside")
+
+
+def failed(site, number, failure="connect_timeout"):
+    values = json.loads(sample(site, 1.0, number))
+    return json.dumps(values | {"rtt_ms": None, "connect_ms": None, "failure": failure})
+
+
+def test_a_site_that_probes_do_not_reach_is_told(study, tmp_path):
+    lines = [sample("eu-west-1", 77.0, n) if n < 4 else failed("eu-west-1", n) for n in range(10)]
+    inputs = load_inputs(study, [written(tmp_path / "round.jsonl", *lines)])
+    assert np.isinf(inputs.matrix.estimate_ms[0, 1])
+    assert "site eu-west-1 is out of reach from vantage berlin-1: 6 of 10 probes lost" in inputs.notes
+
+
+def test_many_sites_that_probes_do_not_reach_take_a_few_lines(study, tmp_path):
+    every = replace(study, candidates=replace(study.candidates, include=("*",)))
+    sites = [site.id for site in load_inputs(every).sites if site.kind == "region"][:20]
+    lines = [failed(site, 0) for site in sites[1:]]
+    store = written(tmp_path / "round.jsonl", *lines, sample(sites[0], 500.0))
+    notes = [note for note in load_inputs(every, [store]).notes if "out of reach" in note]
+    assert len(notes) == 5
+    assert notes[-1] == "15 more sites are out of reach from vantage berlin-1: 15 of 15 probes lost"
+
+
+def test_too_few_samples_for_an_upper_bound_are_told(study, tmp_path):
+    store = written(tmp_path / "round.jsonl", *(sample("eu-west-1", 77.0, n) for n in range(5)))
+    upper = replace(study, latency=replace(study.latency, bound="upper"))
+    (note,) = (note for note in load_inputs(upper, [store]).notes if "upper bound" in note)
+    assert note == (
+        "site eu-west-1 is without an upper bound from vantage berlin-1: too few samples for an upper bound"
+        f" of the p{study.latency.quantile * 100:g} (5)"
+    )
+    assert not any("upper bound" in note for note in load_inputs(study, [store]).notes)
 
 
 def test_a_store_that_is_none(study, tmp_path):
