@@ -35,7 +35,7 @@ from planner.terminal import (
     nothing_text,
     plan_text,
 )
-from planner.whatif import difference, vary
+from planner.whatif import blame, difference, vary
 from probes.strict_toml import nearest_name
 
 DONE: Final = 0
@@ -143,8 +143,12 @@ def whatif(
 ) -> int:
     """Decide a study and a variation of it, and tell them apart."""
     study = find_study(options.study)
-    varied = vary(study, sets=sets, without=without, demand_factor=demand_factor)
-    inputs, varied_inputs = load_inputs(study, options.stores), load_inputs(varied, options.stores)
+    varied = vary(study, sets=sets, without=without, demand_factor=demand_factor, place="--set")
+    inputs = load_inputs(study, options.stores)
+    try:
+        varied_inputs = load_inputs(varied, options.stores)
+    except StudyError as fault:
+        raise blame(fault, sets, without) from None
     limit = options.time_limit_s if options.time_limit_s is not None else 2 * DEFAULT_TIME_LIMIT_S
     remaining_s = _timer(limit)
     base = _with_progress(
@@ -190,10 +194,9 @@ def find_study(name: str) -> Study:
     """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
     shipped = {path.stem: path for path in shipped_studies()}
     path = Path(name)
-    if path.parent == Path() and not path.is_file():
-        # A directory may well have the name of a shipped study: the one its plan was written to.
-        if name in shipped:
-            return load_study(shipped[name])
+    # A directory may well have the name of a shipped study: the one its plan was written to.
+    if name in shipped and not path.is_file():
+        return load_study(shipped[name])
     if path.parent == Path() and not path.exists():
         hint = nearest_name(name, shipped)
         raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)

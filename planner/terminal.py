@@ -21,6 +21,8 @@ _TERMINATIONS: Mapping[str, str] = {
     "infeasible": "infeasible",
 }
 
+_AIMS: Mapping[str, str] = {"cost": "cost", "mean_latency": "mean latency", "max_latency": "max latency"}
+
 
 def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
     """The decision, its figures, its sites, what binds, and what was set aside.
@@ -110,22 +112,30 @@ def difference_text(difference: Difference) -> str:
         return "\n".join([*lines, "  one of the two decides nothing, so there is nothing to compare"])
     lines += [f"  opens {site}" for site in difference.opened]
     lines += [f"  closes {site}" for site in difference.closed]
+    moved = difference.moved_share or 0.0
     if len(lines) == 1:
-        lines.append("  the same sites are open")
-    lines.append(f"  {share(difference.moved_share or 0.0)} of the demand moves to another site")
-    lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
-    lines += [
-        f"    {item} {_signed(usd_, ',.0f')}"
-        for item, usd_ in difference.cost_items_usd_month.items()
-        if abs(usd_) >= 0.5
-    ]
+        within = difference.within_gap and moved > 0
+        lines.append(
+            "  the same sites; assignments differ within the gap" if within else "  the same sites are open"
+        )
+    lines.append(f"  {share(moved)} of the demand moves to another site")
+    if difference.within_gap:
+        lines.append(f"  {_AIMS[difference.minimize or '']}: no change within the proven gap")
+    if not (difference.within_gap and difference.minimize == "cost"):
+        lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
+        lines += [
+            f"    {item} {_signed(usd_, ',.0f')}"
+            for item, usd_ in difference.cost_items_usd_month.items()
+            if abs(usd_) >= 0.5
+        ]
     for name, delta in (
         ("mean", difference.mean_ms),
         ("p50", difference.p50_ms),
         ("p95", difference.p95_ms),
         ("max", difference.max_ms),
     ):
-        lines.append(f"  {name} {_signed(delta, '.1f')} ms")
+        if not (difference.within_gap and difference.minimize == f"{name}_latency"):
+            lines.append(f"  {name} {_signed(delta, '.1f')} ms")
     coverage = None if difference.coverage is None else 100 * difference.coverage
     lines.append(f"  coverage {_signed(coverage, '.1f')} points")
     return "\n".join(lines)

@@ -24,6 +24,9 @@ class Difference:
     """What ``other`` does that ``base`` does not. Deltas are other minus base. Where either
     decided nothing there is nothing to compare: no site opens or closes, and every delta is None.
 
+    ``minimize`` is what both make least, None where they differ in that. ``within_gap``: what each could be
+    at best, between its lower bound and its objective, overlaps, so that no change of it is proven.
+
     ``moved_share``: share of the demand served by another site than before; clients that only one plan has
     do not count. ``cost_items_usd_month`` maps an item to its delta.
     """
@@ -38,6 +41,8 @@ class Difference:
     max_ms: float | None
     coverage: float | None
     cost_items_usd_month: Mapping[str, float]
+    minimize: str | None = None
+    within_gap: bool = False
 
 
 def vary(
@@ -46,19 +51,20 @@ def vary(
     sets: Sequence[tuple[str, str]] = (),
     without: Sequence[str] = (),
     demand_factor: float = 1.0,
+    place: str = "what-if",
 ) -> Study:
     """``study`` with keys set, sites excluded and demand multiplied; checked as if it had been written so.
 
     ``sets`` are dotted keys of the study's file and values as TOML would write them (a bare word is text;
     nothing at all takes the key away, back to its default). ``without`` are site ids or globs.
-    ``demand_factor`` multiplies requests, per second and per month. Raises :class:`StudyError`.
+    ``demand_factor`` multiplies requests, per second and per month. Raises :class:`StudyError`, in which
+    ``place`` stands for the file.
     """
-    place = "what-if"
     document = copy.deepcopy(study_document(study))
     for key, value in sets:
         _set(document, key, value, place)
     if not 0 < demand_factor <= LARGEST_FACTOR:
-        raise StudyError(place, f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}")
+        raise StudyError("what-if", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}")
     directory = Path() if study.path is None else study.path.parent
     varied = study_from_document(document, name=place, directory=directory)
     demand, candidates = varied.demand, varied.candidates
@@ -113,6 +119,7 @@ def difference(base: Plan, other: Plan) -> Difference:
     def delta(name: str) -> float | None:
         return float(getattr(other.kpi, name) - getattr(base.kpi, name)) if decided else None
 
+    minimize = base.minimize if decided and base.minimize == other.minimize else None
     items = dict.fromkeys((*base.cost_items, *other.cost_items)) if decided else {}
     return Difference(
         opened=tuple(sorted(after - before)) if decided else (),
@@ -127,6 +134,29 @@ def difference(base: Plan, other: Plan) -> Difference:
         cost_items_usd_month={
             item: other.cost_items.get(item, 0.0) - base.cost_items.get(item, 0.0) for item in items
         },
+        minimize=minimize,
+        within_gap=minimize is not None and _overlap(base, other),
+    )
+
+
+def _overlap(base: Plan, other: Plan) -> bool:
+    """Whether the ranges that proof leaves to the two best objectives overlap.
+
+    Where the objectives are one and the same number, nothing has changed either.
+    """
+    bounds = (base.lower_bound, base.objective, other.lower_bound, other.objective)
+    low, high, other_low, other_high = (math.nan if bound is None else bound for bound in bounds)
+    return other_low <= high and low <= other_high
+
+
+def blame(fault: StudyError, sets: Sequence[tuple[str, str]], without: Sequence[str]) -> StudyError:
+    """``fault`` of a varied study whose base is sound, with what was asked for in the place of the file."""
+    if fault.column == "candidates.exclude" and any(fault.message.startswith(repr(site)) for site in without):
+        return StudyError("--without", fault.message, nearest=fault.nearest)
+    keys = [key for key, _ in sets]
+    by_key = fault.column in keys or (bool(keys) and not without)
+    return StudyError(
+        "--set" if by_key else "what-if", fault.message, column=fault.column, nearest=fault.nearest
     )
 
 

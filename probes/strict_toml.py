@@ -19,7 +19,8 @@ class InputError(ValueError):
     """Bad input from a person: one line that says where, what, and what was probably meant.
 
     ``file`` names the file; ``row`` is 1-based and counts the header, as an editor shows it; ``column``
-    is a column name or a dotted key; ``nearest`` is the closest valid name, if any is close.
+    is a column name or a dotted key; ``nearest`` is the closest valid name, if any is close. ``message`` says
+    what is wrong without saying where.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class InputError(ValueError):
         nearest: str | None = None,
     ) -> None:
         self.file, self.row, self.column, self.nearest = str(file), row, column, nearest
+        self.message = message
         where = [str(file)]
         if row is not None:
             where.append(f"row {row}")

@@ -311,11 +311,15 @@ def test_whatif_nothing_is_possible(study, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "latency.slo=60"], "what-if, latency.slo: unknown key; did you mean 'slo_ms'?"),
+        (["--set", "latency.slo=60"], "--set, latency.slo: unknown key; did you mean 'slo_ms'?"),
+        (
+            ["--set", "workload.instance=m5.xlagre"],
+            "--set, workload.instance: 'm5.xlagre' is not a known instance type; did you mean 'm5.xlarge'?",
+        ),
         (["--demand", "-2"], "what-if: -2 is not a factor above 0 and up to 1e+06"),
         (
             ["--without", "eu-wset-1"],
-            "{study}, candidates.exclude: 'eu-wset-1' matches no known site; did you mean 'eu-west-1'?",
+            "--without: 'eu-wset-1' matches no known site; did you mean 'eu-west-1'?",
         ),
     ],
 )

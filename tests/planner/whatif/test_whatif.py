@@ -7,7 +7,8 @@ import pytest
 
 from planner.plan import Assignment, Kpi, Placement, Plan
 from planner.study import CandidateSpec, DemandSpec, Study, StudyError, load_study, shipped_studies
-from planner.whatif import Difference, difference, vary
+from planner.terminal import difference_text
+from planner.whatif import Difference, blame, difference, vary
 
 BASE = Study("shop", DemandSpec(("DE",), 5, peak_rps=100.0, requests_per_month=1e6), CandidateSpec())
 
@@ -122,9 +123,9 @@ def plan(sites, assignments, mean_ms, coverage=1.0, **items):
         study="shop",
         minimize="cost",
         termination="optimal",
-        objective=1.0,
-        lower_bound=1.0,
-        gap=0.0,
+        objective=sum(items.values()),
+        lower_bound=sum(items.values()) * (1 - 1e-4),
+        gap=1e-4,
         seconds=0.1,
         placements=tuple(placement(site, 100.0) for site in sites),
         assignments=tuple(served(*assignment) for assignment in assignments),
@@ -155,6 +156,8 @@ def test_two_plans_are_told_apart():
         max_ms=7.5,
         coverage=-0.25,
         cost_items_usd_month={"compute": -50.0, "egress": -5.0, "outpost": 30.0},
+        minimize="cost",
+        within_gap=False,
     )
 
 
@@ -173,3 +176,42 @@ def test_nothing_to_compare_with_a_plan_that_decides_nothing():
     nothing = replace(A, kpi=None, placements=(), assignments=())
     for apart in (difference(A, nothing), difference(nothing, A)):
         assert apart == Difference((), (), None, None, None, None, None, None, None, {})
+
+
+def test_less_than_the_gap_is_no_change():
+    # 205.00 is proven to within 0.0205: 205.01 may be the same, 205.03 is not.
+    moved = [("a", 3.0, "s2"), ("b", 1.0, "s2")]
+    close = plan(["s1", "s2"], moved, 10.5, 1.0, compute=200.0, egress=5.01)
+    apart = difference(A, close)
+    assert (apart.within_gap, apart.minimize, apart.moved_share) == (True, "cost", 0.75)
+    words = difference_text(apart)
+    assert "the same sites; assignments differ within the gap" in words
+    assert "75.0% of the demand moves to another site" in words
+    assert "cost: no change within the proven gap" in words
+    assert "USD" not in words
+    further = difference(A, plan(["s1", "s2"], moved, 10.5, 1.0, compute=200.0, egress=7.0))
+    assert not further.within_gap
+    assert "the same sites are open" in difference_text(further)
+    assert "cost +2 USD a month" in difference_text(further)
+
+
+def test_plans_that_make_different_things_least_are_never_within_a_gap():
+    other = difference(A, replace(A, minimize="mean_latency"))
+    assert (other.within_gap, other.minimize) == (False, None)
+
+
+def test_a_change_of_latency_within_the_gap():
+    slow = replace(A, minimize="max_latency", objective=30.0, lower_bound=29.9)
+    words = difference_text(difference(slow, replace(slow, objective=29.95)))
+    assert "max latency: no change within the proven gap" in words
+    assert "max +" not in words
+    assert "mean +0.0 ms" in words
+
+
+def test_what_was_asked_for_is_to_blame():
+    unknown = StudyError("shop.toml", "'nope' matches no known site", column="candidates.exclude")
+    assert str(blame(unknown, [], ["eu-*", "nope"])) == "--without: 'nope' matches no known site"
+    by_key = blame(unknown, [("candidates.exclude", "nope")], ["eu-*"])
+    assert str(by_key) == "--set, candidates.exclude: 'nope' matches no known site"
+    nothing = StudyError("shop.toml", "no site is left to choose from", column="candidates")
+    assert str(blame(nothing, [], ["*"])) == "what-if, candidates: no site is left to choose from"
