@@ -121,6 +121,8 @@ def difference_text(difference: Difference) -> str:
     lines.append(f"  {share(moved)} of the demand moves to another site")
     if difference.within_gap:
         lines.append(f"  {_AIMS[difference.minimize or '']}: no change within the proven gap")
+        if difference.minimize == "cost" and abs(difference.cost_usd_month) >= 0.5:
+            lines[-1] += f" ({_signed(difference.cost_usd_month, ',.0f')} USD a month)"
     if not (difference.within_gap and difference.minimize == "cost"):
         lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
         lines += [
