@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _keep_stdout_for_answers() -> None:
-    """Move stdout aside and point descriptor 1 at stderr.
+    """Move stdout aside and point descriptor 1 at nothing.
 
-    HiGHS prints from C at times even when told not to; whoever reads our JSON must not see that.
+    HiGHS prints from C at times even when told not to; neither a reader of our JSON nor a person needs that.
     """
     try:
         descriptor = sys.stdout.fileno()
@@ -77,7 +77,7 @@ def _keep_stdout_for_answers() -> None:
         return
     sys.stdout.flush()
     answers = os.dup(1)
-    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = os.fdopen(answers, "w", encoding="utf-8", errors="backslashreplace")
 
 

@@ -114,8 +114,10 @@ def _read_demand(study: Study) -> tuple[Demand, str]:
 
 
 def _check_classes(study: Study, demand: Demand) -> None:
-    """A data class that no client has is a misspelling: its rule would protect nobody."""
+    """A data class that no client has is a misspelling, where clients have classes at all."""
     valid = frozenset[str]().union(*(client.classes for client in demand.clients))
+    if not valid:  # cities, or clients without the column: such a rule selects nobody, which the notes say
+        return
     for position, rule in enumerate(study.rules, start=1):
         for name in rule.clients.classes:
             if name not in valid:

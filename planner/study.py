@@ -60,6 +60,8 @@ __all__ = [
 
 NOT_ENFORCED: Final = "is not enforced by this version"
 
+MOST_INSTANCES: Final = 1_000_000
+
 
 def load_study(path: str | Path) -> Study:
     """The study in a file. Raises :class:`StudyError` on anything unknown, malformed or out of range."""
@@ -113,6 +115,7 @@ def _study(table: Table, directory: Path) -> Study:
         rules=tuple(_rule(rule) for rule in table.tables("rule")),
     )
     table.close()
+    _check_size(table, study.demand, study.workload)
     return study
 
 
@@ -208,6 +211,18 @@ def _workload(table: Table) -> Workload:
     )
     table.close()
     return workload
+
+
+def _check_size(table: Table, demand: DemandSpec, workload: Workload) -> None:
+    """A fleet beyond every cloud is a slip of the pen, and no integer programme would survive it."""
+    instances = demand.peak_rps / workload.rps_per_instance
+    if instances > MOST_INSTANCES:
+        words = (
+            f"{workload.rps_per_instance:g} makes {instances:.3g} instances of {demand.peak_rps:g} requests"
+        )
+        raise table.fault(
+            "workload.rps_per_instance", f"{words} a second; at most {MOST_INSTANCES:,} are planned"
+        )
 
 
 def _latency(table: Table) -> LatencyObjective:

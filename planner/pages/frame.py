@@ -10,6 +10,7 @@ import streamlit as st
 from planner.catalog import Site
 from planner.demand import Client
 from planner.inputs import Inputs
+from planner.measurements import StoreError
 from planner.pages import session, sidebar, work
 from planner.pages.choices import applied
 from planner.pages.theme import Palette
@@ -48,7 +49,7 @@ def open_frame() -> Setting:
     sidebar.study_picker()
     try:
         base = session.base_study()
-    except InputError as fault:
+    except (InputError, StoreError) as fault:
         heading(session.study_names()[session.choices().study], "")
         complain("This study cannot be read", fault)
         st.stop()
@@ -58,7 +59,7 @@ def open_frame() -> Setting:
     sidebar.store_box()
     try:
         inputs = work.inputs_of(study, session.stores())
-    except InputError as fault:
+    except (InputError, StoreError) as fault:
         heading(study.title or study.name, study.summary)
         complain("This cannot be planned", fault)
         st.stop()
@@ -72,7 +73,7 @@ def open_study_only() -> Study | None:
     sidebar.study_picker()
     try:
         base = session.base_study()
-    except InputError as fault:
+    except (InputError, StoreError) as fault:
         complain("This study cannot be read", fault)
         return None
     session.write_url(base)
@@ -85,12 +86,12 @@ def plan_of(setting: Setting) -> Plan:
     """The plan of the page's study; a reading error that only shows now ends the run with one message."""
     try:
         return work.plan_of(setting.study, setting.stores)
-    except InputError as fault:
+    except (InputError, StoreError) as fault:
         complain("This cannot be planned", fault)
         st.stop()
 
 
-def complain(head: str, fault: InputError) -> None:
+def complain(head: str, fault: InputError | StoreError) -> None:
     """One clear message: where, what, and the name that was probably meant."""
     st.error(f"**{head}.** {plain(str(fault))}", icon=":material/error:")
 

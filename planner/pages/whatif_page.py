@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
+from planner.measurements import StoreError
 from planner.pages import frame, session, work
 from planner.pages.charts import cost_difference
 from planner.pages.choices import DEMAND_RANGE, Choices
@@ -43,7 +44,7 @@ def render() -> None:
         study = varied(setting.study, chosen)
         other = work.plan_of(study, setting.stores, "Deciding the other plan")
         inputs = work.inputs_of(study, setting.stores)
-    except InputError as fault:
+    except (InputError, StoreError) as fault:
         frame.complain("This change cannot be planned", fault)
         return
     if other.kpi is None:

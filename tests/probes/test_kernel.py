@@ -4,8 +4,6 @@ import os
 import socket
 import time
 
-import pytest
-
 from probes import kernel
 
 
@@ -31,18 +29,19 @@ def test_a_datagram_has_no_tcp_info():
         assert kernel.tcp_info(datagrams) is None
 
 
-@pytest.mark.parametrize("wait_s", [0.0, 0.05])
-def test_the_stamp_is_of_the_arrival_and_not_of_the_reading(wait_s):
+def test_the_stamp_is_of_the_arrival_and_not_of_the_reading():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         assert kernel.stamp_receives(receiver)
         before = time.time_ns()
         receiver.sendto(b"hello", receiver.getsockname())
-        after = time.time_ns()
-        time.sleep(wait_s)
+        time.sleep(0.2)
         data, stamp_ns = kernel.receive(receiver, 100)
+        read = time.time_ns()
     assert data == b"hello"
-    assert before <= stamp_ns <= after
+    assert before <= stamp_ns
+    # The kernel may deliver on its other processor a little after sendto has returned.
+    assert read - stamp_ns > 100_000_000
 
 
 def test_no_stamp_was_asked_for():

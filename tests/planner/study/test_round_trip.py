@@ -50,7 +50,7 @@ STUDIES = st.builds(
     demand=st.builds(
         DemandSpec,
         csv=LINE.map(lambda name: Path("/clients") / name.replace("/", "_")),
-        peak_rps=number(0, 1e12),
+        peak_rps=number(0, 1e9),
         requests_per_month=number(0, 1e18),
     ),
     candidates=st.builds(
@@ -84,7 +84,7 @@ STUDIES = st.builds(
         Workload,
         services=TEXTS,
         instance=TEXT,
-        rps_per_instance=number(0.001, 1e9),
+        rps_per_instance=number(1000, 1e9),
         min_instances=st.integers(0, 1000),
         response_kb=number(0, 1e9),
         home_share=number(0, 1),
