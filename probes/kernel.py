@@ -8,6 +8,7 @@ Sources: linux/tcp.h (struct tcp_info, a stable, append-only layout), socket(7),
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
 import sys
@@ -69,6 +70,10 @@ def reset_on_close(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
 
 
+_STAMP_TRIES: Final = 25
+_STAMP_WAIT_S: Final = 0.002
+
+
 def stamp_receives(receiver: socket.socket) -> bool:
     """Ask the kernel to stamp what arrives; False where it cannot."""
     if not LINUX:
@@ -77,7 +82,33 @@ def stamp_receives(receiver: socket.socket) -> bool:
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     except OSError:
         return False
+    _keep_stamping()
     return True
+
+
+@functools.cache
+def _keep_stamping() -> socket.socket | None:
+    """A socket that stays open so that the kernel goes on stamping; None where there is no loopback.
+
+    The first socket of a machine to ask for stamps switches stamping on from a kernel worker, a moment later;
+    until then a packet is stamped when it is read and not when it arrived. So wait, once, until a stamp is
+    seen to be older than the reading.
+    """
+    keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        keeper.bind(("127.0.0.1", 0))
+        keeper.settimeout(0.1)
+        keeper.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        for _ in range(_STAMP_TRIES):
+            keeper.sendto(b"", keeper.getsockname())
+            time.sleep(_STAMP_WAIT_S)
+            _, stamp_ns = receive(keeper, 1)
+            if stamp_ns is not None and time.time_ns() - stamp_ns >= _STAMP_WAIT_S * 0.5e9:
+                break
+    except OSError:
+        keeper.close()
+        return None
+    return keeper
 
 
 def receive(receiver: socket.socket, size: int) -> tuple[bytes, int | None]:
