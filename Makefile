@@ -19,8 +19,12 @@ help:
 	@echo "make clean   remove .venv, caches and OUT"
 	@echo "PYTHON=python3.12 make ...   chooses the interpreter (3.11 or later)"
 
+# Streamlit stays headless (otherwise it advertises on the page); where there is a desktop, the browser is opened.
 run: $(INSTALLED)
-	$(BIN)/streamlit run app.py --server.headless=false
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	    (sleep 4; $(BIN)/python -m webbrowser -t http://127.0.0.1:8501 >/dev/null 2>&1) & \
+	fi; \
+	exec $(BIN)/streamlit run app.py
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
@@ -40,6 +44,7 @@ clean:
 
 # The build backend is installed first and used without isolation, so that constraints.txt pins it as well.
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "installing into $(VENV): about a minute, once"
 	@command -v $(PYTHON) >/dev/null || \
 	    { echo "$(PYTHON) was not found; set PYTHON to Python 3.11 or later" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \

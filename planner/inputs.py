@@ -106,6 +106,8 @@ def _read_demand(study: Study) -> tuple[Demand, str]:
     """The study's clients, and the sha256 of the file they stand in."""
     spec = study.demand
     file = data_dir() / "demand" / "cities.csv" if spec.csv is None else spec.csv
+    if not file.exists():
+        raise StudyError(study.path or Path(study.name), f"{file}: no such file", column="demand.csv")
     demand = load_cities(spec.countries, spec.top) if spec.csv is None else load_clients_csv(spec.csv)
     try:
         return demand, _sha256(file.read_bytes())

@@ -40,7 +40,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
         f"  latency   mean {ms(kpi.mean_ms)}, p50 {ms(kpi.p50_ms)}, "
         f"p95 {ms(kpi.p95_ms)}, max {ms(kpi.max_ms)}",
         *(() if slo_ms is None else (f"  coverage  {share(kpi.coverage)} of demand within {slo_ms:g} ms",)),
-        f"  evidence  {share(kpi.measured_share)} of demand served over measured pairs, the rest modelled",
+        f"  evidence  {share(kpi.measured_share)} of demand over pairs measured nearby, the rest modelled",
         "",
         table(
             ("site", "kind", "country", "instances", "demand", "p50 ms", "p95 ms", "USD a month"),

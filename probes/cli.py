@@ -100,7 +100,13 @@ def _parser() -> argparse.ArgumentParser:
                 " a round is measured once per point of the grid",
             )
         if name == "units":
-            command.add_argument("--for", dest="scheduler", required=True, choices=SCHEDULERS)
+            command.add_argument(
+                "--for",
+                dest="scheduler",
+                required=True,
+                choices=SCHEDULERS,
+                help="this version writes cron; the others are refused",
+            )
             command.add_argument(
                 "--every", type=_span, metavar="SPAN", default=duration.seconds(_DEFAULT_EVERY)
             )

@@ -48,6 +48,11 @@ bounds hold nine times in ten for Regions of the shipped table that speak for ea
 _KINDS: Final[tuple[Literal["sampled", "published"], ...]] = ("sampled", "published")
 
 
+WALLED: Final = "CN"
+"""Traffic across this country's border passes gateways that distance says nothing of: a vantage on one side
+does not speak for a client on the other, however near (Hong Kong is 30 km from Shenzhen)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatencyMatrix:
     """Round-trip times, clients (m) by sites (n), in milliseconds. Arrays are read-only.
@@ -120,7 +125,9 @@ def build_matrix(
         countries = np.array([v.country for v in vantages])
         same = np.array([c.country for c in demand.clients])[:, None] == countries[None, :]
         at_vantage = model.estimate_ms(pairwise_km(vantage_lat, vantage_lon, site_lat, site_lon))
-        speaker, kind = _speakers(away, same, tables.present, metro_km, vantage_km)
+        homes = np.array([c.country for c in demand.clients])
+        walled = (homes[:, None] == WALLED) != (countries[None, :] == WALLED)
+        speaker, kind = _speakers(away, same, walled, tables.present, metro_km, vantage_km)
         row, column = np.nonzero(speaker >= 0)
         who = speaker[row, column]
         figures = tables.figures[kind[row, column], who, column]
@@ -213,18 +220,19 @@ class _Tables:
 def _speakers(
     away: NDArray[np.float64],
     same_country: NDArray[np.bool_],
+    walled: NDArray[np.bool_],
     present: NDArray[np.bool_],
     metro_km: float,
     vantage_km: float,
 ) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Which vantage speaks for each client × site, -1 for none, and with which kind of figure.
 
-    ``away`` and ``same_country`` are (clients, vantages), ``present`` (kinds, vantages, sites).
+    ``away``, ``same_country`` and ``walled`` are (clients, vantages), ``present`` (kinds, vantages, sites).
     """
     clients, sites = away.shape[0], present.shape[2]
     speaker = np.full((clients, sites), -1, dtype=np.int32)
     kind = np.zeros((clients, sites), dtype=np.int8)
-    metro = np.where(away <= metro_km, away, np.inf)
+    metro = np.where((away <= metro_km) & ~walled, away, np.inf)
     country = np.where(same_country & (away <= vantage_km), away, np.inf)
     for reach in (metro, country):
         for code in range(len(_KINDS)):

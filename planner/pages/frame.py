@@ -63,6 +63,9 @@ def open_frame() -> Setting:
         heading(study.title or study.name, study.summary)
         complain("This cannot be planned", fault)
         st.stop()
+    for note in inputs.notes:
+        if note.startswith(session.stores()):
+            st.sidebar.caption(plain(note))
     return Setting(base, study, inputs, session.stores(), session.colours())
 
 

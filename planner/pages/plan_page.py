@@ -137,9 +137,7 @@ def _tables(plan: Plan, setting: Setting) -> None:
         width="stretch",
         height="content" if len(sites) <= TALLEST_TABLE else 36 * TALLEST_TABLE,
         column_config={
-            "Demand": st.column_config.ProgressColumn(
-                format="%.1f %%", min_value=0.0, max_value=float(sites["Demand"].max() or 1.0)
-            ),
+            "Demand": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0),
             "Measured": st.column_config.NumberColumn(
                 format="%.0f %%", help="Share of this site's demand whose latency was measured, not modelled"
             ),

@@ -82,7 +82,10 @@ def _editor(text: str, name: str, directory: Path) -> None:
 
 def _upload() -> None:
     given = st.file_uploader(
-        "Upload a study", type=["toml"], key=session.widget_key("upload"), help="TOML, up to 2 MB"
+        "Upload a study",
+        type=["toml"],
+        key=session.widget_key("upload"),
+        help="TOML, up to 2 MB; a clients CSV is named by its absolute path on this machine",
     )
     if given is None or not st.button("Plan with the upload", type="primary", width="stretch"):
         return

@@ -138,7 +138,7 @@ BAD_STUDIES = [
         '["crad"]',
         "{study}, rule[1].clients.classes: no client has the data class 'crad'; did you mean 'card'?",
     ),
-    ("clients.csv", "client.csv", "{directory}/client.csv: No such file or directory"),
+    ("clients.csv", "client.csv", "{study}, demand.csv: {directory}/client.csv: no such file"),
 ]
 
 

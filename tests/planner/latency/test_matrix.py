@@ -322,3 +322,10 @@ def test_two_thousand_clients_by_150_sites_take_under_a_second():
     matrix = build(demand, sites, published)
     assert time.process_time() - begun < 1.0
     assert matrix.estimate_ms.shape == (2000, 150)
+
+
+def test_no_vantage_speaks_across_the_border_of_mainland_china():
+    hong_kong = Vantage("hk", "HK", 22.28, 114.17)
+    demand = clients((22.55, 114.06, "CN"), (22.20, 113.54, "MO"))  # Shenzhen, Macao: both within the metro
+    matrix = build(demand, [site("ap-east-1", 22.28, 114.17, "HK")], [statistic(hong_kong, "ap-east-1", 2.0)])
+    assert matrix.provenance[:, 0].tolist() == [MODELLED, MEASURED]

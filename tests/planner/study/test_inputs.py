@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planner.demand import Client, Demand, DemandError
+from planner.demand import Client, Demand
 from planner.inputs import load_inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.study import StudyError, load_study, parse_study
@@ -214,9 +214,9 @@ def test_a_class_nobody_has_protects_nobody(study):
 
 def test_no_clients_file(tmp_path):
     study = parse_study(STUDY, name="shop.toml", directory=tmp_path)
-    with pytest.raises(DemandError) as caught:
+    with pytest.raises(StudyError) as caught:
         load_inputs(study)
-    assert str(caught.value) == f"{tmp_path / 'clients.csv'}: No such file or directory"
+    assert str(caught.value) == f"shop, demand.csv: {tmp_path / 'clients.csv'}: no such file"
 
 
 def test_cities():
