@@ -149,13 +149,6 @@ class Table:
             raise self.fault(key, f"{value!r} is out of range ({' '.join(x for x in (lower, upper) if x)})")
         return int(value) if whole else float(value)
 
-    def flag(self, key: str, default: Any = ...) -> Any:
-        """true or false."""
-        value = self._take(key, default)
-        if not isinstance(value, bool) and value is not default:
-            raise self.fault(key, f"{value!r} is not true or false")
-        return value
-
     def texts(self, key: str, default: Any = ..., *, choices: Collection[str] = ()) -> Any:
         """A tuple of strings; one string counts as a tuple of one."""
         value = self._take(key, default)
