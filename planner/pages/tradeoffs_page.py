@@ -103,7 +103,7 @@ def _table(front: tuple[Plan, ...], setting: Setting) -> None:
     rows = [
         {
             "Point": at,
-            "Cost a month": plan.kpi.cost_usd_month,
+            "Cost a month": round(plan.kpi.cost_usd_month),
             f"{share(coverage)} within": promise_ms(plan, coverage),
             "Mean": plan.kpi.mean_ms,
             "Worst": plan.kpi.max_ms,
