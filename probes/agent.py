@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import signal
-import sys
 import time
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Final
 
+from probes.console import Console
 from probes.inbox import StoreError, open_inbox
 from probes.record import Measurement
-from probes.report import table
 from probes.runner import run_round
 from probes.settings import Settings
-from probes.spool import Shipped, Spool, SpoolBusyError, SpoolError, run_id
+from probes.spool import Spool, SpoolBusyError, SpoolError, run_id
 
 EXIT_DONE: Final = 0
 EXIT_BAD_INPUT: Final = 2
@@ -29,66 +27,6 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 # A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
-
-
-class Console:
-    """What a person or a program sees: rows or a table on stdout, everything else on stderr."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._live = not as_json and sys.stderr.isatty()
-        self._rows: list[Measurement] = []
-        self._expected = 0
-
-    def expect(self, rows: int) -> None:
-        """A round begins that will give this many rows."""
-        self._expected = rows
-
-    def rows(self, rows: list[Measurement]) -> None:
-        """More rows of this round."""
-        if self._as_json:
-            self._write("".join(f"{row.to_json()}\n" for row in rows))
-            return
-        self._rows += rows
-        if self._live:
-            failed = sum(row.failure is not None for row in self._rows)
-            print(
-                f"\r{len(self._rows)}/{self._expected} samples, {failed} failed ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def ended(self) -> None:
-        """The round is over."""
-        if self._live and self._rows:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        if not self._as_json and self._rows:
-            self._write(table(self._rows) + "\n")
-        self._rows = []
-
-    def shipped(self, one: Shipped) -> Shipped:
-        """A round left the spool; only what is wrong with it is worth a line."""
-        if one.damaged:
-            self.say(f"round {one.run_id}: {one.damaged} damaged lines left out, {one.rows} rows shipped")
-        if one.conflict is not None:
-            self.say(
-                f"round {one.run_id}: the store has other rows under this id"
-                f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}"
-            )
-        return one
-
-    def say(self, message: str) -> None:
-        """One line for a person, or for cron to mail."""
-        print(f"edgeprobe: {message}", file=sys.stderr)
-
-    def _write(self, text: str) -> None:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Nobody reads any more; measuring goes on. Python would complain again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Agent:

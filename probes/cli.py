@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from probes import duration, shipped
-from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent, Console
+from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
+from probes.console import Console
 from probes.inbox import StoreError, is_object_store, open_inbox
 from probes.report import align
 from probes.settings import Settings, load_settings, resolve_store

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from probes.record import Clock, Failure
+from probes.record import Clock, Failure, Transport
 
 _EPOLL: Final = hasattr(select, "epoll")
 
@@ -42,7 +42,10 @@ Ending = Literal["timeout", "deadline"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one sample found, in the protocol's own terms; times in milliseconds, None for absent."""
+    """What one sample found, in the protocol's own terms; times in milliseconds, None for absent.
+
+    Each field goes into the Measurement's field of the same name, which says what it means.
+    """
 
     clock: Clock
     failure: Failure | None = None
@@ -52,6 +55,17 @@ class Finding:
     tls_ms: float | None = None
     ttfb_ms: float | None = None
     retransmits: int | None = None
+    reason: str | None = None
+    transport: Transport | None = None
+    warm: bool | None = None
+    rcode: str | None = None
+    ttl_s: int | None = None
+    tls_version: str | None = None
+    tls_cipher: str | None = None
+    certificate_days: float | None = None
+    http_status: int | None = None
+    http_version: str | None = None
+    crypto_ms: float | None = None
 
 
 class Probe(ABC):

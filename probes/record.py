@@ -19,6 +19,9 @@ SCHEMA_VERSION: Final = 1
 Clock = Literal["kernel", "user"]
 """Whose clock timed the sample: the kernel's own TCP_INFO / receive stamps, or this process."""
 
+Transport = Literal["udp", "tcp", "tls", "https"]
+"""What carried a DNS question."""
+
 Failure = Literal[
     "dns_timeout",
     "dns_nxdomain",
@@ -43,6 +46,7 @@ Failure = Literal[
 
 FAILURES: Final[tuple[str, ...]] = get_args(Failure)
 CLOCKS: Final[tuple[str, ...]] = get_args(Clock)
+TRANSPORTS: Final[tuple[str, ...]] = get_args(Transport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,13 @@ class Measurement:
     ``late_ms`` is actual minus intended start, so that coordinated omission shows.
     ``vantage_country``, ``vantage_lat`` and ``vantage_lon`` say where the vantage stands, so that a
     store explains itself to a reader who never saw the agent's configuration.
+
+    What follows ``agent`` is None where it does not apply. ``reason`` says in a few words what the failure
+    class leaves open. ``transport`` is what carried a DNS question; ``warm`` is False for the first
+    question of a round for its name (a fresh connection, where there is one) and True for those after it;
+    ``rcode`` is the reply's and ``ttl_s`` the shortest of its addresses'. ``certificate_days`` is how long
+    the peer's certificate is still valid. ``crypto_ms`` is what this process spent on cryptography, which is
+    in no other time. ``lag_ms`` is how long the agent's own loop kept the sample waiting to be noticed.
     """
 
     run_id: str
@@ -79,6 +90,18 @@ class Measurement:
     resolver: str | None
     family: int | None
     agent: str
+    reason: str | None = None
+    transport: Transport | None = None
+    warm: bool | None = None
+    rcode: str | None = None
+    ttl_s: int | None = None
+    tls_version: str | None = None
+    tls_cipher: str | None = None
+    certificate_days: float | None = None
+    http_status: int | None = None
+    http_version: str | None = None
+    crypto_ms: float | None = None
+    lag_ms: float | None = None
     schema: int = SCHEMA_VERSION
 
     def to_json(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ _SAMPLE_GAP_S: Final = 0.1
 _RESOLVING_SHARE: Final = 1 / 3
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FOUND: Final = tuple(field.name for field in dataclasses.fields(Finding))
 
 
 def run_round(
@@ -146,6 +149,9 @@ def _measurement(
     wall_ns: int,
     late_ms: float,
 ) -> Measurement:
+    found = {name: getattr(finding, name) for name in _FOUND}
+    if found["dns_ms"] is None:
+        found["dns_ms"] = lane.dns_ms
     return Measurement(
         run_id=run_id,
         vantage=settings.vantage,
@@ -160,17 +166,10 @@ def _measurement(
         sample=sample,
         started_at=timestamp(wall_ns),
         late_ms=round(late_ms, 3),
-        dns_ms=lane.dns_ms if finding.dns_ms is None else finding.dns_ms,
-        connect_ms=finding.connect_ms,
-        tls_ms=finding.tls_ms,
-        ttfb_ms=finding.ttfb_ms,
-        rtt_ms=finding.rtt_ms,
-        clock=finding.clock,
-        retransmits=finding.retransmits,
-        failure=finding.failure,
         resolver=lane.resolver,
         family=lane.family,
         agent=AGENT_VERSION,
+        **found,
     )
 
 

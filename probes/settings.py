@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from probes import shipped
 from probes.protocols import PROTOCOLS
@@ -38,7 +38,13 @@ STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs",
 _VANTAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _PATH = re.compile(r"/[!-~]*")
+_HTTP_URL = re.compile(r"https?://[^/\s?#]+[^\s?#]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+Log = Literal["text", "json"]
+
+# Two hundred rows a minute fill about 100 MB a day; a full disk helps nobody.
+SPOOL_MAX_MB: Final = 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,8 @@ class Settings:
     ``store`` is an absolute directory or a URL; ``spool`` an absolute directory; ``resolvers`` are "system"
     or addresses with an optional port. ``timeout_ms`` bounds a sample, ``deadline_s`` a round.
     ``unreachable`` are sites a [[catalog]] asks for by kind that no shipped endpoint speaks for in any of the
-    protocols asked, so that nothing probes them.
+    protocols asked, so that nothing probes them. ``spool_max_mb`` bounds what waits to be shipped;
+    ``metrics`` is a Prometheus textfile to write, ``otlp`` an OTLP/HTTP endpoint to send metrics to.
     """
 
     file: Path
@@ -66,6 +73,10 @@ class Settings:
     resolvers: tuple[str, ...]
     targets: tuple[Target, ...]
     unreachable: tuple[str, ...] = ()
+    spool_max_mb: float = SPOOL_MAX_MB
+    metrics: Path | None = None
+    log: Log = "text"
+    otlp: str | None = None
 
 
 def load_settings(path: str | Path) -> Settings:
@@ -121,6 +132,12 @@ def _settings(root: Table, path: Path) -> Settings:
     splay_s = agent.number("splay_s", 0.0, low=0, high=3600)
     protocols = _protocols(agent, tuple(PROTOCOLS))
     resolvers = _resolvers(agent)
+    spool_max_mb = agent.number("spool_max_mb", SPOOL_MAX_MB, low=1, high=1_000_000)
+    metrics = agent.text("metrics", None)
+    log: Log = "json" if agent.text("log", "text", choices=get_args(Log)) == "json" else "text"
+    otlp = agent.text("otlp", None)
+    if otlp is not None and not _HTTP_URL.fullmatch(otlp):
+        raise agent.fault("otlp", f"{otlp!r} is not an http:// or https:// URL")
     agent.close()
 
     targets = _targets(root, protocols)
@@ -150,6 +167,10 @@ def _settings(root: Table, path: Path) -> Settings:
         resolvers,
         tuple(targets),
         tuple(site for site in dict.fromkeys(asked) if site not in {target.site for target in targets}),
+        spool_max_mb,
+        None if metrics is None else (directory / Path(metrics).expanduser()).absolute(),
+        log,
+        otlp,
     )
 
 
