@@ -1,21 +1,30 @@
-"""The agent at work: rounds on schedule, spooled as they are measured and then shipped [I/O]."""
+"""The agent at work: rounds on schedule, spooled as they are measured, sealed and then shipped [I/O].
+
+How long one round can take: its splay, ``deadline_s`` of measuring, and the span of shipping (until a second
+before the next point of the grid, but at least 9 s and at most 75). A process of one round ends within that,
+whatever the network or the store does.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import math
+import contextlib
+import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Final
 
+from probes import schedule
 from probes.console import Console
+from probes.duration import in_words
 from probes.inbox import StoreError, open_inbox
 from probes.record import Measurement
 from probes.runner import run_round
 from probes.settings import Settings
 from probes.spool import Spool, SpoolBusyError, SpoolError, run_id
+from probes.strict_toml import InputError
 
 EXIT_DONE: Final = 0
 EXIT_BAD_INPUT: Final = 2
@@ -28,6 +37,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
 
+# A backlog may take this share of the span for shipping; what is under way by then can still end within it.
+_BACKLOG_SHARE: Final = 0.2
+
 
 class Agent:
     """One vantage's rounds.
@@ -37,90 +49,153 @@ class Agent:
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings, self._console = settings, console
-        self._spool = Spool(settings.spool, settings.vantage)
+        self._spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb)
         self._signal = 0
+        self._only_round = False
 
-    def run(self, rounds: int | None, every_s: float | None) -> int:
+    def run(self, rounds: int | None, every_s: float | None, scheduled_s: float | None = None) -> int:
         """Measure ``rounds`` rounds (None: for ever), on a grid of ``every_s`` where given; the exit code.
 
         A point of the grid that was measured already is left out. One that meets another round of this
-        vantage is left out too, and exits 75 when it was the only one.
+        vantage is left out too, and exits 75 when it was the only one. ``scheduled_s`` (seconds of the epoch)
+        is when a scheduler meant a single round to start; it names the round in place of the clock. Raises
+        InputError when the splay does not fit into the grid.
         """
+        if every_s is not None and self._settings.splay_s >= every_s:
+            raise InputError(
+                self._settings.file,
+                f"{self._settings.splay_s:g} s is not less than the {in_words(every_s)} between two rounds",
+                column="agent.splay_s",
+            )
+        self._only_round = rounds == 1
         before = {number: signal.signal(number, self._interrupted) for number in _SIGNALS}
         try:
-            return self._rounds(rounds, every_s)
+            return self._rounds(rounds, every_s, scheduled_s)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _rounds(self, rounds: int | None, every_s: float | None) -> int:
+    def _rounds(self, rounds: int | None, every_s: float | None, scheduled_s: float | None) -> int:
         measured = 0
         while True:
-            scheduled_s = _scheduled(every_s)
+            due_s = schedule.due(time.time() if scheduled_s is None else scheduled_s, every_s)
+            began_s = time.monotonic()
             try:
-                code = self._round(scheduled_s)
+                code = self._round(due_s, every_s)
             except (SpoolBusyError, SpoolError) as fault:
                 self._console.say(str(fault))
                 code = EXIT_BUSY if isinstance(fault, SpoolBusyError) else EXIT_STORE
             measured += 1
             if self._stopped() or measured == rounds:
                 return code
-            while every_s is not None and _scheduled(every_s) == scheduled_s:
-                self._wait(scheduled_s + every_s - time.time())
+            if every_s is not None:
+                self._await_point_after(due_s, every_s, began_s)
                 if self._stopped():
                     return code
 
-    def _round(self, scheduled_s: float) -> int:
-        run = run_id(self._settings.vantage, datetime.fromtimestamp(scheduled_s, UTC))
-        with self._spool.locked():
-            if self._spool.knows(run):
-                self._console.say(f"round {run} was measured already")
-                return self._ship()
-            self._wait(self._splay_s(run))
-            if self._stopped():
-                return _EXIT_SIGNAL + self._signal
-            file = self._spool.open_round(run)
+    def _await_point_after(self, due_s: float, every_s: float, began_s: float) -> None:
+        """Wait for another point of the grid, whichever way the clock is set; note those left out."""
+        while not self._stopped() and (next_s := schedule.due(time.time(), every_s)) == due_s:
+            time.sleep(min(max(due_s + every_s - time.time(), 0.0), _NAP_S))
+        if self._stopped():
+            return
+        if count := schedule.left_out(due_s, next_s, every_s):
+            took_s = time.monotonic() - began_s
+            why = f"the last one took {took_s:.0f} s" if took_s > every_s else "the clock was set forward"
+            self._console.say(f"{count} {'round' if count == 1 else 'rounds'} left out: {why}")
 
-            def emit(rows: list[Measurement]) -> None:
-                file.append(rows)
-                self._console.rows(rows)
-
-            try:
-                run_round(
-                    self._settings,
-                    run,
-                    emit=emit,
-                    expect=self._console.expect,
-                    stop=self._stopped,
-                )
-            finally:
-                file.close()
-                self._console.ended()
-            # A signal that comes while shipping finds the round complete.
-            cut = self._signal
-            code = self._ship()
-            if file.fault is not None:
-                self._console.say(f"spool {self._settings.spool}: {file.fault.strerror or file.fault}")
-                code = EXIT_STORE
+    def _round(self, due_s: float, every_s: float | None) -> int:
+        run = run_id(self._settings.vantage, datetime.fromtimestamp(due_s, UTC))
+        rows: list[Measurement] = []
+        try:
+            with self._spool.locked():
+                if self._spool.knows(run):
+                    self._console.say(f"round {run} was measured already")
+                    return self._ship(due_s, every_s)
+                self._wait(schedule.splay(self._settings.vantage, self._settings.splay_s))
+                if self._stopped():
+                    return _EXIT_SIGNAL + self._signal
+                rows = self._measure(run)
+                # A signal that comes while shipping finds the round complete.
+                cut = self._signal
+                code = self._ship(due_s, every_s)
+                if self._spool.fault is not None:
+                    fault = self._spool.fault
+                    self._console.say(f"spool {self._settings.spool}: {fault.strerror or fault}")
+                    code = EXIT_STORE
+        finally:
+            # Not before: a reader that reads no further must hold up neither shipping nor the next round.
+            self._console.judged(rows)
         return _EXIT_SIGNAL + cut if cut else code
 
-    def _ship(self) -> int:
-        try:
-            for one in self._spool.ship(open_inbox(self._settings.store)):
-                self._console.shipped(one)
-        except StoreError as fault:
-            waiting = len(self._spool.pending())
-            stay = "round stays" if waiting == 1 else "rounds stay"
-            self._console.say(f"{fault}; {waiting} {stay} in the spool")
-            if lost := self._spool.unwritten():
-                self._console.say(f"{lost} rows are lost: neither the spool nor the store took them")
-            return EXIT_STORE
-        return EXIT_DONE
+    def _measure(self, run: str) -> list[Measurement]:
+        """Measure a round, spool it row by row, seal it; the rows as they were judged."""
+        file = self._spool.open_round(run)
 
-    def _splay_s(self, run: str) -> float:
-        """A delay that differs by vantage and round, so that agents do not start as one."""
-        digest = hashlib.sha256(run.encode()).digest()
-        return self._settings.splay_s * int.from_bytes(digest[:8], "big") / 2**64
+        def emit(rows: list[Measurement]) -> None:
+            file.append(rows)
+            self._console.rows(rows)
+
+        try:
+            run_round(self._settings, run, emit=emit, expect=self._console.expect, stop=self._stopped)
+        finally:
+            file.close()
+            rows = self._spool.seal(run)
+            self._console.ended()
+        return rows
+
+    def _ship(self, due_s: float, every_s: float | None) -> int:
+        """Ship what the spool holds, oldest first, in bounded time; what then remains is bounded too."""
+        span_s = schedule.shipping_span(due_s, time.time(), every_s)
+        enough_s = time.monotonic() + _BACKLOG_SHARE * span_s
+        code = EXIT_DONE
+        try:
+            with self._bounded(span_s):
+                inbox = open_inbox(self._settings.store, span_s)
+                for one in self._spool.ship(inbox, lambda: time.monotonic() > enough_s):
+                    self._console.shipped(one)
+        except StoreError as fault:
+            self._console.say(f"{fault}; {self._staying()}")
+            code = EXIT_STORE
+        for trimmed in self._spool.trim():
+            self._console.say(
+                f"round {trimmed.run_id}: {trimmed.rows} rows are lost:"
+                f" the spool holds more than spool_max_mb = {self._settings.spool_max_mb:g}"
+            )
+            code = EXIT_STORE
+        if rows := self._spool.unwritten():
+            fate = "lost" if self._only_round else "in memory only"
+            self._console.say(f"{rows} rows are {fate}: neither the spool nor the store took them")
+        return code
+
+    @contextlib.contextmanager
+    def _bounded(self, span_s: float) -> Iterator[None]:
+        """End a process of one round if shipping hangs, as a network filesystem can: the next one ships.
+
+        Object stores have time limits of their own, so a process of many rounds goes on after them.
+        """
+        if not self._only_round:
+            yield
+            return
+        import threading
+
+        def give_up() -> None:
+            self._console.say(
+                f"store {self._settings.store}: no answer within {span_s:.0f} s; {self._staying()}"
+            )
+            os._exit(EXIT_STORE)
+
+        timer = threading.Timer(span_s, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _staying(self) -> str:
+        waiting = len(self._spool.pending())
+        return f"{waiting} {'round stays' if waiting == 1 else 'rounds stay'} in the spool"
 
     def _wait(self, span_s: float) -> None:
         end = time.monotonic() + span_s
@@ -134,9 +209,3 @@ class Agent:
         """The first signal ends the round in good order, the second ends the process."""
         self._signal = number
         signal.signal(number, signal.SIG_DFL)
-
-
-def _scheduled(every_s: float | None) -> float:
-    """The start this moment belongs to, in seconds of the epoch: the last point of the grid, or now."""
-    now_s = time.time()
-    return now_s if every_s is None else math.floor(now_s / every_s) * every_s

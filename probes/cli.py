@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from probes import duration, shipped
+from probes import duration, schedule, shipped
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
 from probes.inbox import StoreError, is_object_store, open_inbox
@@ -30,6 +30,7 @@ from probes.units import SCHEDULERS, UnitError, unit
 
 _DEFAULT_EVERY: Final = "5m"
 _BROKEN_PIPE: Final = 141
+_SCHEDULED_AT: Final = "EDGEPROBE_SCHEDULED_AT"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +70,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "ship":
         return _ship(settings, as_json=options.json)
     rounds = options.rounds or (1 if options.every is None else None)
-    return Agent(settings, Console(as_json=options.json)).run(rounds, options.every)
+    scheduled_s = _scheduled(options.scheduled_at, rounds)
+    return Agent(settings, Console(as_json=options.json)).run(rounds, options.every, scheduled_s)
 
 
 def _complain(fault: Exception, code: int) -> int:
@@ -100,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
                 help="measure on a grid of this span (60s, 5m), for ever unless --rounds says how often;"
                 " a round is measured once per point of the grid",
             )
+            command.add_argument(
+                "--scheduled-at",
+                metavar="MOMENT",
+                help="when the scheduler meant this round to start (2026-11-24T05:00:00Z), so that"
+                f" a repeat of it is the same round; also read from {_SCHEDULED_AT}",
+            )
         if name == "units":
             command.add_argument(
                 "--for",
@@ -125,6 +133,19 @@ def _span(text: str) -> float:
         return duration.seconds(text)
     except ValueError as fault:
         raise argparse.ArgumentTypeError(str(fault)) from None
+
+
+def _scheduled(text: str | None, rounds: int | None) -> float | None:
+    name = "--scheduled-at" if text is not None else _SCHEDULED_AT
+    text = os.environ.get(_SCHEDULED_AT) if text is None else text
+    if not text:
+        return None
+    if rounds != 1:
+        raise InputError(name, "names one round, so it needs --rounds 1")
+    try:
+        return schedule.moment(text)
+    except ValueError as fault:
+        raise InputError(name, str(fault)) from None
 
 
 def _store(text: str) -> str:
@@ -219,7 +240,7 @@ def _units(settings: Settings, scheduler: str, every_s: float, *, as_json: bool)
 
 
 def _ship(settings: Settings, *, as_json: bool) -> int:
-    spool = Spool(settings.spool, settings.vantage)
+    spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb)
     console = Console(as_json=as_json)
     with spool.locked():
         done = [console.shipped(one) for one in spool.ship(open_inbox(settings.store))]

@@ -16,35 +16,36 @@ class Console:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._live = not as_json and sys.stderr.isatty()
-        self._rows: list[Measurement] = []
-        self._expected = 0
+        self._expected = self._count = self._failed = 0
 
     def expect(self, rows: int) -> None:
         """A round begins that will give this many rows."""
         self._expected = rows
 
     def rows(self, rows: list[Measurement]) -> None:
-        """More rows of this round."""
-        if self._as_json:
-            self._write("".join(f"{row.to_json()}\n" for row in rows))
-            return
-        self._rows += rows
+        """More rows of this round, as they come and not yet judged."""
+        self._count += len(rows)
+        self._failed += sum(row.failure is not None for row in rows)
         if self._live:
-            failed = sum(row.failure is not None for row in self._rows)
             print(
-                f"\r{len(self._rows)}/{self._expected} samples, {failed} failed ",
+                f"\r{self._count}/{self._expected} samples, {self._failed} failed ",
                 end="",
                 file=sys.stderr,
                 flush=True,
             )
 
     def ended(self) -> None:
-        """The round is over."""
-        if self._live and self._rows:
+        """Nothing more is measured in this round."""
+        if self._live and self._count:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        if not self._as_json and self._rows:
-            self._write(table(self._rows) + "\n")
-        self._rows = []
+        self._count = self._failed = 0
+
+    def judged(self, rows: list[Measurement]) -> None:
+        """The whole round, its rows judged together."""
+        if self._as_json:
+            self._write("".join(f"{row.to_json()}\n" for row in rows))
+        elif rows:
+            self._write(table(rows) + "\n")
 
     def shipped(self, one: Shipped) -> Shipped:
         """A round left the spool; only what is wrong with it is worth a line."""

@@ -1,37 +1,51 @@
 """The local spool: rows are here the moment they are measured, and leave when the store has them [I/O].
 
-Under ``<spool>/<vantage>/``: ``lock``; one append-only ``RUN_ID.jsonl`` per round not yet shipped;
-``shipped``, the last run ids the store took; ``conflicts/``, rounds the store already had with other rows.
-A process killed at any instant leaves at most a damaged last line, and a round is removed only after its
-object exists.
+Under ``<spool>/<vantage>/``: ``lock``; ``RUN_ID.jsonl``, the round being measured; ``RUN_ID.jsonl.gz``, one
+per sealed round that is not yet shipped; ``shipped``, the last run ids the store took; ``conflicts/``, rounds
+the store already had with other rows. A process killed at any instant leaves at most a damaged last line, and
+a round is removed only after its object exists, or when it is the oldest and the spool has reached its bound.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import gzip
 import hashlib
 import os
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from probes.inbox import Inbox, inbox_key
-from probes.record import Measurement, from_json
+from probes.durable import write_whole
+from probes.inbox import Inbox, StoreDeniedError, inbox_key
+from probes.record import Measurement
+from probes.round_file import (
+    Judge,
+    RoundFile,
+    SealedRound,
+    SpoolError,
+    read_lines,
+    read_sealed,
+    same_rows,
+    seal,
+)
 
-_REMEMBERED: Final = 1000
+__all__ = ["Shipped", "Spool", "SpoolBusyError", "SpoolError", "Trimmed", "run_id"]
+
+# An hour of one-second rounds, should the clock be set back by that much.
+_REMEMBERED: Final = 4000
+_RUN_ID_BYTES: Final = 37
+
+_MEGABYTE: Final = 1_000_000
+
+# What neither disk nor store takes is kept for the next try, but not for ever.
+_MOST_UNWRITTEN_MB: Final = 32.0
 
 
 class SpoolBusyError(Exception):
     """Another round of this vantage still runs."""
-
-
-class SpoolError(Exception):
-    """The spool itself cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,14 @@ class Shipped:
     conflict: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """A round that was deleted unshipped to keep the spool within its bound."""
+
+    run_id: str
+    rows: int
+
+
 def run_id(vantage: str, scheduled: datetime) -> str:
     """The name of the round of ``vantage`` scheduled at that moment (aware); the same for a repeat of it.
 
@@ -59,11 +81,21 @@ def run_id(vantage: str, scheduled: datetime) -> str:
 
 
 class Spool:
-    """The spool of one vantage. Everything but :meth:`locked` wants the lock held."""
+    """The spool of one vantage. Everything but :meth:`locked` wants the lock held.
 
-    def __init__(self, directory: Path, vantage: str) -> None:
+    ``max_mb`` bounds the sealed rounds in it, in megabytes (10⁶ bytes); ``judge`` looks at a round's rows
+    together before it is sealed. ``fault`` is why the last round could not be written, None when it could.
+    """
+
+    def __init__(
+        self, directory: Path, vantage: str, *, max_mb: float | None = None, judge: Judge = list
+    ) -> None:
         self._directory, self._vantage = directory / vantage, vantage
+        self._max_bytes = None if max_mb is None else max_mb * _MEGABYTE
+        self._judge = judge
         self._unwritten: dict[str, list[str]] = {}
+        self._damaged: dict[str, int] = {}
+        self.fault: OSError | None = None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -81,147 +113,181 @@ class Spool:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SpoolBusyError(f"another round of {self._vantage} still runs") from None
+            except OSError as fault:
+                raise SpoolError(f"spool {self._directory}: {fault.strerror or fault}") from None
+            self._sweep()
             yield
         finally:
             os.close(descriptor)
 
     def knows(self, run: str) -> bool:
-        """Whether this round was measured already, be it here or shipped."""
-        if self._path(run).exists():
-            return True
+        """Whether this round was measured already, at least in part, be it here or shipped."""
+        with contextlib.suppress(OSError):
+            if self._sealed(run).exists() or self._raw(run).stat().st_size > 0:
+                return True
         with contextlib.suppress(OSError):
             return run in (self._directory / "shipped").read_text(encoding="utf-8").split()
         return False
 
     def open_round(self, run: str) -> RoundFile:
-        """Begin a round. Raises SpoolError."""
-        return RoundFile(self._path(run), self._unwritten.setdefault(run, []))
+        """Begin a round. Raises SpoolError when it is sealed already."""
+        if self._sealed(run).exists():
+            raise SpoolError(f"spool {self._sealed(run)}: this round was measured already")
+        return RoundFile(self._raw(run), self._unwritten.setdefault(run, []))
+
+    def seal(self, run: str) -> list[Measurement]:
+        """End a round: judge what was measured and keep it as the object it will be. Its judged rows.
+
+        Where the disk does not take that (``fault``), the round stays as it is and is shipped from there.
+        """
+        return self._seal(run)[1]
 
     def pending(self) -> list[str]:
         """The run ids not yet shipped, oldest first."""
-        found = {path.stem for path in self._directory.glob("*.jsonl")}
+        files = (*self._directory.glob("[!.]*.jsonl"), *self._directory.glob("[!.]*.jsonl.gz"))
+        found = {_run_of(path) for path in files}
         return sorted(found | {run for run, rows in self._unwritten.items() if rows})
 
     def unwritten(self) -> int:
         """How many rows are in memory only, because the disk did not take them."""
         return sum(len(rows) for rows in self._unwritten.values())
 
-    def ship(self, inbox: Inbox) -> Iterator[Shipped]:
+    def ship(self, inbox: Inbox, stop: Callable[[], bool] = lambda: False) -> Iterator[Shipped]:
         """Put what is here into the store, oldest first; yields each round as it is taken off the spool.
 
+        What a killed process left is sealed first. ``stop`` is asked before each round; the rest then stays.
         Raises StoreError where the store fails; what has not been yielded by then stays. Raises SpoolError.
         """
-        for run in self.pending():
+        waiting = self.pending()
+        for run in waiting:
+            if not self._sealed(run).exists():
+                self._seal(run)
+        for run in waiting:
+            if stop():
+                return
             yield self._ship(run, inbox)
 
-    def _ship(self, run: str, inbox: Inbox) -> Shipped:
-        path = self._path(run)
-        lines, damaged = _rows(path)
-        # A disk that filled up half-way may hold rows that are still in memory too.
-        lines = list(dict.fromkeys([*lines, *(row.encode() for row in self._unwritten.get(run, ()))]))
-        conflict = None
-        if lines:
-            text = b"\n".join(lines) + b"\n"
-            key = inbox_key(self._vantage, run)
-            if not inbox.create(key, gzip.compress(text, mtime=0)) and not _holds(inbox.read(key), text):
-                conflict = self._set_aside(run, text)
+    def trim(self) -> list[Trimmed]:
+        """Delete the oldest sealed rounds until the rest fits the bound; the newest one always stays.
+
+        What was set aside goes before what waits: of those rounds the store has an object. Of rows that are
+        in memory only, the newest 32 MB stay. Raises SpoolError.
+        """
+        trimmed = self._trim_memory()
+        waiting = sorted(self._directory.glob("[!.]*.jsonl.gz"))
+        files = [*sorted((self._directory / "conflicts").glob("[!.]*")), *waiting]
+        if self._max_bytes is None:
+            return trimmed
         try:
-            if lines:
-                self._remember(run)
+            sizes = {path: path.stat().st_size for path in files}
+            total = sum(sizes.values())
+            for path in files[:-1]:
+                if total <= self._max_bytes:
+                    break
+                trimmed.append(Trimmed(_run_of(path), read_sealed(path).rows))
+                path.unlink()
+                total -= sizes[path]
+        except OSError as fault:
+            raise SpoolError(f"spool {self._directory}: {fault.strerror or fault}") from None
+        return trimmed
+
+    def _trim_memory(self) -> list[Trimmed]:
+        sizes = {run: sum(map(len, rows)) for run, rows in self._unwritten.items()}
+        total, trimmed = sum(sizes.values()), []
+        for run in sorted(sizes):
+            if total <= _MOST_UNWRITTEN_MB * _MEGABYTE:
+                break
+            trimmed.append(Trimmed(run, len(self._unwritten.pop(run))))
+            total -= sizes[run]
+        return trimmed
+
+    def _seal(self, run: str) -> tuple[SealedRound, list[Measurement]]:
+        raw, unwritten = self._raw(run), self._unwritten.get(run, [])
+        # A disk that filled up half-way may hold rows that are still in memory too.
+        sealed, rows = seal([*read_lines(raw), *(line.encode() for line in unwritten)], self._judge)
+        self._damaged[run] = sealed.damaged
+        try:
+            if sealed.payload is not None:
+                write_whole(self._sealed(run), sealed.payload)
+            raw.unlink(missing_ok=True)
+        except OSError as fault:
+            self.fault = fault
+        else:
+            self.fault = None
+            self._unwritten.pop(run, None)
+        return sealed, rows
+
+    def _ship(self, run: str, inbox: Inbox) -> Shipped:
+        path = self._sealed(run)
+        sealed = read_sealed(path) if path.exists() else self._seal(run)[0]
+        conflict = None
+        if sealed.payload is not None:
+            key = inbox_key(self._vantage, run)
+            if not inbox.create(key, sealed.payload) and not _holds(inbox, key, sealed.payload):
+                conflict = self._set_aside(run, sealed.payload)
+        try:
+            # On a full disk this may fail where deleting does not, and deleting makes room for it.
+            remembered = sealed.payload is None or self._remember(run)
             path.unlink(missing_ok=True)
+            self._raw(run).unlink(missing_ok=True)
         except OSError as fault:
             raise SpoolError(f"spool {path}: {fault.strerror or fault}") from None
+        if not remembered:
+            self._remember(run)
         self._unwritten.pop(run, None)
-        return Shipped(run, len(lines), damaged, conflict)
+        damaged = max(sealed.damaged, self._damaged.pop(run, 0))
+        return Shipped(run, sealed.rows, damaged, conflict)
 
-    def _set_aside(self, run: str, text: bytes) -> Path:
-        aside = self._directory / "conflicts" / f"{run}.jsonl"
+    def _set_aside(self, run: str, payload: bytes) -> Path:
+        # The same rows are set aside once, however often a kill makes us try again.
+        digest = hashlib.sha256(payload).hexdigest()[:8]
+        aside = self._directory / "conflicts" / f"{run}.{digest}.jsonl.gz"
         try:
             aside.parent.mkdir(exist_ok=True)
-            with aside.open("ab") as file:
-                file.write(text)
-                os.fsync(file.fileno())
+            if self._sealed(run).exists():
+                self._sealed(run).replace(aside)
+            else:
+                write_whole(aside, payload)
         except OSError as fault:
             raise SpoolError(f"spool {aside}: {fault.strerror or fault}") from None
         return aside
 
-    def _remember(self, run: str) -> None:
+    def _remember(self, run: str) -> bool:
         shipped = self._directory / "shipped"
-        known = shipped.read_text(encoding="utf-8").split() if shipped.exists() else []
-        draft = shipped.with_name(".shipped.tmp")
-        draft.write_text("\n".join([*known[-_REMEMBERED + 1 :], run]) + "\n", encoding="utf-8")
-        draft.replace(shipped)
+        try:
+            # A line torn by a kill must not swallow the one after it.
+            with shipped.open("a", encoding="utf-8") as file:
+                file.write(f"\n{run}\n")
+            if shipped.stat().st_size > 2 * _REMEMBERED * _RUN_ID_BYTES:
+                known = shipped.read_text(encoding="utf-8").split()
+                write_whole(shipped, ("\n".join(known[-_REMEMBERED:]) + "\n").encode())
+        except OSError:
+            return False
+        return True
 
-    def _path(self, run: str) -> Path:
+    def _sweep(self) -> None:
+        """Remove what a killed process was in the middle of writing; it is still there in its first form."""
+        for draft in (*self._directory.glob(".*.tmp"), *self._directory.glob("conflicts/.*.tmp")):
+            with contextlib.suppress(OSError):
+                draft.unlink()
+
+    def _raw(self, run: str) -> Path:
         return self._directory / f"{run}.jsonl"
 
-
-class RoundFile:
-    """One round being written. Rows the disk did not take are kept in memory, to be shipped from there."""
-
-    def __init__(self, path: Path, unwritten: list[str]) -> None:
-        self._path, self._unwritten = path, unwritten
-        self.fault: OSError | None = None
-        try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as fault:
-            raise SpoolError(f"spool {path}: {fault.strerror or fault}") from None
-        self._good = os.fstat(self._descriptor).st_size
-
-    def append(self, rows: Sequence[Measurement]) -> None:
-        """Write rows; they outlive this process from here on. A full disk shows in ``fault``."""
-        self._unwritten += [row.to_json() for row in rows]
-        if not self._unwritten:
-            return
-        data = ("\n".join(self._unwritten) + "\n").encode()
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError as fault:
-            self.fault = fault
-            # Take the half-written line back, or the next row would be glued to it.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._good)
-            return
-        self.fault = None
-        self._unwritten.clear()
-        self._good = os.fstat(self._descriptor).st_size
-
-    def close(self) -> None:
-        """Try once more what the disk refused, and make the rest outlive a power cut."""
-        self.append(())
-        try:
-            os.fsync(self._descriptor)
-        except OSError as fault:
-            self.fault = fault
-        finally:
-            os.close(self._descriptor)
+    def _sealed(self, run: str) -> Path:
+        return self._directory / f"{run}.jsonl.gz"
 
 
-def _rows(path: Path) -> tuple[list[bytes], int]:
-    """The sound rows of a spool file, and how many lines are not."""
+def _run_of(path: Path) -> str:
+    return path.name.partition(".jsonl")[0]
+
+
+def _holds(inbox: Inbox, key: str, payload: bytes) -> bool:
+    """Whether an object is this very round, put there before the spool could note it.
+
+    Who may write the store but not read it cannot tell; the round is then set aside rather than lost.
+    """
     try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    except OSError as fault:
-        raise SpoolError(f"spool {path}: {fault.strerror or fault}") from None
-    sound, damaged = [], 0
-    for line in text.split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            from_json(line)
-        except (ValueError, TypeError):
-            damaged += 1
-        else:
-            sound.append(line)
-    return sound, damaged
-
-
-def _holds(payload: bytes, text: bytes) -> bool:
-    """Whether an object is this very round, put there before the spool could note it."""
-    try:
-        return gzip.decompress(payload) == text
-    except (OSError, EOFError, zlib.error):
+        return same_rows(inbox.read(key), payload)
+    except StoreDeniedError:
         return False

@@ -27,7 +27,7 @@ def rows_of(path):
 
 
 def spooled(directory):
-    return sorted((directory / ".edgeprobe" / "lab-1").glob("*.jsonl"))
+    return sorted((directory / ".edgeprobe" / "lab-1").glob("*.jsonl*"))
 
 
 def begin(*arguments):

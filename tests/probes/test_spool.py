@@ -157,7 +157,8 @@ def test_other_rows_under_the_same_run_id_are_set_aside(spool, inbox, tmp_path):
     fill(spool, FIRST, ROWS[2:])
     (shipped,) = spool.ship(inbox)
     assert stored(tmp_path, FIRST) == ROWS[:2]
-    assert [from_json(line) for line in shipped.conflict.read_text().splitlines()] == ROWS[2:]
+    aside = gzip.decompress(shipped.conflict.read_bytes())
+    assert [from_json(line) for line in aside.splitlines()] == ROWS[2:]
     assert spool.pending() == []
 
 
@@ -215,10 +216,10 @@ def test_a_full_disk_keeps_rows_in_memory_and_ships_them(spool, inbox, tmp_path)
 
 def test_the_list_of_shipped_rounds_stays_short(spool, inbox, tmp_path):
     shipped = tmp_path / "spool" / "v" / "shipped"
-    shipped.write_text("\n".join(f"old-{n}" for n in range(5000)) + "\n")
+    shipped.write_text("\n".join(f"2026-{n:032}" for n in range(9000)) + "\n")
     fill(spool, FIRST, ROWS)
     list(spool.ship(inbox))
     known = shipped.read_text().split()
-    assert len(known) == 1000
+    assert len(known) == 4000
     assert known[-1] == FIRST
-    assert known[0] == "old-4001"
+    assert known[0] == f"2026-{5001:032}"
