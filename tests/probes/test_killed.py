@@ -66,7 +66,7 @@ def slower(rows):
     return [replace(row, rtt_ms=row.rtt_ms + 1) for row in rows]
 
 
-def work(directory, tell, hours):
+def work(directory, tell, hours, process):
     """What an agent does to its spool and its store; ``tell`` is called when rows are safe."""
     spool = Spool(directory / "spool", "v", judge=slower)
     inbox = DirectoryInbox(directory / "store")
@@ -76,7 +76,9 @@ def work(directory, tell, hours):
             if not spool.knows(run):
                 file = spool.open_round(run)
                 for sample in (0, 2):
-                    file.append([replace(ROW, run_id=run, sample=sample + n) for n in range(2)])
+                    file.append(
+                        [replace(ROW, run_id=run, sample=sample + n, agent=process) for n in range(2)]
+                    )
                     tell()
                 file.close()
                 spool.seal(run)
@@ -103,7 +105,7 @@ def killed_at(line, directory):
         code = 1
         try:
             sys.settrace(trace)
-            work(directory, lambda: os.write(writer, b".."), (5,))
+            work(directory, lambda: os.write(writer, b".."), (5,), "killed")
             code = 0
         finally:
             os._exit(code)
@@ -120,10 +122,11 @@ def test_killed_before_every_single_line(tmp_path):
         directory = tmp_path / str(line)
         ended, safe = killed_at(line, directory)
         # What cron does next: the same round again, which is not measured twice once begun, and another.
-        work(directory, lambda: None, (5, 6))
+        work(directory, lambda: None, (5, 6), "next")
         rows = stored_rows(path.read_bytes() for path in directory.rglob("*.jsonl.gz"))
         found = [identity(row) for row in rows]
-        assert len(found) == len(set(found)) >= safe, line
+        assert len(found) == len(set(found)), line
+        assert sum(row.agent == "killed" for row in rows) >= safe, line
         assert {row.rtt_ms for row in rows} == {2.0}, line
         left = {path.name for path in directory.rglob("*") if path.is_file()}
         assert {name for name in left if not name.endswith(".jsonl.gz")} == {"lock", "shipped"}, line
