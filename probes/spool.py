@@ -205,7 +205,8 @@ class Spool:
         raw, unwritten = self._raw(run), self._unwritten.get(run, [])
         # A disk that filled up half-way may hold rows that are still in memory too.
         sealed, rows = seal([*read_lines(raw), *(line.encode() for line in unwritten)], self._judge)
-        self._damaged[run] = sealed.damaged
+        if sealed.damaged:
+            self._damaged[run] = sealed.damaged
         try:
             if sealed.payload is not None:
                 write_whole(self._sealed(run), sealed.payload)
