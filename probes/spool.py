@@ -242,7 +242,7 @@ class Spool:
     def _set_aside(self, run: str, payload: bytes) -> Path:
         # The same rows are set aside once, however often a kill makes us try again.
         digest = hashlib.sha256(payload).hexdigest()[:8]
-        aside = self._directory / "conflicts" / f"{run}.{digest}.jsonl.gz"
+        aside = self._directory / "conflicts" / f"{run}.jsonl.{digest}.gz"
         try:
             aside.parent.mkdir(exist_ok=True)
             if self._sealed(run).exists():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.inbox import DirectoryInbox, StoreError, inbox_key
+from probes.inbox import DirectoryInbox, StoreDeniedError, StoreError, inbox_key
 from probes.record import Measurement, from_json
 from probes.spool import Spool, SpoolBusyError, SpoolError, run_id
 
@@ -223,3 +223,159 @@ def test_the_list_of_shipped_rounds_stays_short(spool, inbox, tmp_path):
     assert len(known) == 4000
     assert known[-1] == FIRST
     assert known[0] == f"2026-{5001:032}"
+
+
+def later(rows):
+    """A judge that changes every other row."""
+    return [replace(row, failure="implausible") if row.sample % 2 else row for row in rows]
+
+
+def waiting(tmp_path):
+    return sorted(path.name for path in (tmp_path / "spool" / "v").glob("*.jsonl*"))
+
+
+def test_a_round_is_judged_when_it_is_sealed_and_once(tmp_path, inbox):
+    spool = Spool(tmp_path / "spool", "v", judge=later)
+    judged = later(ROWS)
+    with spool.locked():
+        fill(spool, FIRST, ROWS)
+        assert spool.seal(FIRST) == judged
+        assert waiting(tmp_path) == [f"{FIRST}.jsonl.gz"]
+    # Whoever ships it does not judge it again.
+    other = Spool(tmp_path / "spool", "v", judge=lambda rows: [])
+    with other.locked():
+        assert [shipped.rows for shipped in other.ship(inbox)] == [5]
+    assert stored(tmp_path, FIRST) == judged
+
+
+def test_what_a_killed_agent_left_is_judged_by_the_next(tmp_path, inbox):
+    with (killed := Spool(tmp_path / "spool", "v")).locked():
+        killed.open_round(FIRST).append(ROWS)
+    spool = Spool(tmp_path / "spool", "v", judge=later)
+    with spool.locked():
+        list(spool.ship(inbox))
+    assert stored(tmp_path, FIRST) == later(ROWS)
+
+
+def test_what_is_sealed_is_what_the_store_gets(spool, inbox, tmp_path):
+    fill(spool, FIRST, ROWS)
+    spool.seal(FIRST)
+    sealed = (tmp_path / "spool" / "v" / f"{FIRST}.jsonl.gz").read_bytes()
+    list(spool.ship(inbox))
+    assert (tmp_path / "store" / inbox_key("v", FIRST)).read_bytes() == sealed
+
+
+def test_a_sealed_round_is_not_opened_again(spool):
+    fill(spool, FIRST, ROWS)
+    spool.seal(FIRST)
+    assert spool.knows(FIRST)
+    with pytest.raises(SpoolError, match="was measured already"):
+        spool.open_round(FIRST)
+
+
+def test_a_round_that_was_killed_before_its_first_row_may_be_measured(spool, inbox, tmp_path):
+    spool.open_round(FIRST)
+    assert not spool.knows(FIRST)
+    fill(spool, FIRST, ROWS)
+    list(spool.ship(inbox))
+    assert stored(tmp_path, FIRST) == ROWS
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbled"])
+def test_a_sealed_round_that_the_disk_spoilt_still_gives_what_it_has(spool, inbox, tmp_path, damage):
+    rows = [replace(ROW, sample=n, host=os.urandom(20).hex()) for n in range(2000)]
+    fill(spool, FIRST, rows)
+    spool.seal(FIRST)
+    path = tmp_path / "spool" / "v" / f"{FIRST}.jsonl.gz"
+    sealed = path.read_bytes()
+    half = len(sealed) // 2
+    path.write_bytes(
+        sealed[:half] if damage == "cut" else sealed[:half] + b"\xff" * 999 + sealed[half + 999 :]
+    )
+    (shipped,) = spool.ship(inbox)
+    assert shipped.damaged >= 1
+    assert 500 < shipped.rows < 2000
+    # A reader of the store meets a whole object.
+    assert stored(tmp_path, FIRST)[:500] == rows[:500]
+    assert len(stored(tmp_path, FIRST)) == shipped.rows
+
+
+def test_a_sealed_round_that_is_nothing_but_damage(spool, inbox, tmp_path):
+    (tmp_path / "spool" / "v" / f"{FIRST}.jsonl.gz").write_bytes(b"\x00" * 4096)
+    assert [(shipped.rows, shipped.damaged) for shipped in spool.ship(inbox)] == [(0, 1)]
+    assert waiting(tmp_path) == []
+    assert not (tmp_path / "store").exists()
+
+
+def test_drafts_of_a_killed_process_are_swept(tmp_path):
+    draft = tmp_path / "spool" / "v" / f".{FIRST}.jsonl.gz.tmp"
+    draft.parent.mkdir(parents=True)
+    draft.write_bytes(b"half")
+    with (spool := Spool(tmp_path / "spool", "v")).locked():
+        assert not draft.exists()
+        assert spool.pending() == []
+
+
+def test_shipping_stops_between_rounds_when_told(spool, inbox):
+    fill(spool, FIRST, ROWS)
+    fill(spool, SECOND, ROWS)
+    asked = iter([False, True])
+    assert [shipped.run_id for shipped in spool.ship(inbox, lambda: next(asked))] == [FIRST]
+    assert spool.pending() == [SECOND]
+
+
+def test_the_bound_takes_the_oldest_and_leaves_the_newest(tmp_path):
+    runs = [run_id("v", datetime(2026, 11, 23, hour, tzinfo=UTC)) for hour in range(10)]
+    size = 0
+    with (spool := Spool(tmp_path / "spool", "v", max_mb=None)).locked():
+        for run in runs:
+            fill(spool, run, ROWS)
+            spool.seal(run)
+            size = (tmp_path / "spool" / "v" / f"{run}.jsonl.gz").stat().st_size
+        assert spool.trim() == []
+    with (spool := Spool(tmp_path / "spool", "v", max_mb=4.5 * size / 1e6)).locked():
+        assert [(one.run_id, one.rows) for one in spool.trim()] == [(run, 5) for run in runs[:6]]
+        assert spool.pending() == runs[6:]
+        assert spool.trim() == []
+    with (spool := Spool(tmp_path / "spool", "v", max_mb=1e-6)).locked():
+        assert [one.run_id for one in spool.trim()] == runs[6:9]
+        assert spool.pending() == runs[9:]
+
+
+def test_what_was_set_aside_goes_before_what_waits(spool, inbox, tmp_path):
+    for rows in (ROWS[:2], ROWS[2:], ROWS[1:]):
+        fill(spool, FIRST, rows)
+        list(spool.ship(inbox))
+    fill(spool, SECOND, ROWS)
+    spool.seal(SECOND)
+    assert len(list((tmp_path / "spool" / "v" / "conflicts").iterdir())) == 2
+    bounded = Spool(tmp_path / "spool", "v", max_mb=1e-6)
+    assert [one.run_id for one in bounded.trim()] == [FIRST, FIRST]
+    assert bounded.pending() == [SECOND]
+
+
+def test_a_round_that_may_not_be_read_back_is_set_aside_and_lets_the_others_pass(spool, tmp_path):
+    class WriteOnly(DirectoryInbox):
+        def read(self, key):
+            raise StoreDeniedError("store: 403")
+
+    inbox = WriteOnly(tmp_path / "store")
+    fill(spool, FIRST, ROWS)
+    spool.seal(FIRST)
+    path = tmp_path / "spool" / "v" / f"{FIRST}.jsonl.gz"
+    kept = path.read_bytes()
+    list(spool.ship(inbox))
+    path.write_bytes(kept)
+    fill(spool, SECOND, ROWS)
+    first, second = spool.ship(inbox)
+    assert first.conflict.read_bytes() == kept
+    assert second.conflict is None
+    assert spool.pending() == []
+
+
+def test_a_list_of_shipped_rounds_that_cannot_be_written_holds_up_nothing(spool, inbox, tmp_path):
+    (tmp_path / "spool" / "v" / "shipped").mkdir()
+    fill(spool, FIRST, ROWS)
+    assert [shipped.rows for shipped in spool.ship(inbox)] == [5]
+    assert spool.pending() == []
+    assert stored(tmp_path, FIRST) == ROWS
