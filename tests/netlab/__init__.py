@@ -26,11 +26,14 @@ and a port nobody listens on refuses.
 - ``lab.wire()`` gives the packets so far (``wire.Packet``), or raises when one escaped the log.
 - ``wire.handshakes``, ``dns_exchanges``, ``echoes``, ``tls_flights`` and ``first_bytes`` compute exchanges
   from packets; ``wire.pair`` puts an agent's rows beside them.
-- ``servers`` has the far host's servers.
+- ``servers`` has the far host's servers (``acceptor``, nginx as ``web``, NSD as ``name_server``, and
+  ``serving`` for any other), ``authority`` makes their certificates.
+- ``Netlab(turn_us=200)`` leaves more of the processor to what is measured, for measurements of many at once.
 
-Needs root, /dev/net/tun, and of Debian's packages gcc, libc6-dev, iproute2 and util-linux (``missing()`` says
-what is not there); the tests also need iputils-ping. The namespaces have no names: they end with their last
-process, and every process ends with the lab, or with the process that made it.
+A lab needs root, /dev/net/tun, and of Debian's packages gcc, libc6-dev, iproute2 and util-linux
+(``missing()`` says what is not there); the servers nginx-light, nsd and openssl; the tests iputils-ping. The
+namespaces have no names: they end with their last process, and every process ends with the lab, or with the
+one that made it.
 """
 
 from tests.netlab.lab import FAR, NEAR, SILENCE, Host, Netlab, Way, missing

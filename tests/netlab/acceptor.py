@@ -1,7 +1,7 @@
 """Accepts connections on every address of its host, and says nothing. Run as a program: ``acceptor.py
 PORT...``
 
-The oldest connections are closed when there are very many. Prints a line when it listens.
+The oldest connections are closed when there are very many.
 """
 
 import collections
@@ -26,7 +26,6 @@ def main() -> None:
             listener.listen(65535)
             listener.setblocking(False)
             selector.register(listener, selectors.EVENT_READ)
-        print("listening", flush=True)
         while True:
             for ready, _ in selector.select():
                 try:

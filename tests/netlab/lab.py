@@ -171,15 +171,22 @@ class Netlab:
 
     ``ways`` are by far address or network, such as ``{"10.77.0.0/16": Way(rtt_ms=20), "10.77.0.9":
     SILENCE}``; the most specific holds, and a far address without one has no delay. ``networks`` are the far
-    addresses: every one of them is the far host. Must be entered by the thread that outlives it: the
-    processes die with it.
+    addresses: every one of them is the far host. With ``turn_us`` (below a million) the link gathers packets
+    for that long before it handles them, as a network card may: under load that halves what it takes of a
+    processor, and makes each way up to twice that longer. Must be entered by a thread that outlives it: the
+    processes die with the thread.
     """
 
     def __init__(
-        self, ways: Mapping[str, Way] | None = None, *, seed: int = 1, networks: Iterable[str] = FAR
+        self,
+        ways: Mapping[str, Way] | None = None,
+        *,
+        seed: int = 1,
+        turn_us: int = 0,
+        networks: Iterable[str] = FAR,
     ) -> None:
         self._ways = dict(ways or {})
-        self._seed = seed
+        self._seed, self._turn_us = seed, turn_us
         self._networks = tuple(networks)
 
     def __enter__(self) -> Self:
@@ -190,7 +197,7 @@ class Netlab:
             self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netlab-")))
             self._log = self.directory / "wire.log"
             self._link = subprocess.Popen(
-                [_link_program(), self._log, str(self._seed)],
+                [_link_program(), self._log, str(self._seed), str(self._turn_us)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -1,6 +1,6 @@
 /* Two network namespaces, a TUN device in each, and between them a path of known delay, jitter, loss and order.
  *
- *     link LOG SEED
+ *     link LOG SEED TURN
  *
  * Makes both namespaces and both devices (each called "wire"), prints "ready PID NEAR FAR" (descriptors of the
  * namespaces, to be entered through /proc/PID/fd/), then obeys lines on standard input:
@@ -14,6 +14,9 @@
  * to lose before any other. Jitter is uniform in [0, JITTER) and keeps the order of a direction; a reordered
  * packet is held back for HOLD more. What befalls the nth packet of an address and direction depends on SEED,
  * the address, the direction and n alone.
+ *
+ * While packets are under way it takes a turn every TURN µs at the soonest: each turn costs a wake-up, whatever the
+ * packets in it. That makes delays up to so much longer than configured, which the log shows and does not mind.
  *
  * The link ends when standard input does, or with its parent; the namespaces end with their last process.
  *
@@ -348,9 +351,10 @@ int main(int arguments, char **argument) {
     int space[2];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_TIMERSLACK, 1);
-    if (arguments != 3) return 2;
+    if (arguments != 4) return 2;
     log_file = fopen(argument[1], "wb");
     seed = strtoull(argument[2], 0, 10);
+    struct timespec turn = {0, atol(argument[3]) * 1000};
     if (!log_file) die(argument[1]);
     setvbuf(log_file, malloc(1 << 20), _IOFBF, 1 << 20);
     device[OUT] = make_device(&space[OUT]);
@@ -363,6 +367,8 @@ int main(int arguments, char **argument) {
     for (;;) {
         uint64_t now = now_ns(CLOCK_MONOTONIC);
         for (int most = AT_ONCE; most && queued && queue[0]->due <= now; most--) deliver_first();
+        if (turn.tv_nsec && queued) clock_nanosleep(CLOCK_MONOTONIC, 0, &turn, 0);
+        now = now_ns(CLOCK_MONOTONIC);
         uint64_t wait = queued && queue[0]->due > now ? queue[0]->due - now : 0;
         struct timespec limit = {wait / 1000000000, wait % 1000000000};
         struct pollfd polled[] = {{device[OUT], POLLIN, 0}, {device[BACK], POLLIN, 0}, {0, POLLIN, 0}};

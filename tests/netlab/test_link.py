@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import socket
 import subprocess
@@ -148,6 +149,16 @@ def test_nothing_escapes_the_log(netlab):
     assert counters["captured"] == counters["read_out"] + counters["delivered_back"]
     assert counters["read_out"] == counters["delivered_out"] + counters["lost_out"]
     assert counters["read_back"] == counters["delivered_back"] + counters["lost_back"]
+
+
+def test_packets_are_gathered_into_turns(netlab):
+    lab = netlab({"10.77.0.1": Way(rtt_ms=10)}, turn_us=5000)
+    packets = send(lab, "10.77.0.1", 200)
+    assert numbers(packets, out=True) == numbers(packets, out=False) == list(range(200))
+    came_back = [packet.ns for packet in packets if not packet.out]
+    # They were sent a millisecond and more apart.
+    close = sum(after - before < 300_000 for before, after in itertools.pairwise(came_back))
+    assert close > 80
 
 
 def test_the_stamps_are_of_the_same_clock(netlab):
