@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -106,11 +107,14 @@ class Measurement:
 
     def to_json(self) -> str:
         """One line of JSON, keys in the contract's order, no newline."""
-        values = dataclasses.asdict(self)
-        return json.dumps({"schema": values.pop("schema"), **values}, separators=(",", ":"), allow_nan=False)
+        return _encode(dict(zip(_KEYS, _values(self), strict=True)))
 
 
 FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in dataclasses.fields(Measurement))
+
+_KEYS: Final = ("schema", *(name for name in FIELDS if name != "schema"))
+_values: Final = operator.attrgetter(*_KEYS)
+_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def from_json(line: str | bytes) -> Measurement:

@@ -22,6 +22,9 @@ Judge = Callable[[Sequence[Measurement]], list[Measurement]]
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _CHUNK: Final = 4096
 
+# The last level is twice the work for a twentieth of the size.
+_LEVEL: Final = 6
+
 
 class SpoolError(Exception):
     """The spool itself cannot be written."""
@@ -37,25 +40,38 @@ class SealedRound:
 
 
 class RoundFile:
-    """A round being measured. Rows the disk did not take are kept in memory, to be shipped from there."""
+    """A round being measured. What it holds in memory outlives a disk that does not take it.
 
-    def __init__(self, path: Path, unwritten: list[str]) -> None:
-        self._path, self._unwritten = path, unwritten
-        self.fault: OSError | None = None
+    ``resumed`` is whether the file held something before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rows: list[Measurement] = []
+        self.lines: list[bytes] = []
+        self._written = 0
         self._descriptor: int | None = None
         self._good = 0
+        self.fault: OSError | None = None
         self._open()
+        self.resumed = self._good > 0
+
+    @property
+    def unwritten(self) -> list[bytes]:
+        """The lines that are in memory only."""
+        return self.lines[self._written :]
 
     def append(self, rows: Sequence[Measurement]) -> None:
         """Write rows; they outlive this process from here on. A full disk shows in ``fault``."""
-        self._unwritten += [row.to_json() for row in rows]
-        if not self._unwritten:
+        self.rows += rows
+        self.lines += [row.to_json().encode() for row in rows]
+        if self._written == len(self.lines):
             return
         if self._descriptor is None:
             self._open()
         if self._descriptor is None:
             return
-        data = ("\n".join(self._unwritten) + "\n").encode()
+        data = b"\n".join(self.unwritten) + b"\n"
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -66,7 +82,7 @@ class RoundFile:
                 os.ftruncate(self._descriptor, self._good)
             return
         self.fault = None
-        self._unwritten.clear()
+        self._written = len(self.lines)
         self._good = os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
@@ -86,24 +102,29 @@ class RoundFile:
 
 
 def seal(lines: Iterable[bytes], judge: Judge) -> tuple[SealedRound, list[Measurement]]:
-    """The round that these lines make once judged, and its rows. Equal lines count once."""
-    rows: list[Measurement] = []
-    text: dict[int, bytes] = {}
-    damaged = 0
+    """The round that lines read back make, and its judged rows. Equal lines count once."""
+    rows, sound, damaged = [], [], 0
     for line in dict.fromkeys(lines):
         try:
-            row = from_json(line)
+            rows.append(from_json(line))
         except (ValueError, TypeError):
             damaged += 1
         else:
-            rows.append(row)
-            text[id(row)] = line
+            sound.append(line)
+    return seal_rows(rows, sound, judge, damaged)
+
+
+def seal_rows(
+    rows: Sequence[Measurement], lines: Sequence[bytes], judge: Judge, damaged: int = 0
+) -> tuple[SealedRound, list[Measurement]]:
+    """The same for rows at hand, each with its line."""
     judged = judge(rows) if rows else []
     if not judged:
         return SealedRound(None, 0, damaged), []
     # What the judge left alone need not be written anew.
+    text = {id(row): line for row, line in zip(rows, lines, strict=True)}
     whole = b"\n".join(text[id(row)] if id(row) in text else row.to_json().encode() for row in judged)
-    return SealedRound(gzip.compress(whole + b"\n", mtime=0), len(judged), damaged), judged
+    return SealedRound(gzip.compress(whole + b"\n", _LEVEL, mtime=0), len(judged), damaged), judged
 
 
 def read_sealed(path: Path) -> SealedRound:

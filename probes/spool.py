@@ -30,6 +30,7 @@ from probes.round_file import (
     read_sealed,
     same_rows,
     seal,
+    seal_rows,
 )
 
 __all__ = ["Shipped", "Spool", "SpoolBusyError", "SpoolError", "Trimmed", "run_id"]
@@ -93,7 +94,7 @@ class Spool:
         self._directory, self._vantage = directory / vantage, vantage
         self._max_bytes = None if max_mb is None else max_mb * _MEGABYTE
         self._judge = judge
-        self._unwritten: dict[str, list[str]] = {}
+        self._rounds: dict[str, RoundFile] = {}
         self._damaged: dict[str, int] = {}
         self.fault: OSError | None = None
 
@@ -133,7 +134,8 @@ class Spool:
         """Begin a round. Raises SpoolError when it is sealed already."""
         if self._sealed(run).exists():
             raise SpoolError(f"spool {self._sealed(run)}: this round was measured already")
-        return RoundFile(self._raw(run), self._unwritten.setdefault(run, []))
+        self._rounds[run] = RoundFile(self._raw(run))
+        return self._rounds[run]
 
     def seal(self, run: str) -> list[Measurement]:
         """End a round: judge what was measured and keep it as the object it will be. Its judged rows.
@@ -146,11 +148,11 @@ class Spool:
         """The run ids not yet shipped, oldest first."""
         files = (*self._directory.glob("[!.]*.jsonl"), *self._directory.glob("[!.]*.jsonl.gz"))
         found = {_run_of(path) for path in files}
-        return sorted(found | {run for run, rows in self._unwritten.items() if rows})
+        return sorted(found | {run for run, held in self._rounds.items() if held.unwritten})
 
     def unwritten(self) -> int:
         """How many rows are in memory only, because the disk did not take them."""
-        return sum(len(rows) for rows in self._unwritten.values())
+        return sum(len(held.unwritten) for held in self._rounds.values())
 
     def ship(self, inbox: Inbox, stop: Callable[[], bool] = lambda: False) -> Iterator[Shipped]:
         """Put what is here into the store, oldest first; yields each round as it is taken off the spool.
@@ -192,19 +194,22 @@ class Spool:
         return trimmed
 
     def _trim_memory(self) -> list[Trimmed]:
-        sizes = {run: sum(map(len, rows)) for run, rows in self._unwritten.items()}
+        sizes = {run: sum(map(len, held.unwritten)) for run, held in self._rounds.items()}
         total, trimmed = sum(sizes.values()), []
         for run in sorted(sizes):
             if total <= _MOST_UNWRITTEN_MB * _MEGABYTE:
                 break
-            trimmed.append(Trimmed(run, len(self._unwritten.pop(run))))
+            trimmed.append(Trimmed(run, len(self._rounds.pop(run).unwritten)))
             total -= sizes[run]
         return trimmed
 
     def _seal(self, run: str) -> tuple[SealedRound, list[Measurement]]:
-        raw, unwritten = self._raw(run), self._unwritten.get(run, [])
-        # A disk that filled up half-way may hold rows that are still in memory too.
-        sealed, rows = seal([*read_lines(raw), *(line.encode() for line in unwritten)], self._judge)
+        raw, held = self._raw(run), self._rounds.get(run)
+        if held is not None and not held.resumed:
+            sealed, rows = seal_rows(held.rows, held.lines, self._judge)
+        else:
+            # A disk that filled up half-way may hold rows that are still in memory too.
+            sealed, rows = seal([*read_lines(raw), *(held.lines if held else ())], self._judge)
         if sealed.damaged:
             self._damaged[run] = sealed.damaged
         try:
@@ -213,9 +218,11 @@ class Spool:
             raw.unlink(missing_ok=True)
         except OSError as fault:
             self.fault = fault
+            if held is not None and not held.unwritten:
+                self._rounds.pop(run)
         else:
             self.fault = None
-            self._unwritten.pop(run, None)
+            self._rounds.pop(run, None)
         return sealed, rows
 
     def _ship(self, run: str, inbox: Inbox) -> Shipped:
@@ -235,7 +242,7 @@ class Spool:
             raise SpoolError(f"spool {path}: {fault.strerror or fault}") from None
         if not remembered:
             self._remember(run)
-        self._unwritten.pop(run, None)
+        self._rounds.pop(run, None)
         damaged = max(sealed.damaged, self._damaged.pop(run, 0))
         return Shipped(run, sealed.rows, damaged, conflict)
 
