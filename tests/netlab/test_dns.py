@@ -1,0 +1,85 @@
+"""DNS over UDP as ``edgeprobe`` reports it, against the wire; the resolvers are NSD's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.netlab import Way
+from tests.netlab.conftest import spread
+from tests.netlab.servers import name_server
+from tests.netlab.wire import dns_exchanges, pair, quantile
+
+RECORDS = ["www A 10.77.0.1", "www AAAA fd77::1"]
+
+
+def target(host="www.netlab.test"):
+    return [{"site": "site", "host": host, "protocols": ["dns"]}]
+
+
+def resolvers(addresses):
+    return [f"[{address}]" if ":" in address else address for address in addresses]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_round_trips_are_those_of_the_wire(netlab, measured_rows, version):
+    ways = spread(200, 5, 150, version)
+    lab = netlab(ways)
+    with name_server(lab, ways, RECORDS):
+        rows = measured_rows(lab, target(), resolvers=resolvers(ways), samples=2)
+    assert [row for row in rows if row["failure"] or row["clock"] != "kernel"] == []
+    pairs = pair(rows, dns_exchanges(lab.wire()))
+    assert len(pairs) == 400
+    assert quantile([abs(row["rtt_ms"] - exchange.rtt_ms) for row, exchange in pairs], 0.95) < 1
+
+
+def test_what_is_lost_is_a_timeout_and_nothing_else_is(netlab, measured_rows):
+    ways = {address: Way(rtt_ms=way.rtt_ms, loss=0.05) for address, way in spread(200, 5, 100).items()}
+    lab = netlab(ways, seed=5)
+    with name_server(lab, ways, RECORDS):
+        rows = measured_rows(lab, target(), resolvers=resolvers(ways), samples=2, timeout_ms=1000)
+    pairs = pair(rows, dns_exchanges(lab.wire()))
+    assert len(pairs) == 400
+    lost = {exchange for _, exchange in pairs if exchange.lost}
+    assert len(lost) > 15
+    assert {exchange for row, exchange in pairs if row["failure"] == "dns_timeout"} == lost
+    assert {row["failure"] for row, exchange in pairs if exchange not in lost} == {None}
+
+
+def test_what_comes_twice_or_late_counts_once(netlab, measured_rows):
+    way = Way(rtt_ms=20, jitter_ms=30, reorder=0.3, hold_ms=60, duplicate=0.5)
+    ways = dict.fromkeys(spread(50, 0, 0), way)
+    lab = netlab(ways)
+    with name_server(lab, ways, RECORDS):
+        rows = measured_rows(lab, target(), resolvers=resolvers(ways), samples=4)
+    pairs = pair(rows, dns_exchanges(lab.wire()))
+    assert len(pairs) == 200
+    assert {row["failure"] for row in rows} == {None}
+    # A second copy, or a late reply to an earlier question, taken for the reply would be far off.
+    assert max(abs(row["rtt_ms"] - exchange.rtt_ms) for row, exchange in pairs) < 15
+
+
+@pytest.mark.parametrize(
+    ("host", "failure"), [("nobody.netlab.test", "dns_nxdomain"), ("www.elsewhere.test", "dns_refused")]
+)
+def test_a_name_server_says_no(netlab, measured_rows, host, failure):
+    lab = netlab({"10.77.0.53": Way(rtt_ms=30)})
+    with name_server(lab, ["10.77.0.53"], RECORDS):
+        (row,) = measured_rows(lab, target(host), resolvers=["10.77.0.53"])
+    assert (row["failure"], row["rtt_ms"]) == (failure, None)
+    assert row["dns_ms"] == pytest.approx(dns_exchanges(lab.wire())[0].rtt_ms, abs=15)
+
+
+def test_a_name_is_resolved_and_its_address_measured(netlab, measured_rows, tmp_path):
+    lab = netlab({"10.77.0.53": Way(rtt_ms=10), "10.77.0.1": Way(rtt_ms=40)})
+    configuration = tmp_path / "resolv.conf"
+    configuration.write_text("nameserver 10.77.0.53\n", encoding="utf-8")
+    with name_server(lab, ["10.77.0.53"], RECORDS):
+        rows = measured_rows(
+            lab,
+            [{"site": "site", "host": "www.netlab.test", "port": 9, "protocols": ["tcp"], "family": 4}],
+            files={"/etc/resolv.conf": configuration},
+        )
+    (row,) = rows
+    (exchange,) = dns_exchanges(lab.wire())
+    assert (row["peer"], row["failure"]) == ("10.77.0.1", "connect_refused")
+    assert row["dns_ms"] == pytest.approx(exchange.rtt_ms, abs=15)
