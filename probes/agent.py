@@ -12,14 +12,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from probes import schedule
 from probes.console import Console
 from probes.duration import in_words
 from probes.inbox import StoreError, open_inbox
+from probes.outcome import Outcome
 from probes.record import Measurement
 from probes.runner import run_round
 from probes.settings import Settings
@@ -52,6 +54,7 @@ class Agent:
         self._spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb)
         self._signal = 0
         self._only_round = False
+        self._outcome = Outcome("", 0.0)
 
     def run(self, rounds: int | None, every_s: float | None, scheduled_s: float | None = None) -> int:
         """Measure ``rounds`` rounds (None: for ever), on a grid of ``every_s`` where given; the exit code.
@@ -106,67 +109,85 @@ class Agent:
 
     def _round(self, due_s: float, every_s: float | None) -> int:
         run = run_id(self._settings.vantage, datetime.fromtimestamp(due_s, UTC))
-        rows: list[Measurement] = []
-        try:
-            with self._spool.locked():
-                if self._spool.knows(run):
-                    self._console.say(f"round {run} was measured already")
-                    return self._ship(due_s, every_s)
-                self._wait(schedule.splay(self._settings.vantage, self._settings.splay_s))
-                if self._stopped():
-                    return _EXIT_SIGNAL + self._signal
-                rows = self._measure(run)
-                # A signal that comes while shipping finds the round complete.
-                cut = self._signal
-                code = self._ship(due_s, every_s)
-                if self._spool.fault is not None:
-                    fault = self._spool.fault
-                    self._console.say(f"spool {self._settings.spool}: {fault.strerror or fault}")
-                    code = EXIT_STORE
-        finally:
-            # Not before: a reader that reads no further must hold up neither shipping nor the next round.
-            self._console.judged(rows)
-        return _EXIT_SIGNAL + cut if cut else code
+        self._outcome = Outcome(run, due_s)
+        with self._spool.locked():
+            try:
+                self._measure_and_ship(run, due_s, every_s)
+            except SpoolError as fault:
+                self._console.say(str(fault))
+                self._note(code=EXIT_STORE)
+        # Not before: a reader that reads no further must hold up neither shipping nor the next round.
+        self._console.judged(self._outcome.rows)
+        self._console.finished(self._outcome, of_many=not self._only_round)
+        return self._outcome.code
 
-    def _measure(self, run: str) -> list[Measurement]:
-        """Measure a round, spool it row by row, seal it; the rows as they were judged."""
+    def _measure_and_ship(self, run: str, due_s: float, every_s: float | None) -> None:
+        if self._spool.knows(run):
+            self._console.say(f"round {run} was measured already")
+            self._ship(due_s, every_s)
+            return
+        self._wait(schedule.splay(self._settings.vantage, self._settings.splay_s))
+        if self._stopped():
+            self._note(code=_EXIT_SIGNAL + self._signal)
+            return
+        self._measure(run)
+        # A signal that comes while shipping finds the round complete.
+        cut = self._signal
+        self._ship(due_s, every_s)
+        if (fault := self._spool.fault) is not None:
+            self._console.say(f"spool {self._settings.spool}: {fault.strerror or fault}")
+            self._note(code=EXIT_STORE)
+        if cut:
+            self._note(code=_EXIT_SIGNAL + cut)
+
+    def _measure(self, run: str) -> None:
+        """Measure a round, spool it row by row, seal it."""
         file = self._spool.open_round(run)
 
         def emit(rows: list[Measurement]) -> None:
             file.append(rows)
             self._console.rows(rows)
 
+        self._note(lag_s=time.time() - self._outcome.due_s)
+        began_s = time.monotonic()
         try:
             run_round(self._settings, run, emit=emit, expect=self._console.expect, stop=self._stopped)
         finally:
             file.close()
-            rows = self._spool.seal(run)
+            self._note(rows=self._spool.seal(run), measuring_s=time.monotonic() - began_s)
             self._console.ended()
-        return rows
 
-    def _ship(self, due_s: float, every_s: float | None) -> int:
+    def _ship(self, due_s: float, every_s: float | None) -> None:
         """Ship what the spool holds, oldest first, in bounded time; what then remains is bounded too."""
         span_s = schedule.shipping_span(due_s, time.time(), every_s)
         enough_s = time.monotonic() + _BACKLOG_SHARE * span_s
-        code = EXIT_DONE
+        rounds = rows = lost = 0
         try:
             with self._bounded(span_s):
                 inbox = open_inbox(self._settings.store, span_s)
                 for one in self._spool.ship(inbox, lambda: time.monotonic() > enough_s):
                     self._console.shipped(one)
+                    rounds, rows = rounds + 1, rows + one.rows
         except StoreError as fault:
             self._console.say(f"{fault}; {self._staying()}")
-            code = EXIT_STORE
+            self._note(code=EXIT_STORE)
         for trimmed in self._spool.trim():
             self._console.say(
                 f"round {trimmed.run_id}: {trimmed.rows} rows are lost:"
                 f" the spool holds more than spool_max_mb = {self._settings.spool_max_mb:g}"
             )
-            code = EXIT_STORE
-        if rows := self._spool.unwritten():
+            lost += trimmed.rows
+            self._note(code=EXIT_STORE)
+        if unwritten := self._spool.unwritten():
             fate = "lost" if self._only_round else "in memory only"
-            self._console.say(f"{rows} rows are {fate}: neither the spool nor the store took them")
-        return code
+            self._console.say(f"{unwritten} rows are {fate}: neither the spool nor the store took them")
+            lost += unwritten
+        self._note(
+            shipped_rounds=rounds,
+            shipped_rows=rows,
+            lost_rows=lost,
+            waiting_rounds=len(self._spool.pending()),
+        )
 
     @contextlib.contextmanager
     def _bounded(self, span_s: float) -> Iterator[None]:
@@ -183,6 +204,8 @@ class Agent:
             self._console.say(
                 f"store {self._settings.store}: no answer within {span_s:.0f} s; {self._staying()}"
             )
+            self._note(code=EXIT_STORE, waiting_rounds=len(self._spool.pending()))
+            self._console.finished(self._outcome, of_many=False)
             os._exit(EXIT_STORE)
 
         timer = threading.Timer(span_s, give_up)
@@ -192,6 +215,9 @@ class Agent:
             yield
         finally:
             timer.cancel()
+
+    def _note(self, **known: Any) -> None:
+        self._outcome = replace(self._outcome, **known)
 
     def _staying(self) -> str:
         waiting = len(self._spool.pending())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
+from probes.outcome import Outcome
 from probes.record import Measurement
 from probes.report import table
 from probes.spool import Shipped
@@ -40,7 +42,7 @@ class Console:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
         self._count = self._failed = 0
 
-    def judged(self, rows: list[Measurement]) -> None:
+    def judged(self, rows: Sequence[Measurement]) -> None:
         """The whole round, its rows judged together."""
         if self._as_json:
             self._write("".join(f"{row.to_json()}\n" for row in rows))
@@ -57,6 +59,11 @@ class Console:
                 f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}"
             )
         return one
+
+    def finished(self, outcome: Outcome, *, of_many: bool) -> None:
+        """A round is over, shipping included; ``of_many`` rounds of this process, which has a log then."""
+        if of_many:
+            self.say(outcome.in_words())
 
     def say(self, message: str) -> None:
         """One line for a person, or for cron to mail."""
