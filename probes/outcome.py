@@ -14,9 +14,9 @@ class Outcome:
 
     ``due_s`` is its scheduled start in seconds of the epoch; ``lag_s`` is how long after that measuring
     began, the splay included, and ``measuring_s`` how long it took: both None when it was measured before.
-    ``rows`` are as they were judged. ``shipped_rounds`` and ``shipped_rows`` count what reached the store meanwhile,
-    earlier rounds included; ``waiting_rounds`` are in the spool afterwards; ``lost_rows`` neither spool nor
-    store took, or the spool's bound pushed out. ``code`` is the exit code.
+    ``rows`` are as they were judged. ``shipped_rounds`` and ``shipped_rows`` count what reached the store
+    meanwhile, earlier rounds included; ``waiting_rounds`` are in the spool afterwards; ``lost_rows`` neither
+    spool nor store took, or the spool's bound pushed out. ``code`` is the exit code.
     """
 
     run_id: str
