@@ -36,7 +36,7 @@ namespaces have no names: they end with their last process, and every process en
 one that made it.
 """
 
-from tests.netlab.lab import FAR, NEAR, SILENCE, Host, Netlab, Way, missing
+from tests.netlab.lab import FAR, NEAR, SILENCE, Host, Netlab, Way, missing, spread
 from tests.netlab.wire import Exchange, Packet
 
-__all__ = ["FAR", "NEAR", "SILENCE", "Exchange", "Host", "Netlab", "Packet", "Way", "missing"]
+__all__ = ["FAR", "NEAR", "SILENCE", "Exchange", "Host", "Netlab", "Packet", "Way", "missing", "spread"]

@@ -31,16 +31,6 @@ def netlab() -> Iterator[Callable[..., Netlab]]:
         yield begin
 
 
-def spread(count: int, lowest_ms: float, highest_ms: float, version: int = 4) -> dict[str, Way]:
-    """That many far addresses, with round trips spread evenly."""
-    place = "10.77.{}.{}" if version == 4 else "fd77::{:x}:{:x}"
-    step = (highest_ms - lowest_ms) / max(count - 1, 1)
-    return {
-        place.format(1 + number // 250, 1 + number % 250): Way(rtt_ms=lowest_ms + number * step)
-        for number in range(count)
-    }
-
-
 @pytest.fixture
 def measured_rows(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     """Run one round of ``edgeprobe run --json`` in the near namespace; its rows, sample by sample."""

@@ -75,7 +75,9 @@ static int prefix_count, peer_count, queued, device[2], capture = -1;
 static uint8_t *ring;
 static unsigned next_frame;
 static uint64_t seed, order;
-static struct { uint64_t captured, capture_lost, read[2], lost[2], delivered[2], refused, overrun, late, latest; } count;
+static struct {
+    uint64_t captured, capture_lost, read[2], lost[2], delivered[2], refused, overrun, late, latest;
+} count;
 static FILE *log_file;
 
 static void die(const char *what) { perror(what); exit(1); }
@@ -139,7 +141,8 @@ static void listen_to_near(void) {
     struct tpacket_req request = {BLOCK, BLOCKS, FRAME, FRAMES};
     struct ifreq ask = {.ifr_name = "wire"};
     if (ioctl(capture, SIOCGIFINDEX, &ask)) die("index of the near device");
-    struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ask.ifr_ifindex};
+    struct sockaddr_ll here = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ask.ifr_ifindex};
     int version = TPACKET_V2;
     if (setsockopt(capture, SOL_PACKET, PACKET_VERSION, &version, sizeof version)
         || setsockopt(capture, SOL_PACKET, PACKET_RX_RING, &request, sizeof request)) die("packet ring");

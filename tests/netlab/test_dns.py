@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.netlab import Way
-from tests.netlab.conftest import spread
+from tests.netlab import Way, spread
 from tests.netlab.servers import name_server
 from tests.netlab.wire import dns_exchanges, pair, quantile
 

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.netlab import NEAR, Netlab, Way
-from tests.netlab.conftest import ROOT, spread
+from tests.netlab import NEAR, Netlab, Way, spread
 from tests.netlab.servers import acceptor
 from tests.netlab.wire import UDP, echoes
 
-# Sends numbered datagrams to port 9 of an address, from near to far: COUNT, 1 ms apart.
+ROOT = Path(__file__).resolve().parents[2]
+
+# Sends numbered datagrams to port 9 of an address, so many s apart, from near to far.
 SENDER = """
 import socket, sys, time
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 sender = socket.socket(family, socket.SOCK_DGRAM)
 for number in range(int(sys.argv[2])):
     sender.sendto(number.to_bytes(4, "big"), (sys.argv[1], 9))
-    time.sleep(0.001)
+    time.sleep(float(sys.argv[3]))
 """
 
 # Sends them back, from the address they came to.
@@ -40,10 +41,10 @@ while True:
 """
 
 
-def send(lab, address, count):
+def send(lab, address, count, every_s=0.0002):
     server = lab.far.popen([sys.executable, "-c", ECHO, address], stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "listening\n"
-    lab.near.run([sys.executable, "-c", SENDER, address, count])
+    lab.near.run([sys.executable, "-c", SENDER, address, count, every_s])
     settle(lab)
     return [packet for packet in lab.wire() if packet.protocol == UDP and packet.length == 4]
 
@@ -153,7 +154,7 @@ def test_nothing_escapes_the_log(netlab):
 
 def test_packets_are_gathered_into_turns(netlab):
     lab = netlab({"10.77.0.1": Way(rtt_ms=10)}, turn_us=5000)
-    packets = send(lab, "10.77.0.1", 200)
+    packets = send(lab, "10.77.0.1", 200, every_s=0.001)
     assert numbers(packets, out=True) == numbers(packets, out=False) == list(range(200))
     came_back = [packet.ns for packet in packets if not packet.out]
     # They were sent a millisecond and more apart.
@@ -168,6 +169,14 @@ def test_the_stamps_are_of_the_same_clock(netlab):
     after = time.time_ns()
     (exchange,) = echoes(lab.wire())
     assert before < exchange.begin_ns < exchange.end_ns < after
+
+
+def test_far_has_the_networks_it_is_given(netlab):
+    lab = netlab({"203.0.113.0/24": Way(rtt_ms=10)}, networks=["203.0.113.0/24", "2001:db8:1::/48"])
+    lab.near.run(["ping", "-n", "-c", "1", "203.0.113.77"])
+    lab.near.run(["ping", "-n", "-c", "1", "2001:db8:1:2::3"])
+    assert lab.near.run(["ping", "-n", "-c", "1", "-W", "0.2", "10.77.0.1"], check=False).returncode == 1
+    assert [exchange.end_ns is None for exchange in echoes(lab.wire())] == [False, False, True]
 
 
 def test_the_hosts_are_apart(netlab):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.netlab import SILENCE, Way
-from tests.netlab.conftest import spread
+from tests.netlab import SILENCE, Way, spread
 from tests.netlab.servers import acceptor
 from tests.netlab.wire import handshakes, pair, quantile
 
