@@ -3,7 +3,7 @@
     sudo python -m benchmarks.agent [--runs 5] [--only tcp,icmp] [--json FILE]
 
 Needs root, and of Debian's packages gcc, libc6-dev, iproute2, util-linux, openssl, nginx-light, nsd, fping
-and prometheus-blackbox-exporter. Each figure is the median of runs that take turns in one lab (tests/netlab): a
+and prometheus-blackbox-exporter. Figures are medians of runs that take turns in one lab (tests/netlab): a
 link of known delays from 5 to 300 ms, whose packets the kernel stamps.
 """
 

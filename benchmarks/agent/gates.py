@@ -295,7 +295,7 @@ def tcp_cost(runs: int) -> list[Line]:
             pace.append(ours / theirs)
         _say(
             ", ".join(f"{name} {values[-1] * 1e6:.0f} µs" for name, values in costs.items())
-            + f" CPU a probe; {ours:.0f} probes a second ({paced:.0f} at the command's own pace), C {theirs:.0f}"
+            + f" CPU a probe; a second {ours:.0f} probes, paced {paced:.0f}, C {theirs:.0f}"
         )
     mine = _median(costs["edgeprobe"])
     lines = [
