@@ -24,6 +24,9 @@ _LONGEST_SPAN_S: Final = 75.0
 _LONGEST_CONNECT_S: Final = 5.0
 _RETRIES: Final = 3
 
+# Where obstore looks for credentials when it was given none.
+_METADATA: Final = "/latest/api/token"
+
 # Filesystems without hard links say so with one of these.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
@@ -199,7 +202,9 @@ class ObjectStoreInbox:
 
     def _error(self, fault: Exception) -> StoreError:
         kind = StoreDeniedError if isinstance(fault, self._denied) else StoreError
-        return kind(f"store {self._url}: {_first_line(fault)}")
+        text = _first_line(fault)
+        hint = "no credentials in the environment, and no instance metadata: " if _METADATA in text else ""
+        return kind(f"store {self._url}: {hint}{text}")
 
 
 def _make_directories(directory: Path) -> list[Path]:

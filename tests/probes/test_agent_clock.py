@@ -22,9 +22,17 @@ def clock(monkeypatch):
         offset_s=0.0,
         time=lambda: time.time() + made.offset_s,
         monotonic=time.monotonic,
-        sleep=lambda span_s: (naps.append(span_s), time.sleep(span_s)),
+        naps=[],
+        steps_in_sleep=[],
     )
-    naps = made.naps = []
+
+    def sleep(span_s):
+        made.naps.append(span_s)
+        time.sleep(span_s)
+        if made.steps_in_sleep:
+            made.offset_s += made.steps_in_sleep.pop()
+
+    made.sleep = sleep
     monkeypatch.setattr(probes.agent, "time", made)
     return made
 
@@ -78,6 +86,14 @@ def test_an_hour_forward_under_a_round(run):
     (line,) = said
     assert line.endswith("rounds left out: the clock was set forward")
     assert int(line.split()[1]) == pytest.approx(HOUR_S / EVERY_S, abs=4)
+
+
+@pytest.mark.parametrize("step_s", [-HOUR_S, HOUR_S])
+def test_an_hour_between_two_rounds(run, clock, step_s):
+    clock.steps_in_sleep.append(step_s)
+    measured, _ = run(3, {})
+    assert (measured[0] > measured[1]) == (step_s < 0)
+    assert measured[1] < measured[2]
 
 
 def test_back_and_forth_measures_no_point_twice(run):

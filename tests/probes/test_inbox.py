@@ -180,6 +180,15 @@ def test_an_object_store_nobody_listens_for(s3_environment, refused_port):
         open_inbox("s3://bucket", 5.0).create(KEY, b"rows")
 
 
+def test_an_object_store_without_credentials(s3_environment, refused_port, monkeypatch):
+    s3_environment(refused_port)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{refused_port}")
+    with pytest.raises(StoreError, match=r"^store s3://bucket: no credentials in the environment, and no "):
+        open_inbox("s3://bucket", 5.0).create(KEY, b"rows")
+
+
 def test_an_object_store_that_refuses(bucket):
     bucket.broken = True
     with pytest.raises(StoreError, match=r"store s3://bucket: .*(403|AccessDenied|ermission)"):
