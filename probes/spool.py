@@ -84,7 +84,7 @@ def run_id(vantage: str, scheduled: datetime) -> str:
 class Spool:
     """The spool of one vantage. Everything but :meth:`locked` wants the lock held.
 
-    ``max_mb`` bounds the sealed rounds in it, in megabytes (10⁶ bytes); ``judge`` looks at a round's rows
+    ``max_mb`` bounds what waits in it, in megabytes (10⁶ bytes); ``judge`` looks at a round's rows
     together before it is sealed. ``fault`` is why the last round could not be written, None when it could.
     """
 
@@ -146,8 +146,7 @@ class Spool:
 
     def pending(self) -> list[str]:
         """The run ids not yet shipped, oldest first."""
-        files = (*self._directory.glob("[!.]*.jsonl"), *self._directory.glob("[!.]*.jsonl.gz"))
-        found = {_run_of(path) for path in files}
+        found = {_run_of(path) for path in self._files()}
         return sorted(found | {run for run, held in self._rounds.items() if held.unwritten})
 
     def unwritten(self) -> int:
@@ -170,14 +169,13 @@ class Spool:
             yield self._ship(run, inbox)
 
     def trim(self) -> list[Trimmed]:
-        """Delete the oldest sealed rounds until the rest fits the bound; the newest one always stays.
+        """Delete the oldest rounds until the rest fits the bound; the newest one always stays.
 
         What was set aside goes before what waits: of those rounds the store has an object. Of rows that are
         in memory only, the newest 32 MB stay. Raises SpoolError.
         """
         trimmed = self._trim_memory()
-        waiting = sorted(self._directory.glob("[!.]*.jsonl.gz"))
-        files = [*sorted((self._directory / "conflicts").glob("[!.]*")), *waiting]
+        files = [*sorted((self._directory / "conflicts").glob("[!.]*")), *sorted(self._files())]
         if self._max_bytes is None:
             return trimmed
         try:
@@ -186,7 +184,8 @@ class Spool:
             for path in files[:-1]:
                 if total <= self._max_bytes:
                     break
-                trimmed.append(Trimmed(_run_of(path), read_sealed(path).rows))
+                rows = len(read_lines(path)) if path.suffix == ".jsonl" else read_sealed(path).rows
+                trimmed.append(Trimmed(_run_of(path), rows))
                 path.unlink()
                 total -= sizes[path]
         except OSError as fault:
@@ -278,6 +277,10 @@ class Spool:
         for draft in (*self._directory.glob(".*.tmp"), *self._directory.glob("conflicts/.*.tmp")):
             with contextlib.suppress(OSError):
                 draft.unlink()
+
+    def _files(self) -> list[Path]:
+        """What waits, sealed or not."""
+        return [*self._directory.glob("[!.]*.jsonl"), *self._directory.glob("[!.]*.jsonl.gz")]
 
     def _raw(self, run: str) -> Path:
         return self._directory / f"{run}.jsonl"
