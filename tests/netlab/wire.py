@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import math
 import struct
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -241,50 +242,51 @@ def tls_flights(packets: Iterable[Packet], port: int | None = None) -> list[Exch
     found = []
     for conversation in conversations(packets, port):
         data = [packet for packet in conversation if packet.length]
-        hellos = [at for at, packet in enumerate(data) if _is_client_hello(packet)]
-        if not hellos:
+        begin = next((at for at, packet in enumerate(data) if _is_client_hello(packet)), None)
+        if begin is None:
             continue
-        hello, end, lost = data[hellos[0]], None, 0
-        asked = {hello.sequence}
-        for packet in data[hellos[0] :]:
-            lost += packet.lost
-            if packet.out and packet.sequence == hello.sequence:
-                continue
-            if packet.out and end is not None:
-                # A hello in several segments is still one.
+        end = None
+        lost = 0
+        for packet in data[begin:]:
+            if packet.out and end is not None and packet.sequence != data[begin].sequence:
                 break
-            if packet.out:
-                asked.add(packet.sequence)
-            elif not packet.lost:
+            lost += packet.lost
+            if not packet.out and not packet.lost:
                 end = packet.ns
-        sent = sum(packet.out and packet.sequence == hello.sequence for packet in data)
-        found.append(Exchange(hello.peer, hello.source_port, hello.ns, end, sent, lost))
+        found.append(_exchange(data, data[begin], end, lost))
     return found
 
 
 def first_bytes(
     packets: Iterable[Packet], port: int | None = None, *, record_over: int = 0
 ) -> list[Exchange]:
-    """Each request and the first byte of its response: from the last segment the client sends before it.
+    """The first request of each connection and the first byte of its response: from the first sending of the
+    last segment before that byte. Ordered by the begin of their connections.
 
     With ``record_over``, the response begins at the first segment that opens with a TLS application record
-    longer than this: TLS 1.3 sends its session tickets as such records too, and only their size tells. The
-    request is then the last segment sent before the first such or any other byte after the handshake.
+    longer than this: TLS 1.3 sends its session tickets as such records too, and only their size tells.
     """
     found = []
     for conversation in conversations(packets, port):
-        data = [packet for packet in conversation if packet.length and not packet.lost]
-        for at, packet in enumerate(data):
-            if packet.out or not _opens_response(packet, record_over):
-                continue
-            if record_over and not any(_is_client_hello(earlier) for earlier in data[:at]):
-                continue
-            asked = [earlier for earlier in data[:at] if earlier.out and not _is_client_hello(earlier)]
-            if asked:
-                begin = asked[-1]
-                found.append(Exchange(begin.peer, begin.source_port, begin.ns, packet.ns))
-                break
+        data = [packet for packet in conversation if packet.length]
+        asked: dict[int, Packet] = {}
+        lost = 0
+        for packet in data:
+            if packet.out:
+                if not _is_client_hello(packet):
+                    asked.setdefault(packet.sequence, packet)
+                lost += packet.lost
+            elif asked and _opens_response(packet, record_over):
+                lost += packet.lost
+                if not packet.lost:
+                    found.append(_exchange(data, list(asked.values())[-1], packet.ns, lost))
+                    break
     return found
+
+
+def _exchange(data: list[Packet], question: Packet, end_ns: int | None, lost: int) -> Exchange:
+    sent = sum(packet.out and packet.sequence == question.sequence for packet in data)
+    return Exchange(question.peer, question.source_port, question.ns, end_ns, sent, lost)
 
 
 def _opens_response(packet: Packet, record_over: int) -> bool:
@@ -296,7 +298,7 @@ def _opens_response(packet: Packet, record_over: int) -> bool:
 def pair(
     rows: Iterable[Any],
     exchanges: Iterable[Exchange],
-    key: Callable[[Any], tuple[str, int]] = lambda row: (row["peer"], row["port"]),
+    key: Callable[[Any], tuple[str, int]] = lambda row: (row["peer"], row["port"] or 0),
     began: Callable[[Any], Any] = lambda row: row["started_at"],
 ) -> list[tuple[Any, Exchange]]:
     """Each row of an agent with its exchange: the same peer, the nth by start with the nth by begin.
@@ -320,4 +322,4 @@ def pair(
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least ``share`` of all do not exceed."""
     ordered = sorted(values)
-    return ordered[max(-(-len(ordered) * share // 1).__int__() - 1, 0)]
+    return ordered[max(math.ceil(len(ordered) * share) - 1, 0)]
