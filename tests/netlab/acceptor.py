@@ -1,5 +1,4 @@
-"""Accepts connections on every address of its host, and says nothing. Run as a program: ``acceptor.py
-PORT...``
+"""Accepts connections on every address of its host, and says nothing. A program: ``acceptor.py PORT...``
 
 The oldest connections are closed when there are very many.
 """

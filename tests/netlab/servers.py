@@ -1,13 +1,13 @@
 """Real servers on the far host, each a context manager that is entered when the server listens [I/O].
 
-All serve every far address, and thousands of connections at once. On a port that nobody serves, the kernel
-refuses.
+All can hold thousands of connections at once, and all but the name server serve every far address.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,8 +24,7 @@ RECORD_OVER = 2000
 
 @contextlib.contextmanager
 def serving(lab: Netlab, name: str, argv: Sequence[object], *ports: int) -> Iterator[None]:
-    """Any server: ``argv`` run on the far host until the block ends, entered when it listens on the TCP
-    ports.
+    """Any server: ``argv`` on the far host until the block ends, entered when it listens on the TCP ports.
 
     Raises OSError with what it wrote when it does not within 10 s.
     """
@@ -72,11 +71,10 @@ def web(
 ) -> Iterator[None]:
     """nginx: HTTP/1.1 on ports, over TLS on others by their certificate.
 
-    ``/`` is a response of 4,000 bytes, ``/status/NNN`` one of that status, and ``/moved`` redirects to
-    itself.
+    ``/`` is a response of 4,000 bytes, ``/status/404`` one of that status (204, 404, 429, 500, 503), and
+    ``/moved`` redirects to itself.
     """
-    directory = lab.directory / "nginx"
-    directory.mkdir()
+    directory = Path(tempfile.mkdtemp(prefix="nginx-", dir=lab.directory))
     servers = [_server(port, "") for port in plain]
     for port, certificate in (tls or {}).items():
         servers.append(
@@ -128,13 +126,11 @@ def name_server(
     *,
     tls: Certificate | None = None,
 ) -> Iterator[None]:
-    """NSD on port 53 of ``addresses``, UDP and TCP, authoritative for netlab.test; with ``tls`` on port 853
-    too.
+    """NSD on port 53 of ``addresses``, UDP and TCP, authoritative for netlab.test; with ``tls`` also on 853.
 
     ``records`` are lines of the zone, such as ``"www 60 IN A 10.77.0.1"``. Other names are REFUSED.
     """
-    directory = lab.directory / "nsd"
-    directory.mkdir()
+    directory = Path(tempfile.mkdtemp(prefix="nsd-", dir=lab.directory))
     zone = [f"$ORIGIN {ZONE}.", "$TTL 60", "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns"]
     zone += ["ns A 10.77.0.53", *records]
     (directory / "zone").write_text("\n".join(zone) + "\n", encoding="utf-8")

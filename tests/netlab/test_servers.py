@@ -27,8 +27,12 @@ for url in sys.argv[2:]:
 
 ASK = """
 import sys, dns.message, dns.query, dns.rcode
-name, kind, server = sys.argv[1:]
-reply = dns.query.udp(dns.message.make_query(name, kind), server, timeout=5)
+name, kind, server, *trusted = sys.argv[1:]
+query = dns.message.make_query(name, kind)
+if trusted:
+    reply = dns.query.tls(query, server, timeout=5, server_hostname="ns.netlab.test", verify=trusted[0])
+else:
+    reply = dns.query.udp(query, server, timeout=5)
 print(dns.rcode.to_text(reply.rcode()), *(item for rrset in reply.answer for item in rrset))
 """
 
@@ -88,16 +92,18 @@ def test_certificates(netlab, authority):
     assert alone == "self-signed certificate"
 
 
-def test_names(netlab):
+def test_names(netlab, authority):
     lab = netlab({"10.77.0.53": Way(rtt_ms=10), "10.77.9.53": Way(rtt_ms=40)})
     records = ["www A 10.77.0.1", "www AAAA fd77::1"]
-    with name_server(lab, ["10.77.0.53", "10.77.9.53", "fd77::53"], records):
+    certificate = authority.issue("ns", ["ns.netlab.test"])
+    with name_server(lab, ["10.77.0.53", "10.77.9.53", "fd77::53"], records, tls=certificate):
 
         def ask(*words):
             return lab.near.run([sys.executable, "-c", ASK, *words]).stdout.split()
 
         assert ask("www.netlab.test", "A", "10.77.0.53") == ["NOERROR", "10.77.0.1"]
         assert ask("www.netlab.test", "AAAA", "10.77.9.53") == ["NOERROR", "fd77::1"]
+        assert ask("www.netlab.test", "A", "10.77.0.53", authority.certificate) == ["NOERROR", "10.77.0.1"]
         assert ask("nobody.netlab.test", "A", "fd77::53") == ["NXDOMAIN"]
         assert ask("www.elsewhere.test", "A", "fd77::53") == ["REFUSED"]
     near, far, *_ = dns_exchanges(lab.wire())

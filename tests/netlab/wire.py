@@ -170,8 +170,7 @@ class _Ledger:
 
 
 def handshakes(packets: Iterable[Packet]) -> list[Exchange]:
-    """Each TCP connect: from its first SYN to the first SYN-ACK, or the RST that refuses it. Ordered by
-    begin."""
+    """Each TCP connect: from its first SYN to the first SYN-ACK, or the RST that refuses it."""
     ledger = _Ledger()
     for packet in packets:
         if packet.protocol != TCP:
@@ -185,7 +184,7 @@ def handshakes(packets: Iterable[Packet]) -> list[Exchange]:
 
 
 def dns_exchanges(packets: Iterable[Packet], port: int = 53) -> list[Exchange]:
-    """Each query over UDP and its reply, by addresses, ports and id (``mark``). Ordered by begin."""
+    """Each query over UDP and its reply, by addresses, ports and id (``mark``). Ordered by their begin."""
     ledger = _Ledger()
     for packet in packets:
         if packet.protocol != UDP or packet.peer[1] != port or len(packet.head) < 2:
@@ -200,7 +199,7 @@ def dns_exchanges(packets: Iterable[Packet], port: int = 53) -> list[Exchange]:
 
 
 def echoes(packets: Iterable[Packet]) -> list[Exchange]:
-    """Each ICMP echo and its reply, by address, id and sequence number (``mark``). Ordered by begin."""
+    """Each ICMP echo and its reply, by address, id and sequence number (``mark``). Ordered by their begin."""
     ledger = _Ledger()
     for packet in packets:
         if packet.protocol not in (ICMP, ICMPV6):
@@ -237,8 +236,7 @@ def _is_client_hello(packet: Packet) -> bool:
 
 def tls_flights(packets: Iterable[Packet], port: int | None = None) -> list[Exchange]:
     """Each TLS handshake: from the ClientHello to the last segment of the server's flight, which is the last
-    to
-    arrive before the client speaks again (or at all, when it never does). Ordered by begin."""
+    to arrive before the client speaks again (or at all, when it never does)."""
     found = []
     for conversation in conversations(packets, port):
         data = [packet for packet in conversation if packet.length]
