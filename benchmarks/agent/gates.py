@@ -247,7 +247,7 @@ def dns(runs: int) -> list[Line]:
     ways = spread(1000, LOWEST_MS, HIGHEST_MS)
     ours = []
     for number in range(runs):
-        with Netlab(ways, seed=number) as lab, name_server(lab, ["0.0.0.0"], ["www A 10.77.0.9"]):
+        with Netlab(ways, seed=number) as lab, name_server(lab, ways, ["www A 10.77.0.9"]):
             run = probers.edgeprobe(lab, [("www.netlab.test", 443)], "dns", samples=2, resolvers=list(ways))
             questions = _during(wire.dns_exchanges(lab.wire()), run)
             rows = [row for row in _answered(run) if row["family"] == 4]
