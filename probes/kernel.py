@@ -126,6 +126,53 @@ def receive(receiver: socket.socket, size: int) -> tuple[bytes, int | None]:
     return data, None
 
 
+# struct sock_extended_err: errno, origin, type, code, padding, info, data. ip(7), ipv6(7), linux/errqueue.h
+_RECVERR: Final = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_ERROR_QUEUE: Final = 0x2000
+_ERROR_SPACE: Final = 256
+
+
+def queue_errors(receiver: socket.socket) -> None:
+    """Keep ICMP errors, with what they are about, for :func:`queued_error`; without a kernel that does,
+    nothing."""
+    if LINUX:
+        level, option = _RECVERR[receiver.family]
+        receiver.setsockopt(level, option, 1)
+
+
+def queued_error(receiver: socket.socket, size: int) -> tuple[int, bytes] | None:
+    """The next ICMP error on a datagram or raw socket: its errno, and what had been sent; None when there is
+    none."""
+    if not LINUX:
+        return None
+    try:
+        data, control, _, _ = receiver.recvmsg(size, _ERROR_SPACE, _ERROR_QUEUE)
+    except OSError:
+        return None
+    for level, kind, value in control:
+        if (level, kind) == _RECVERR[receiver.family] and len(value) >= _EXTENDED_ERROR.size:
+            return _EXTENDED_ERROR.unpack_from(value)[0], data
+    return 0, data
+
+
+# ICMP_FILTER (raw(7)) and ICMPV6_FILTER (RFC 3542, where a set bit blocks as well on Linux).
+_SOL_RAW: Final = 255
+_FILTER: Final = 1
+
+
+def pass_only_icmp(receiver: socket.socket, kind: int) -> None:
+    """Let a raw ICMP socket see messages of one type; its error queue is not touched."""
+    if not LINUX:
+        return
+    if receiver.family == socket.AF_INET:
+        receiver.setsockopt(_SOL_RAW, _FILTER, struct.pack("=I", ~(1 << kind) & 0xFFFFFFFF))
+    else:
+        blocked = [0xFFFFFFFF] * 8
+        blocked[kind >> 5] &= ~(1 << (kind & 31)) & 0xFFFFFFFF
+        receiver.setsockopt(socket.IPPROTO_ICMPV6, _FILTER, struct.pack("=8I", *blocked))
+
+
 # Two clocks cannot be read at once: a reading counts when the monotonic clock moved less than this around it.
 _TIGHT_NS: Final = 20_000
 _READINGS: Final = 8

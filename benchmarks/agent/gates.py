@@ -192,15 +192,15 @@ def icmp(runs: int) -> list[Line]:
     ours, theirs, ours_cpu, theirs_cpu = [], [], [], []
     for number in range(runs):
         with Netlab({**crowd, **ways}, seed=number) as lab:
-            run = probers.edgeprobe(lab, [(address, 0) for address in ways], "icmp", samples=3)
+            run = probers.edgeprobe(lab, [(address, 443) for address in ways], "icmp", samples=3)
             echoes = _during(wire.echoes(lab.wire()), run)
             key = lambda row: (row["peer"], 0)  # noqa: E731
             ours.append(quantile(_errors_us(_answered(run), echoes, "rtt_ms", key), 0.95))
             run = probers.fping(lab, list(ways), 3)
             echoes = _during(wire.echoes(lab.wire()), run)
             theirs.append(quantile(_fping_errors_us(run, echoes), 0.95))
-            one = [(next(iter(crowd)), 0)]
-            many: list[Target] = [(address, 0) for address in crowd]
+            one = [(next(iter(crowd)), 443)]
+            many: list[Target] = [(address, 443) for address in crowd]
             idle = probers.edgeprobe(lab, one, "icmp", samples=1).cpu_s
             ours_cpu.append((probers.edgeprobe(lab, many, "icmp", samples=10).cpu_s - idle) / 10_000)
             idle = probers.fping(lab, [one[0][0]], 1).cpu_s

@@ -8,6 +8,7 @@ from typing import Final
 
 from probes.lane import Protocol
 from probes.protocols.dns import DNS
+from probes.protocols.icmp import ICMP
 from probes.protocols.tcp import TCP
 
-PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType({"dns": DNS, "tcp": TCP})
+PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType({"dns": DNS, "tcp": TCP, "icmp": ICMP})
