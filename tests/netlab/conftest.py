@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def netlab() -> Iterator[Callable[..., Netlab]]:
     """Set up a lab: ``netlab({"10.77.0.0/16": Way(rtt_ms=20)})``; taken down after the test."""
-    why = missing()
+    why = missing("nginx", "nsd", "openssl", "ping")
     if why is not None:
         pytest.skip(why)
     with contextlib.ExitStack() as stack:

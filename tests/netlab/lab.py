@@ -46,13 +46,13 @@ _SETTINGS = {
 }
 
 
-def missing() -> str | None:
-    """Why there can be no lab here; None when there can."""
+def missing(*servers: str) -> str | None:
+    """Why there can be no lab here, or none with these commands on its hosts; None when there can."""
     if os.geteuid() != 0:
         return "the network lab needs root"
     if not Path("/dev/net/tun").exists():
         return "the network lab needs /dev/net/tun"
-    absent = [command for command in _COMMANDS if shutil.which(command) is None]
+    absent = [command for command in (*_COMMANDS, *servers) if shutil.which(command) is None]
     return f"the network lab needs the commands {', '.join(absent)}" if absent else None
 
 
