@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -107,14 +109,31 @@ class Measurement:
 
     def to_json(self) -> str:
         """One line of JSON, keys in the contract's order, no newline."""
-        return _encode(dict(zip(_KEYS, _values(self), strict=True)))
+        return _LINE % tuple(
+            ["null" if value is None else _TEXT[type(value)](value) for value in _values(self)]
+        )
 
 
 FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in dataclasses.fields(Measurement))
 
 _KEYS: Final = ("schema", *(name for name in FIELDS if name != "schema"))
 _values: Final = operator.attrgetter(*_KEYS)
-_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _decimal(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a JSON number")
+    return repr(value)
+
+
+# What json.dumps would write, in a third of its time: an agent spends as much on this as on a probe.
+_LINE: Final = "{" + ",".join(f'"{key}":%s' for key in _KEYS) + "}"
+_TEXT: Final[Mapping[type, Callable[[Any], str]]] = {
+    str: json.encoder.encode_basestring_ascii,
+    int: repr,
+    float: _decimal,
+    bool: lambda value: "true" if value else "false",
+}
 
 
 def from_json(line: str | bytes) -> Measurement:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,7 @@ _RESOLVING_SHARE: Final = 1 / 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FOUND: Final = tuple(field.name for field in dataclasses.fields(Finding))
+_values: Final = operator.attrgetter(*_FOUND)
 
 
 def run_round(
@@ -149,7 +152,7 @@ def _measurement(
     wall_ns: int,
     late_ms: float,
 ) -> Measurement:
-    found = {name: getattr(finding, name) for name in _FOUND}
+    found = dict(zip(_FOUND, _values(finding), strict=True))
     if found["dns_ms"] is None:
         found["dns_ms"] = lane.dns_ms
     return Measurement(
@@ -179,5 +182,10 @@ def timestamp(wall_ns: int) -> str:
     >>> timestamp(1_700_000_000_000_001_999)
     '2023-11-14T22:13:20.000001Z'
     """
-    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    seconds, nanoseconds = divmod(wall_ns, 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+
+
+@functools.lru_cache(maxsize=128)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="seconds")
