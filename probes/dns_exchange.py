@@ -18,29 +18,10 @@ from probes.dns_wire import Query, is_reply, is_truncated, read_answer
 from probes.loop import READABLE, WRITABLE, Finding, Loop, Probe
 from probes.record import Failure
 from probes.resolvers import Resolver
+from probes.sockets import network_failure, numeric_address
 
 _DATAGRAM: Final = 65_535
 _RECEIVE_BUFFER: Final = 1 << 20
-_UNREACHABLE: Final = frozenset(
-    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
-)
-
-
-def network_failure(number: int) -> Failure:
-    """The class of an errno from connecting or sending over TCP or UDP."""
-    if number == errno.ECONNREFUSED:
-        return "connect_refused"
-    if number == errno.ETIMEDOUT:
-        return "connect_timeout"
-    return "unreachable" if number in _UNREACHABLE else "other"
-
-
-def numeric_address(host: str, port: int, family: socket.AddressFamily) -> Any:
-    """What connect() takes for an IP address; a scope such as %eth0 becomes a number.
-
-    No query is made. Raises OSError when the scope names no interface of this host.
-    """
-    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
 
 
 class Channel:

@@ -9,7 +9,6 @@ the round goes on. One socket per family serves all targets. RFC 792, RFC 4443; 
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 import socket
 import struct
@@ -19,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from probes import kernel
-from probes.dns_exchange import network_failure, numeric_address
 from probes.lane import Lane
 from probes.loop import READABLE, Finding, Loop, Probe
 from probes.network import Network
 from probes.record import Failure
+from probes.sockets import errno_words, network_failure, numeric_address
 from probes.target import Target
 
 _NOT_PERMITTED: Final = "needs net.ipv4.ping_group_range or CAP_NET_RAW"
@@ -248,11 +247,6 @@ class _Echo(Probe):
         if kernel.stepped(self._offset_ns, offset_ns):
             return Finding("kernel", "clock_step")
         return Finding("kernel", rtt_ms=(stamp_ns - self.sent_ns[0]) / 1e6)
-
-
-def errno_words(number: int) -> str:
-    """What the system calls an errno, in lower case."""
-    return os.strerror(number).lower()
 
 
 def internet_checksum(data: bytes) -> int:

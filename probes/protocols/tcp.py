@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from probes import kernel
-from probes.dns_exchange import network_failure, numeric_address
 from probes.lane import Lane
 from probes.loop import WRITABLE, Finding, Loop, Probe
 from probes.network import Network
 from probes.record import Clock
+from probes.sockets import network_failure, numeric_address
 from probes.target import Target
 
 # The peer answered the SYN, and broke the connection off before we looked: the round trip stands.

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from probes.dns_exchange import network_failure
+from probes.sockets import network_failure
 
 
 def test_a_connect_is_timed_by_the_kernel(start, measure):
