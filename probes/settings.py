@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
+DEFAULT_PROTOCOLS: Final = ("dns", "tcp")
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
 
 # The vantage becomes a directory and a part of object names, so it may hold nothing that a path could
@@ -130,7 +131,7 @@ def _settings(root: Table, path: Path) -> Settings:
     deadline_s = agent.number("deadline_s", 50.0, low=1, high=3600)
     rate_per_s = agent.number("rate_per_s", 2000.0, low=0.01, high=5000)
     splay_s = agent.number("splay_s", 0.0, low=0, high=3600)
-    protocols = _protocols(agent, tuple(PROTOCOLS))
+    protocols = _protocols(agent, DEFAULT_PROTOCOLS)
     resolvers = _resolvers(agent)
     spool_max_mb = agent.number("spool_max_mb", SPOOL_MAX_MB, low=1, high=1_000_000)
     metrics = agent.text("metrics", None)
@@ -286,7 +287,7 @@ def render_settings(*, vantage: str, country: str, lat: float, lon: float, targe
         "deadline_s = 50",
         "rate_per_s = 2000",
         "splay_s = 0",
-        f"protocols = {_list(tuple(PROTOCOLS))}",
+        f"protocols = {_list(DEFAULT_PROTOCOLS)}",
         'resolvers = ["system"]',
     ]
     for target in targets:

@@ -132,11 +132,14 @@ class Echoes:
         family = socket.AF_INET6 if self._version == 6 else socket.AF_INET
         for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
             try:
-                return socket.socket(family, kind, _PROTOCOL[self._version]), kind == socket.SOCK_RAW
+                opened = socket.socket(family, kind, _PROTOCOL[self._version])
             except PermissionError:
                 self.refused = _NOT_PERMITTED
             except OSError as fault:
                 self.refused = (fault.strerror or str(fault)).lower()
+            else:
+                self.refused = None
+                return opened, kind == socket.SOCK_RAW
         return None, False
 
     def _readable(self, events: int) -> None:
