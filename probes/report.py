@@ -1,58 +1,87 @@
-"""A round for a person: one line per series, with what was lost and why."""
+"""A round for a person: one line per series, with what was lost and why. Pure."""
 
 from __future__ import annotations
 
-import collections
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from probes.record import Measurement
+from probes.series import Series, gather, quantile
 
-_COLUMNS = ("site", "protocol", "endpoint", "sent", "lost", "p50 ms", "p95 ms", "failures")
-_NUMBERS = frozenset({"sent", "lost", "p50 ms", "p95 ms"})
+__all__ = ["LEGEND", "align", "layout", "quantile", "table"]
+
+LEGEND: Final = (
+    "loss: of the samples that could have come back; a lost one is infinitely late\n"
+    "jitter: mean absolute difference of consecutive round trips (IPDV, RFC 3393)"
+)
+
+_COLUMNS: Final = (
+    "site",
+    "protocol",
+    "endpoint",
+    "sent",
+    "loss %",
+    "p50 ms",
+    "p95 ms",
+    "jitter ms",
+    "failures",
+)
+_ENDPOINT: Final = _COLUMNS.index("endpoint")
+_NUMBERS: Final = frozenset({"sent", "loss %", "p50 ms", "p95 ms", "jitter ms"})
+_RIGHT: Final = tuple(name in _NUMBERS for name in _COLUMNS[:-1])
+_GAP: Final = "  "
+
+# An endpoint is known from the configuration: it gives way first where a terminal is narrow.
+_SHORTEST_ENDPOINT: Final = 16
+_ROOM_FOR_FAILURES: Final = 30
+
+_RED: Final = "\x1b[31m"
+_PLAIN: Final = "\x1b[0m"
 
 
-def table(rows: Iterable[Measurement]) -> str:
-    """A plain-text table: per series the samples sent and lost, p50 and p95 of the round trip, failures.
+def table(rows: Iterable[Measurement], *, width: int | None = None, colour: bool = False) -> str:
+    """A plain-text table with its legend: per series the samples sent, loss, round trip, jitter, failures.
 
-    A lost sample counts as infinitely late, so a p95 of ∞ says that more than one in twenty was lost.
+    A lost sample counts as infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A
+    ``width`` shortens endpoints so that figures fit it as far as they can; failures are told in full.
     """
-    series: dict[tuple[str, str, str], list[Measurement]] = {}
-    for row in rows:
-        series.setdefault((row.site, row.protocol, _endpoint(row)), []).append(row)
-    lines = [_COLUMNS]
-    for (site, protocol, endpoint), samples in series.items():
-        times = [math.inf if row.rtt_ms is None else row.rtt_ms for row in samples]
-        failures = collections.Counter(row.failure for row in samples if row.failure is not None)
-        lines.append(
-            (
-                site,
-                protocol,
-                endpoint,
-                str(len(samples)),
-                str(sum(failures.values())),
-                _milliseconds(quantile(times, 0.50)),
-                _milliseconds(quantile(times, 0.95)),
-                ", ".join(f"{failure} {count}" for failure, count in failures.most_common()),
-            )
-        )
-    return align(lines, right=[name in _NUMBERS for name in _COLUMNS])
+    lines = layout(gather(rows), width=width, colour=colour)
+    return "\n".join((*lines, "", LEGEND))
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least ``share`` of ``values`` do not exceed (the inverse of their ECDF).
+def layout(
+    series: Sequence[Series], *, width: int | None = None, cut: bool = False, colour: bool = False
+) -> list[str]:
+    """The lines of a table, the heading first; with ``cut`` none is longer than ``width``.
 
-    >>> quantile([1.0, 2.0, 3.0, 4.0], 0.5)
-    2.0
+    ``colour`` makes what failed red.
     """
-    return sorted(values)[max(math.ceil(share * len(values) - 1e-9), 1) - 1]
+    cells = [_COLUMNS, *map(_cells, series)]
+    if width is not None:
+        room = _room_for_endpoint(cells, width)
+        cells = [
+            tuple(_shortened(cell, room) if at == _ENDPOINT else cell for at, cell in enumerate(line))
+            for line in cells
+        ]
+    lines = []
+    figures = align([line[:-1] for line in cells], right=_RIGHT).split("\n")
+    for at, (text, failures) in enumerate(zip(figures, (line[-1] for line in cells), strict=True)):
+        if cut and width is not None:
+            failures = _ended(failures, width - len(text) - len(_GAP))
+            text = text[:width]
+        if failures:
+            red = colour and at > 0
+            text += _GAP + (f"{_RED}{failures}{_PLAIN}" if red else failures)
+        lines.append(text)
+    return lines
 
 
 def align(lines: Sequence[Sequence[str]], *, right: Sequence[bool]) -> str:
     """Columns of equal width, without trailing blanks; ``right`` tells which are numbers."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(right))]
     return "\n".join(
-        "  ".join(
+        _GAP.join(
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(line, widths, right, strict=True)
         ).rstrip()
@@ -60,12 +89,42 @@ def align(lines: Sequence[Sequence[str]], *, right: Sequence[bool]) -> str:
     )
 
 
-def _endpoint(row: Measurement) -> str:
-    if row.protocol == "dns":
-        return f"{row.host} @{row.resolver}"
-    host = f"[{row.host}]" if ":" in row.host else row.host
-    return host if row.port is None else f"{host}:{row.port}"
+def _cells(series: Series) -> tuple[str, ...]:
+    loss = series.loss_ratio
+    return (
+        series.site,
+        series.protocol,
+        series.endpoint,
+        str(series.sent),
+        "–" if loss is None else f"{100 * loss:.1f}",
+        _milliseconds(series.quantile_ms(0.50)),
+        _milliseconds(series.quantile_ms(0.95)),
+        _milliseconds(series.jitter_ms),
+        series.failures_in_words(),
+    )
 
 
-def _milliseconds(value: float) -> str:
+def _room_for_endpoint(cells: Sequence[Sequence[str]], width: int) -> int:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    others = sum(widths) - widths[_ENDPOINT] - widths[-1] + len(_GAP) * (len(widths) - 1)
+    return max(width - others - min(widths[-1], _ROOM_FOR_FAILURES), _SHORTEST_ENDPOINT)
+
+
+def _shortened(text: str, room: int) -> str:
+    """Without its middle where it is too long: both ends of a host name and port tell something."""
+    if len(text) <= room:
+        return text
+    head = (room - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
+
+
+def _ended(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1]}…" if room > 1 else ""
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "–"
     return "∞" if math.isinf(value) else f"{value:.3f}"

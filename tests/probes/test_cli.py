@@ -83,9 +83,9 @@ def test_measured_failures_are_a_success(edgeprobe, configured, refused_port, tm
     config = configured([{"site": "us-west-2", "host": "127.0.0.1", "port": refused_port}])
     done = edgeprobe("run", config)
     assert done.returncode == 0
-    heading = "site protocol endpoint sent lost p50 ms p95 ms failures"
+    heading = "site protocol endpoint sent loss % p50 ms p95 ms jitter ms failures"
     assert " ".join(done.stdout.splitlines()[0].split()) == heading
-    assert done.stdout.splitlines()[1].split()[3:] == ["2", "2", "∞", "∞", "connect_refused", "2"]
+    assert done.stdout.splitlines()[1].split()[3:] == ["2", "100.0", "∞", "∞", "–", "connect_refused", "2"]
     assert {row.failure for row in rows_of(objects(tmp_path)[0])} == {"connect_refused"}
 
 

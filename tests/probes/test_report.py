@@ -4,7 +4,8 @@ import math
 from dataclasses import replace
 
 from probes.record import Measurement
-from probes.report import quantile, table
+from probes.report import LEGEND, layout, table
+from probes.series import gather, quantile
 
 ROW = Measurement(
     run_id="r",
@@ -34,16 +35,96 @@ ROW = Measurement(
 )
 
 
+LOST = replace(ROW, rtt_ms=None, failure="syn_retransmit")
+
+
+def samples(*rows):
+    return [replace(row, sample=number) for number, row in enumerate(rows)]
+
+
 def test_a_line_per_series():
-    lost = replace(ROW, rtt_ms=None, failure="syn_retransmit")
-    rows = [ROW, replace(ROW, rtt_ms=12.3456), lost]
+    rows = samples(ROW, replace(ROW, rtt_ms=12.3456), LOST)
     rows += [replace(ROW, protocol="dns", resolver="1.1.1.1", rtt_ms=1.0), replace(ROW, host="::1")]
-    assert table(rows).splitlines() == [
-        "site          protocol  endpoint                  sent  lost  p50 ms  p95 ms  failures",
-        "eu-central-1  tcp       ec2.example.org:443          3     1  12.346       ∞  syn_retransmit 1",
-        "eu-central-1  dns       ec2.example.org @1.1.1.1     1     0   1.000   1.000",
-        "eu-central-1  tcp       [::1]:443                    1     0  10.000  10.000",
+    assert table(rows).splitlines()[:-3] == [
+        "site          protocol  endpoint                  sent  loss %  p50 ms  p95 ms  jitter ms  failures",
+        "eu-central-1  tcp       ec2.example.org:443          3    33.3  12.346       ∞      2.346"
+        "  syn_retransmit 1",
+        "eu-central-1  dns       ec2.example.org @1.1.1.1     1     0.0   1.000   1.000          –",
+        "eu-central-1  tcp       [::1]:443                    1     0.0  10.000  10.000          –",
     ]
+    assert table(rows).endswith(f"\n\n{LEGEND}")
+
+
+def test_both_families_of_a_name_are_told_apart():
+    six = replace(ROW, family=6)
+    rows = [
+        ROW,
+        six,
+        replace(six, protocol="dns", resolver="1.1.1.1"),
+        replace(six, protocol="icmp", port=None),
+    ]
+    assert [series.endpoint for series in gather(rows)] == [
+        "ec2.example.org:443",
+        "ec2.example.org:443 IPv6",
+        "ec2.example.org AAAA @1.1.1.1",
+        "ec2.example.org IPv6",
+    ]
+
+
+def test_jitter_is_of_consecutive_samples_that_came_back_whatever_order_they_came_in():
+    rows = samples(*(replace(ROW, rtt_ms=ms) for ms in (10.0, 14.0)), LOST, replace(ROW, rtt_ms=50.0), ROW)
+    (series,) = gather([rows[3], rows[1], rows[4], rows[0], rows[2]])
+    assert series.jitter_ms == (4.0 + 40.0) / 2
+    assert gather(rows[2:4])[0].jitter_ms is None
+
+
+def test_what_says_nothing_of_the_way_is_no_loss():
+    aside = [
+        replace(ROW, failure="implausible", reason="faster than light"),
+        replace(ROW, failure="deadline", rtt_ms=None),
+        replace(ROW, failure="dns_timeout", rtt_ms=None),
+    ]
+    (series,) = gather(aside)
+    assert (series.sent, series.lost, series.loss_ratio, series.quantile_ms(0.5)) == (3, 0, None, None)
+    (series,) = gather([*aside, ROW, LOST])
+    assert (series.loss_ratio, series.quantile_ms(0.5)) == (0.5, 10.0)
+    (series,) = gather([replace(ROW, protocol="dns", failure="dns_timeout", rtt_ms=None)])
+    assert series.loss_ratio == 1.0
+
+
+def test_reasons_stand_beside_their_class():
+    expired = replace(LOST, failure="tls_certificate", reason="certificate has expired")
+    other = replace(expired, reason="self-signed certificate")
+    assert gather([expired, expired, other, LOST])[0].failures_in_words() == (
+        "tls_certificate 3 (certificate has expired; 1 more), syn_retransmit 1"
+    )
+    assert gather([replace(ROW, reason="no AAAA record")])[0].failures_in_words() == "no AAAA record"
+
+
+def test_a_peer_cannot_steer_the_terminal():
+    evil = replace(LOST, failure="tls_certificate", reason="for \x1b[2J\x9b1mevil\r\n.test")
+    assert not set("\x1b\x9b\r") & set(table([evil]))
+    assert "for ?[2J?1mevil??.test" in table([evil])
+
+
+def test_a_narrow_terminal_costs_the_endpoint_first_and_then_the_failures():
+    rows = [replace(LOST, host=f"a{'b' * 60}.example.org", reason="x" * 90), ROW]
+    for width in (60, 80, 100, 132):
+        lines = layout(gather(rows), width=width, cut=True)
+        assert max(map(len, lines)) <= width
+        assert all("…" in line for line in lines[1:2])
+    assert "syn_retransmit" in layout(gather(rows), width=132, cut=True)[1]
+    whole = table(rows, width=100)
+    assert "x" * 90 in whole
+    assert "org:443" in whole
+    assert "b" * 60 not in whole
+
+
+def test_colour_is_for_failures_and_takes_no_room():
+    rows = [LOST, replace(ROW, host="fine.test")]
+    plain, bright = layout(gather(rows)), layout(gather(rows), colour=True)
+    assert bright[1] == plain[1].replace("syn_retransmit 1", "\x1b[31msyn_retransmit 1\x1b[0m")
+    assert [bright[0], bright[2]] == [plain[0], plain[2]]
 
 
 def test_quantiles_count_what_was_lost():
