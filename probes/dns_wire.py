@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,9 @@ _RCODE: Final = 0x000F
 
 # What DNS flag day 2020 settled on: larger replies would fragment, so the server truncates instead.
 _EDNS_PAYLOAD: Final = 1232
+
+# What a server may add to its refusal (RFC 8914) is its own choice of words.
+_LONGEST_REASON: Final = 120
 
 _RCODE_FAILURES: Final[dict[str, Failure]] = {
     "NXDOMAIN": "dns_nxdomain",
@@ -48,10 +52,14 @@ class Answer:
     """What a reply says: addresses in its order, or why there are none.
 
     A name that exists but has no address of the family asked for is no failure of DNS: both are empty then.
+    ``rcode`` is None when the reply is too damaged to tell; ``ttl_s`` is the shortest of the addresses'.
     """
 
     failure: Failure | None
     addresses: tuple[str, ...] = ()
+    rcode: str | None = None
+    ttl_s: int | None = None
+    reason: str | None = None
 
 
 def build_query(host: str, family: int) -> Query:
@@ -88,22 +96,41 @@ def is_truncated(data: bytes) -> bool:
 
 
 def read_answer(data: bytes) -> Answer:
-    """Parse a reply with dnspython. A damaged one is failure "other", never an exception."""
+    """What a reply says. A damaged one is failure "other", never an exception."""
+    # A resolver says the same again and again, under ids of their own.
+    return _read(data[2:])
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(data: bytes) -> Answer:
     import dns.exception
     import dns.message
     import dns.rcode
+    import dns.rdatatype
 
     try:
-        message = dns.message.from_wire(data)
-        rcode = message.rcode()
-        if rcode != dns.rcode.NOERROR:
-            return Answer(_RCODE_FAILURES.get(dns.rcode.to_text(rcode), "other"))
-        if not isinstance(message, dns.message.QueryMessage):
-            return Answer("other")
-        records = message.resolve_chaining().answer
+        message = dns.message.from_wire(b"\0\0" + data)
     except (dns.exception.DNSException, ValueError, IndexError, struct.error):
-        return Answer("other")
-    return Answer(None, () if records is None else tuple(record.to_text() for record in records))
+        return Answer("other", reason="malformed reply")
+    rcode = dns.rcode.to_text(message.rcode())
+    if message.rcode() != dns.rcode.NOERROR:
+        failure = _RCODE_FAILURES.get(rcode, "other")
+        told = message.extended_errors()
+        reason = told[0].to_text()[:_LONGEST_REASON] if told else None
+        return Answer(failure, (), rcode, reason=reason or (rcode.lower() if failure == "other" else None))
+    try:
+        if not isinstance(message, dns.message.QueryMessage):
+            return Answer("other", (), rcode, reason="not a reply to a query")
+        records = message.resolve_chaining().answer
+    except dns.message.ChainTooLong:
+        return Answer("other", (), rcode, reason="endless chain of CNAMEs")
+    except (dns.exception.DNSException, ValueError, IndexError, struct.error):
+        return Answer("other", (), rcode, reason="malformed reply")
+    if not records:
+        return Answer(
+            None, (), rcode, reason=f"no {dns.rdatatype.to_text(message.question[0].rdtype)} record"
+        )
+    return Answer(None, tuple(record.to_text() for record in records), rcode, records.ttl)
 
 
 def _question_end(wire: bytes) -> int:

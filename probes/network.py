@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from probes.dns_exchange import Channel, Exchange
+from probes.dns_exchange import Channel, Exchange, Question
 from probes.dns_wire import Query, build_query, read_answer
 from probes.loop import Loop, Probe
 from probes.record import Failure
@@ -64,6 +64,7 @@ class Network:
         self._servers, self._hosts = tuple(servers), hosts
         self._resolutions: dict[tuple[str, int | None], Resolution] = {}
         self._queries: dict[tuple[str, int], Query] = {}
+        self._asked: set[tuple[Resolver, str, int]] = set()
         self._shared: dict[Hashable, Closable] = {}
 
     def __enter__(self) -> Network:
@@ -81,16 +82,15 @@ class Network:
             found = self._shared[key] = opened()
         return found
 
-    def channel(self, resolver: Resolver) -> Channel:
-        """The socket to a resolver."""
-        return self.shared(("dns", resolver), Channel, lambda: Channel(resolver, self.loop))
-
-    def query(self, host: str, family: int) -> Query:
-        """The query for a host's addresses, built once."""
-        key = (host, family)
-        if key not in self._queries:
-            self._queries[key] = build_query(host, family)
-        return self._queries[key]
+    def exchange(self, resolver: Resolver, host: str, family: int, *, required: bool = False) -> Exchange:
+        """Ask a resolver for a host's addresses; as in :class:`Question`."""
+        name, asked = (host, family), (resolver, host, family)
+        if name not in self._queries:
+            self._queries[name] = build_query(host, family)
+        question = Question(self._queries[name], warm=asked in self._asked, required=required)
+        self._asked.add(asked)
+        channel = self.shared(("dns", resolver), Channel, lambda: Channel(resolver, self.loop))
+        return Exchange(channel, question)
 
     def resolution(self, host: str, family: int | None) -> Resolution:
         """What ``host`` stands for; names only after :meth:`resolve`."""
@@ -121,8 +121,7 @@ class Network:
             wanted = asked.open_questions()
             if not wanted or time.monotonic_ns() >= deadline_ns:
                 break
-            channel = self.channel(server)
-            queries = [(name, Exchange(channel, self.query(*name))) for name in wanted]
+            queries = [(name, self.exchange(server, *name)) for name in wanted]
             begin_ns = time.monotonic_ns()
             for position, (_, exchange) in enumerate(queries):
                 exchange.intended_ns = begin_ns + round(position / rate_per_s * 1e9)

@@ -76,7 +76,7 @@ def lanes(settings: Settings, network: Network) -> list[Lane]:
     for target in settings.targets:
         for protocol in target.protocols:
             for lane in PROTOCOLS[protocol].lanes(target, network):
-                key = (target.site, target.host, protocol, lane.peer, lane.port, target.family)
+                key = (target.site, target.host, protocol, lane.peer, lane.port, lane.family, lane.resolver)
                 found.setdefault(key, lane)
     return list(found.values())
 

@@ -11,8 +11,8 @@ from tests.netlab.wire import dns_exchanges, pair, quantile
 RECORDS = ["www A 10.77.0.1", "www AAAA fd77::1"]
 
 
-def target(host="www.netlab.test"):
-    return [{"site": "site", "host": host, "protocols": ["dns"]}]
+def target(host="www.netlab.test", family=4):
+    return [{"site": "site", "host": host, "protocols": ["dns"], "family": family}]
 
 
 def resolvers(addresses):
