@@ -162,6 +162,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "vantage_lon": _number(-180.0, 180.0),
     "site": _text,
     "host": _text,
+    "peer": _optional(_text),
     "port": _optional(_whole(0, 65_535)),
     "protocol": KNOWN_PROTOCOLS.__contains__,
     "sample": _whole(0, 2**31 - 1),
@@ -170,6 +171,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "clock": CLOCKS.__contains__,
     "failure": _optional(FAILURES.__contains__),
     "resolver": _optional(_text),
+    "family": _optional((4, 6).__contains__),
 }
 """The columns that are read, and when a value is sound; ``query.py`` asks the same of whole objects in
 SQL."""

@@ -22,6 +22,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "vantage_lon": "DOUBLE",
     "site": "VARCHAR",
     "host": "VARCHAR",
+    "peer": "VARCHAR",
     "port": "INTEGER",
     "protocol": "VARCHAR",
     "sample": "INTEGER",
@@ -30,6 +31,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "clock": "VARCHAR",
     "failure": "VARCHAR",
     "resolver": "VARCHAR",
+    "family": "INTEGER",
 }
 
 
@@ -53,7 +55,9 @@ _SOUND: Final = f"""(
     AND site <> '' AND host <> '' AND protocol IN ({quoted(KNOWN_PROTOCOLS)}) AND sample >= 0
     AND regexp_full_match(started_at, '{RFC_3339}') AND TRY_CAST(started_at AS TIMESTAMP) IS NOT NULL
     AND (port IS NULL OR port BETWEEN 0 AND 65535)
+    AND (peer IS NULL OR peer <> '')
     AND (resolver IS NULL OR resolver <> '')
+    AND (family IS NULL OR family IN (4, 6))
     AND (rtt_ms IS NULL OR (isfinite(rtt_ms) AND rtt_ms BETWEEN 0 AND 1e9))
     AND clock IN ({quoted(CLOCKS)})
     AND (failure IS NULL OR failure IN ({quoted(FAILURES)}))

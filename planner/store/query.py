@@ -2,12 +2,14 @@
 
 What counts:
 
-- A sample is known by (run_id, site, host, port, protocol, sample, resolver); the same one twice counts once.
+- A sample is known by (run_id, site, host, port, protocol, sample, resolver, family); the same one twice
+  counts once.
 - ``dns`` rows time a resolver, not a site, and are left out. Of the other protocols a pair uses the
   first it was probed by in :data:`PROTOCOLS`, all hosts and ports of the site together.
 - A failure is a lost probe, +inf in the quantile, except ``deadline`` (the round ran out of time and
-  never asked), ``dns_*`` (the name was never resolved, so the path was never tried), ``clock_step`` and
-  ``implausible`` (the figure is the clock's or a middlebox's, not the network's): these are left out.
+  never asked), ``dns_*`` or no peer (the name was not resolved, so the path was never tried),
+  ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the network's): these
+  are left out.
 - A round that asked several sites and reached nothing at all speaks of a vantage that was cut off, not of
   the sites: it is left out, and said.
 """
@@ -56,11 +58,12 @@ HAVING count(*) FILTER (failure IS NULL) = 0 AND count(DISTINCT site) >= {SEVERA
 _COUNTED: Final = f"""
 CREATE TABLE counted AS
 WITH once AS (
-    SELECT DISTINCT ON (run_id, site, host, port, protocol, sample, resolver) * FROM sample
+    SELECT DISTINCT ON (run_id, site, host, port, protocol, sample, resolver, family) * FROM sample
 )
 SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
 FROM once ANTI JOIN cut_off USING (vantage, run_id)
-WHERE protocol IN ({quoted(PROTOCOLS)}) AND (failure IS NULL OR failure NOT IN ({quoted(NOT_LOSS)}))
+WHERE protocol IN ({quoted(PROTOCOLS)})
+    AND (failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(NOT_LOSS)})))
 """
 
 _PAIRS: Final = f"""
@@ -89,7 +92,7 @@ ORDER BY vantage, site
 
 _STORES: Final = """
 SELECT url, count(*) FROM (
-    SELECT DISTINCT url, run_id, site, host, port, protocol, sample, resolver
+    SELECT DISTINCT url, run_id, site, host, port, protocol, sample, resolver, family
     FROM sample JOIN origin USING (object)
 )
 GROUP BY url
@@ -100,7 +103,7 @@ _PAIRS_OF_STORES: Final = f"""
 SELECT DISTINCT url, vantage, site
 FROM sample JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
     ANTI JOIN cut_off USING (vantage, run_id)
-WHERE failure IS NULL OR failure NOT IN ({quoted(NOT_LOSS)})
+WHERE failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(NOT_LOSS)}))
 """
 
 _PLACES: Final = """
@@ -186,7 +189,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
         )
         distinct = (
             "SELECT count(*) FROM"
-            " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver FROM sample)"
+            " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver, family FROM sample)"
         )
         ((rows,),) = database.execute(distinct).fetchall()
         silent = database.execute(

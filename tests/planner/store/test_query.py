@@ -60,6 +60,14 @@ def test_which_failures_are_loss(tmp_path, failure):
         assert (found.samples, found.loss_ratio, found.rtt_ms) == (4, 0.25, math.inf)
 
 
+@pytest.mark.parametrize("failure", ["unreachable", "connect_refused", "other"])
+def test_a_path_that_was_never_tried_is_no_loss(tmp_path, failure):
+    unresolved = dataclasses.replace(SAMPLE, sample=3, rtt_ms=None, failure=failure, peer=None, family=None)
+    put(tmp_path, [*samples(10.0, 11.0, 12.0), unresolved])
+    found = only(read(tmp_path, quantile=0.9))
+    assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
+
+
 def test_a_failure_that_carries_a_time_is_still_a_failure(tmp_path):
     retransmitted = dataclasses.replace(SAMPLE, sample=3, rtt_ms=1010.0, failure="syn_retransmit")
     put(tmp_path, [*samples(10.0, 11.0, 12.0), retransmitted])
@@ -117,7 +125,14 @@ def test_the_same_sample_twice_counts_once(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"host": "other"}, {"port": 80}, {"protocol": "icmp"}, {"resolver": "1.1.1.1"}, {"run_id": "x"}],
+    [
+        {"host": "other"},
+        {"port": 80},
+        {"protocol": "icmp"},
+        {"resolver": "1.1.1.1"},
+        {"run_id": "x"},
+        {"family": 6},
+    ],
 )
 def test_what_tells_samples_apart(tmp_path, change):
     put(tmp_path, samples(10.0) + samples(10.0, **change))
