@@ -248,9 +248,10 @@ def dns(runs: int) -> list[Line]:
     ours = []
     for number in range(runs):
         with Netlab(ways, seed=number) as lab, name_server(lab, ways, ["www A 10.77.0.9"]):
-            run = probers.edgeprobe(lab, [("www.netlab.test", 443)], "dns", samples=2, resolvers=list(ways))
+            targets: list[Target] = [("www.netlab.test", 443)]
+            run = probers.edgeprobe(lab, targets, "dns", samples=2, resolvers=list(ways), family=4)
             questions = _during(wire.dns_exchanges(lab.wire()), run)
-            rows = [row for row in _answered(run) if row["family"] == 4]
+            rows = _answered(run)
             kept = [one for one in questions if one.peer[0] in ways]
             if len(rows) != len(kept):
                 raise SystemExit(f"{len(kept)} questions on the wire, {len(rows)} rows")

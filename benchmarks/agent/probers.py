@@ -97,6 +97,7 @@ def edgeprobe(
     resolvers: Sequence[str] = ("system",),
     names: Mapping[str, str] | None = None,
     authority: Path | None = None,
+    family: int | None = None,
 ) -> Run:
     """One round of the real command. ``names`` are what an /etc/hosts would have: name to address; targets
     then name hosts. ``authority`` is the certificate to trust."""
@@ -116,6 +117,7 @@ def edgeprobe(
         lines = ["[agent]", *(f"{key} = {json.dumps(value)}" for key, value in agent.items())]
         for host, port in targets:
             lines += ["[[target]]", f'site = "{host}"', f'host = "{host}"', f"port = {port}"]
+            lines += [] if family is None else [f"family = {family}"]
         hosts = Path(place) / "hosts"
         hosts.write_text("".join(f"{address} {name}\n" for name, address in (names or {}).items()))
         trust = {} if authority is None else {"SSL_CERT_FILE": str(authority)}
