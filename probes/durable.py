@@ -7,11 +7,16 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, payload: bytes) -> None:
-    """Write a file that is whole from its first moment, and outlives a power cut. Raises OSError."""
+def write_whole(path: Path, payload: bytes, *, mode: int | None = None) -> None:
+    """Write a file that is whole from its first moment, and outlives a power cut. Raises OSError.
+
+    ``mode`` is who may read it; None leaves that to the umask.
+    """
     draft = path.with_name(f".{path.name}.tmp")
     try:
         with draft.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())

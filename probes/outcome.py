@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from probes.record import Measurement
 
@@ -13,10 +15,11 @@ class Outcome:
     """One round from its scheduled start to the end of shipping.
 
     ``due_s`` is its scheduled start in seconds of the epoch; ``lag_s`` is how long after that measuring
-    began, the splay included, and ``measuring_s`` how long it took: both None when it was measured before.
+    began, the splay included, and ``measuring_s`` how long it took: both None when nothing was measured.
     ``rows`` are as they were judged. ``shipped_rounds`` and ``shipped_rows`` count what reached the store
-    meanwhile, earlier rounds included; ``waiting_rounds`` are in the spool afterwards; ``lost_rows`` neither
-    spool nor store took, or the spool's bound pushed out. ``code`` is the exit code.
+    meanwhile, earlier rounds included; ``waiting_rounds`` are in the spool afterwards, None where nobody
+    looked; ``lost_rows`` neither spool nor store took, or the spool's bound pushed out. ``code`` is the exit
+    code, and ``ended_s`` when all that was over, in seconds of the epoch.
     """
 
     run_id: str
@@ -26,17 +29,44 @@ class Outcome:
     rows: Sequence[Measurement] = ()
     shipped_rounds: int = 0
     shipped_rows: int = 0
-    waiting_rounds: int = 0
+    waiting_rounds: int | None = None
     lost_rows: int = 0
     code: int = 0
+    ended_s: float = 0.0
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many rows failed by each class that occurred, the commonest first."""
+        counts = collections.Counter(row.failure for row in self.rows if row.failure is not None)
+        return {str(failure): count for failure, count in counts.most_common()}
 
     def in_words(self) -> str:
         """One line for a log."""
-        failed = sum(row.failure is not None for row in self.rows)
+        failed = sum(self.failures.values())
         measured = "measured before"
         if self.measuring_s is not None:
             measured = f"{len(self.rows)} rows, {failed} failed, in {self.measuring_s:.1f} s"
-        return (
-            f"round {self.run_id}: {measured}; {self.shipped_rounds} shipped, {self.waiting_rounds} waiting"
-            + (f", {self.lost_rows} rows lost" if self.lost_rows else "")
-        )
+        waiting = "" if self.waiting_rounds is None else f", {self.waiting_rounds} waiting"
+        lost = f", {self.lost_rows} rows lost" if self.lost_rows else ""
+        return f"round {self.run_id}: {measured}; {self.shipped_rounds} shipped{waiting}{lost}"
+
+    def as_fields(self) -> dict[str, object]:
+        """The same for a log of JSON lines."""
+        return {
+            "run_id": self.run_id,
+            "scheduled_at": datetime.fromtimestamp(self.due_s, UTC).isoformat().replace("+00:00", "Z"),
+            "lag_s": _rounded(self.lag_s),
+            "duration_s": _rounded(self.measuring_s),
+            "rows": len(self.rows),
+            "failed": sum(self.failures.values()),
+            "failures": self.failures,
+            "shipped_rounds": self.shipped_rounds,
+            "shipped_rows": self.shipped_rows,
+            "waiting": self.waiting_rounds,
+            "lost_rows": self.lost_rows,
+            "code": self.code,
+        }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
