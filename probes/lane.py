@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from probes.loop import Probe
 from probes.network import Network
 from probes.record import Failure
+from probes.sockets import numeric_address
 from probes.target import Target
 
 
@@ -30,6 +33,37 @@ class Lane:
     dns_ms: float | None
     failure: Failure | None
     probe: Callable[[], Probe]
+
+
+def connecting_lane(
+    protocol: str,
+    target: Target,
+    network: Network,
+    probe: Callable[[socket.AddressFamily, Any], Probe],
+    *,
+    port: int | None,
+) -> Lane:
+    """The lane of a protocol that goes to the address its host stands for. ``probe`` is given that address as
+    ``connect`` takes it; it is not called where the host has none."""
+    found = network.resolution(target.host, target.family)
+    kind = socket.AF_INET6 if found.family == 6 else socket.AF_INET
+    failure, address = found.failure, None
+    if found.address is not None:
+        try:
+            address = numeric_address(found.address, port or 0, kind)
+        except OSError:
+            failure = "unreachable"
+    return Lane(
+        target,
+        protocol,
+        found.address,
+        port,
+        found.family,
+        found.resolver,
+        found.dns_ms,
+        failure,
+        probe=lambda: probe(kind, address),
+    )
 
 
 class Protocol(typing.Protocol):

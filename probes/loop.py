@@ -66,6 +66,7 @@ class Finding:
     http_status: int | None = None
     http_version: str | None = None
     crypto_ms: float | None = None
+    lag_ms: float | None = None
 
 
 class Probe(ABC):

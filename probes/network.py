@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from probes.dns_exchange import Channel, Exchange, Question
@@ -49,7 +50,8 @@ class Resolution:
 class Network:
     """The network as one round sees it.
 
-    ``resolvers`` are those to measure, ``servers`` those to resolve with.
+    ``resolvers`` are those to measure, ``servers`` those to resolve with. ``authorities`` is a file of
+    certificates trusted in addition to the system's.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Network:
         resolvers: Sequence[Resolver],
         servers: Sequence[Resolver],
         hosts: Mapping[str, Sequence[str]],
+        authorities: Path | None = None,
     ) -> None:
         self.loop, self.resolvers = loop, tuple(resolvers)
+        self.authorities = authorities
         self._servers, self._hosts = tuple(servers), hosts
         self._resolutions: dict[tuple[str, int | None], Resolution] = {}
         self._queries: dict[tuple[str, int], Query] = {}

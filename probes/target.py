@@ -14,7 +14,8 @@ class Target:
     """One endpoint that speaks for a site.
 
     ``host`` is a name or an address; ``family`` is 4, 6, or None for either (4 preferred); ``path`` is
-    what http asks for.
+    what http asks for, and ``scheme`` how. ``lat`` and ``lon`` say where the site is, in degrees, where it is
+    the user's own or the catalog's place for it is not wanted: both or none.
     """
 
     site: str
@@ -23,6 +24,14 @@ class Target:
     protocols: tuple[str, ...]
     path: str | None = None
     family: int | None = None
+    lat: float | None = None
+    lon: float | None = None
+    scheme: str | None = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether http goes over TLS: as ``scheme`` says, else unless the port is 80."""
+        return self.port != 80 if self.scheme is None else self.scheme == "https"
 
 
 def address_family(host: str) -> int | None:

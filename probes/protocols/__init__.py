@@ -8,7 +8,11 @@ from typing import Final
 
 from probes.lane import Protocol
 from probes.protocols.dns import DNS
+from probes.protocols.http import HTTP
 from probes.protocols.icmp import ICMP
 from probes.protocols.tcp import TCP
+from probes.protocols.tls import TLS
 
-PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType({"dns": DNS, "tcp": TCP, "icmp": ICMP})
+PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
+    {"dns": DNS, "tcp": TCP, "tls": TLS, "http": HTTP, "icmp": ICMP}
+)

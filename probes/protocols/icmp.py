@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from probes import kernel
-from probes.lane import Lane
+from probes.lane import Lane, connecting_lane
 from probes.loop import READABLE, Finding, Loop, Probe
 from probes.network import Network
 from probes.record import Failure
-from probes.sockets import errno_words, network_failure, numeric_address
+from probes.sockets import errno_words, network_failure
 from probes.target import Target
 
 _NOT_PERMITTED: Final = "needs net.ipv4.ping_group_range or CAP_NET_RAW"
@@ -47,32 +47,14 @@ class Icmp:
     connects: bool = True
 
     def lanes(self, target: Target, network: Network) -> Iterator[Lane]:
-        found = network.resolution(target.host, target.family)
-        failure, address = found.failure, None
-        version = 6 if found.family == 6 else 4
-        kind = socket.AF_INET6 if version == 6 else socket.AF_INET
-        if found.address is not None:
-            try:
-                address = numeric_address(found.address, 0, kind)
-            except OSError:
-                failure = "unreachable"
         token = secrets.token_bytes(_TOKEN)
 
-        def probe() -> Probe:
+        def probe(kind: socket.AddressFamily, address: Any) -> Probe:
+            version = 6 if kind == socket.AF_INET6 else 4
             channel = network.shared(("icmp", version), Echoes, lambda: Echoes(version, network.loop))
             return _Echo(channel, address, token)
 
-        yield Lane(
-            target,
-            "icmp",
-            found.address,
-            None,
-            found.family,
-            found.resolver,
-            found.dns_ms,
-            failure,
-            probe=probe,
-        )
+        yield connecting_lane("icmp", target, network, probe, port=None)
 
 
 class Echoes:

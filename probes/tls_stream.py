@@ -1,0 +1,209 @@
+"""A TLS connection over the loop: TCP, then the handshake, then decrypted bytes with receive stamps [I/O].
+
+Network time and crypto time are kept apart: a handshake's ``tls_ms`` adds up, flight by flight, the time from
+sending to the kernel's stamp of the last segment that answered, and not what is computed in between.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from probes import kernel
+from probes.loop import Finding, Loop
+from probes.record import Failure
+from probes.sockets import errno_words
+from probes.stream import Arrival, Moment, Stream, elapsed_ns, milliseconds
+from probes.tls_session import TlsError, TlsSession
+
+_CHUNK: Final = 1 << 16
+_RECORD_HEAD: Final = 5
+
+
+class TlsStream:
+    """TLS with ``server_name`` at ``address``. ``settled`` is called once, when the handshake is over or
+    there will be none: ``failure`` and ``reason`` then say why, or are None.
+
+    ``tcp`` and ``session`` are the two it is made of.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_first",
+        "_head",
+        "_kernel_timed",
+        "_lag_ns",
+        "_left",
+        "_offset_ns",
+        "_record",
+        "_rtt_ns",
+        "_sent",
+        "_settled",
+        "_tls_ns",
+        "failure",
+        "reason",
+        "session",
+        "tcp",
+    )
+
+    def __init__(
+        self,
+        loop: Loop,
+        kind: socket.AddressFamily,
+        address: Any,
+        server_name: str,
+        settled: Callable[[], None],
+        *,
+        alpn: Sequence[str] = (),
+        authorities: Path | None = None,
+    ) -> None:
+        self.tcp = Stream(loop, kind, address, self._connected, talks=True)
+        self.session = TlsSession(server_name, alpn, authorities)
+        self._settled = settled
+        self.failure: Failure | None = None
+        self.reason: str | None = None
+        self._rtt_ns: int | None = None
+        self._tls_ns: int | None = None
+        self._lag_ns: int | None = None
+        self._kernel_timed = True
+        self._offset_ns = 0
+        self._sent = Moment(0, 0)
+        # The first and the last arrival since the last sending.
+        self._first: Arrival | None = None
+        self._arrived: Arrival | None = None
+        # Of the record being read: its head so far, how much is missing of its body, when its head came.
+        self._head = b""
+        self._left = 0
+        self._record = Arrival(None, 0, None)
+
+    def open(self) -> None:
+        """Begin; ``settled`` may be called before this returns."""
+        self.tcp.open()
+
+    def give_up(self) -> None:
+        """Time is up: note which phase it was that took too long, and close."""
+        self.tcp.give_up()
+        if self.failure is None and not self.session.done:
+            self.failure, self.reason = self.tcp.failure or "tls_timeout", self.tcp.reason
+
+    def listen(self, readable: Callable[[], None]) -> None:
+        """Call back when there may be something to receive, from now on."""
+        self.tcp.listen(readable)
+
+    def send(self, data: bytes) -> Moment:
+        """Send ``data`` encrypted; the moment just before. Raises OSError."""
+        return self.tcp.send(self.session.write(data))
+
+    def receive(self, size: int) -> tuple[bytes, Arrival] | None:
+        """At most ``size`` decrypted bytes, and when the head of the record they were in came; no bytes at
+        the end, None when there is nothing yet. Raises OSError and TlsError."""
+        while (data := self.session.read(size)) is None:
+            # Record by record: read at once, several would have the stamp of the last.
+            got = self.tcp.receive(self._left or _RECORD_HEAD - len(self._head))
+            if got is None:
+                return None
+            chunk, arrival = got
+            if not chunk:
+                return got
+            self.session.feed(chunk)
+            if self._left:
+                self._left -= len(chunk)
+                continue
+            if not self._head:
+                self._record = arrival
+            self._head += chunk
+            if len(self._head) == _RECORD_HEAD:
+                self._left, self._head = int.from_bytes(self._head[3:], "big"), b""
+        return data, self._record
+
+    def close(self) -> None:
+        """Break the connection off; nobody is called back any more."""
+        self.tcp.close()
+
+    def finding(self) -> Finding:
+        """Connecting and the handshake. ``rtt_ms`` is from the ClientHello to the first byte of its answer,
+        ``tls_ms`` the network time of the whole handshake, ``lag_ms`` how long the last of it waited here."""
+        found = self.tcp.finding()
+        timed = self._tls_ns is not None
+        return replace(
+            found,
+            clock=found.clock if self.tcp.stamped and self._kernel_timed else "user",
+            failure=self.failure,
+            rtt_ms=milliseconds(self._rtt_ns) if self.failure is None else None,
+            tls_ms=milliseconds(self._tls_ns) if self.session.done else None,
+            reason=self.reason,
+            tls_version=self.session.version,
+            tls_cipher=self.session.cipher,
+            certificate_days=self.session.certificate_days(time.time()) if self.session.done else None,
+            crypto_ms=milliseconds(self.session.crypto_ns) if timed else None,
+            lag_ms=found.lag_ms if self._lag_ns is None else milliseconds(self._lag_ns),
+        )
+
+    def _connected(self) -> None:
+        if self.tcp.failure is not None:
+            self._fail(self.tcp.failure, self.tcp.reason)
+            return
+        self.tcp.listen(self._answered)
+        self._offset_ns = kernel.realtime_offset_ns()
+        self._shake_hands()
+
+    def _answered(self) -> None:
+        try:
+            while (got := self.tcp.receive(_CHUNK if self._first else 1)) is not None:
+                data, self._arrived = got
+                if not data:
+                    self._fail("tls_protocol", "closed by the peer during the handshake")
+                    return
+                self._first = self._first or self._arrived
+                self.session.feed(data)
+        except OSError as fault:
+            self._fail("tls_protocol", f"{errno_words(fault.errno or 0)} during the handshake")
+            return
+        self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        """Go as far as what has arrived allows; each time it is our turn to send, a flight has ended."""
+        try:
+            reply = self.session.handshake()
+        except TlsError as fault:
+            self._end_flight()
+            self._say_farewell()
+            self._fail(fault.failure, fault.reason)
+            return
+        if reply or self.session.done:
+            self._end_flight()
+        if reply:
+            try:
+                self._sent = self.tcp.send(reply)
+            except OSError as fault:
+                self._fail("tls_protocol", f"{errno_words(fault.errno or 0)} during the handshake")
+                return
+        if self.session.done:
+            if self._kernel_timed and kernel.stepped(self._offset_ns, kernel.realtime_offset_ns()):
+                self.failure = "clock_step"
+            self._settled()
+
+    def _end_flight(self) -> None:
+        if self._first is None or self._arrived is None:
+            return
+        if self._rtt_ns is None:
+            self._rtt_ns = elapsed_ns(self._sent, self._first)
+        self._tls_ns = (self._tls_ns or 0) + elapsed_ns(self._sent, self._arrived)
+        self._lag_ns = self._arrived.lag_ns
+        self._kernel_timed &= self._first.stamp_ns is not None and self._arrived.stamp_ns is not None
+        self._first = self._arrived = None
+
+    def _say_farewell(self) -> None:
+        try:
+            self.tcp.send(self.session.farewell())
+        except OSError:
+            return  # the peer has gone already
+
+    def _fail(self, failure: Failure, reason: str | None) -> None:
+        self.failure, self.reason = failure, reason
+        self.close()
+        self._settled()
