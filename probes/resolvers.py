@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+from probes.target import address_family, is_host
 
 SYSTEM: Final = "system"
 DNS_PORT: Final = 53
+TLS_PORT: Final = 853
+HTTPS_PORT: Final = 443
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 HOSTS: Final = Path("/etc/hosts")
 
@@ -19,42 +23,81 @@ _MAX_SERVERS = 3
 _LOCAL_SERVER = "127.0.0.1"
 
 
+_PLAIN = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?|([^:]+):(\d{1,5})|(.+)")
+_URL = re.compile(r"(tls|https)://(?:\[([^\]]+)\]|([^][/:#]+))(?::(\d{1,5}))?(/[!-\"$-~]*)?(?:#(.+))?")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Resolver:
-    """One DNS server; ``str()`` gives it as a configuration would name it."""
+    """One DNS server; ``str()`` gives it as a configuration would name it.
+
+    ``speaks`` is udp (and TCP for what a datagram cannot hold), tls (RFC 7858) or https (RFC 8484), which
+    asks for ``path`` and whose ``address`` may be a host name. ``name`` is what the certificate of an address
+    must be for, where that is not the address.
+    """
 
     address: str
     port: int = DNS_PORT
+    speaks: Literal["udp", "tls", "https"] = "udp"
+    name: str = ""
+    path: str = ""
 
     @property
-    def family(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.address else 4
+    def family(self) -> int | None:
+        """4 or 6; None when it has to be resolved first."""
+        return address_family(self.address)
+
+    @property
+    def server_name(self) -> str:
+        """Whom the certificate must be for."""
+        return self.name or self.address
 
     def __str__(self) -> str:
-        if self.port == DNS_PORT:
-            return self.address
-        return f"[{self.address}]:{self.port}" if self.family == 6 else f"{self.address}:{self.port}"
+        usual = {"udp": DNS_PORT, "tls": TLS_PORT, "https": HTTPS_PORT}[self.speaks]
+        bracketed = self.family == 6 and (self.speaks != "udp" or self.port != usual)
+        host = f"[{self.address}]" if bracketed else self.address
+        port = "" if self.port == usual else f":{self.port}"
+        scheme = "" if self.speaks == "udp" else f"{self.speaks}://"
+        return f"{scheme}{host}{port}{self.path}{self.name and '#'}{self.name}"
 
 
 def parse_resolver(text: str) -> Resolver | None:
-    """A resolver from "1.1.1.1", "1.1.1.1:5353", "::1", "[::1]" or "[::1]:5353"; None when it is neither.
+    """A resolver from "1.1.1.1", "1.1.1.1:5353", "::1", "[::1]" or "[::1]:5353"; from
+    "tls://1.1.1.1#one.one.one.one" or "tls://[::1]:8853"; from "https://dns.google/dns-query" or
+    "https://8.8.8.8/dns-query#dns.google". None when it is none of these.
 
     >>> str(parse_resolver("[::1]:5353")), parse_resolver("::1").address, parse_resolver("one.one")
     ('[::1]:5353', '::1', None)
     """
-    found = re.fullmatch(r"\[([^\]]+)\](?::(\d{1,5}))?|([^:]+):(\d{1,5})|(.+)", text)
+    if "://" in text:
+        return _encrypted(text)
+    found = _PLAIN.fullmatch(text)
     if found is None:
         return None
     address = found[1] or found[3] or found[5]
     port = int(found[2] or found[4] or DNS_PORT)
-    try:
-        parsed = ip_address(address)
-    except ValueError:
+    family = address_family(address)
+    if family is None or not 1 <= port <= 65535 or (found[1] is not None and family != 6):
         return None
-    if not 1 <= port <= 65535 or (found[1] is not None and parsed.version != 6):
+    return Resolver(str(ip_address(address)), port)
+
+
+def _encrypted(text: str) -> Resolver | None:
+    found = _URL.fullmatch(text)
+    if found is None:
         return None
-    return Resolver(str(parsed), port)
+    scheme, bracketed, plain, digits, path, name = found.groups()
+    host = bracketed or plain
+    family = address_family(host)
+    port = int(digits or (TLS_PORT if scheme == "tls" else HTTPS_PORT))
+    if not is_host(host) or (family == 6) != (bracketed is not None) or not 1 <= port <= 65535:
+        return None
+    if name is not None and (family is None or not is_host(name) or address_family(name) is not None):
+        return None
+    address = host if family is None else str(ip_address(host))
+    if scheme == "tls":
+        return None if family is None or path is not None else Resolver(address, port, "tls", name or "")
+    return None if path is None else Resolver(address, port, "https", name or "", path)
 
 
 def system_resolvers(path: Path = RESOLV_CONF) -> tuple[Resolver, ...]:
@@ -83,6 +126,11 @@ def expand(
         measured.append(servers[0])
         asked += servers
     return tuple(dict.fromkeys(measured)), tuple(dict.fromkeys(asked))
+
+
+def bootstrap(servers: Sequence[Resolver], path: Path = RESOLV_CONF) -> tuple[Resolver, ...]:
+    """Whom to ask for the address of a resolver that is named: the plain ones, else the system's."""
+    return tuple(one for one in servers if one.speaks == "udp") or system_resolvers(path)
 
 
 def hosts_file(path: Path = HOSTS) -> dict[str, tuple[str, ...]]:

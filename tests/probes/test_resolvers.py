@@ -1,6 +1,8 @@
 """Which servers are asked, from files as systems write them."""
 
-from probes.resolvers import Resolver, expand, hosts_file, parse_resolver, system_resolvers
+import pytest
+
+from probes.resolvers import Resolver, bootstrap, expand, hosts_file, parse_resolver, system_resolvers
 
 
 def test_resolv_conf(tmp_path):
@@ -24,14 +26,74 @@ def test_only_the_first_system_server_is_measured(tmp_path):
     assert [str(one) for one in asked] == ["192.0.2.53", "192.0.2.54", "1.1.1.1"]
 
 
-def test_a_resolver_is_written_as_it_is_read():
-    for text in ("1.1.1.1", "1.1.1.1:5353", "::1", "[::1]:5353"):
-        assert str(parse_resolver(text)) == text
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.1.1.1",
+        "1.1.1.1:5353",
+        "::1",
+        "[::1]:5353",
+        "tls://1.1.1.1",
+        "tls://1.1.1.1:8853",
+        "tls://[2606:4700:4700::1111]#one.one.one.one",
+        "tls://[::1]:8853#dns.example",
+        "https://dns.google/dns-query",
+        "https://dns.google:8443/",
+        "https://8.8.8.8/dns-query#dns.google",
+        "https://[::1]:8443/dns-query?ct#dns.example",
+    ],
+)
+def test_a_resolver_is_written_as_it_is_read(text):
+    assert str(parse_resolver(text)) == text
 
 
-def test_what_is_no_resolver():
-    for text in ("dns.google", "1.1.1.1:0", "1.1.1.1:65536", "[1.1.1.1]:53", "1.1.1", "[::1", ""):
-        assert parse_resolver(text) is None, text
+def test_what_a_resolver_s_text_says():
+    assert parse_resolver("tls://1.1.1.1:853#one.one") == Resolver("1.1.1.1", 853, "tls", "one.one")
+    assert parse_resolver("tls://9.9.9.9").server_name == "9.9.9.9"
+    assert parse_resolver("tls://9.9.9.9#dns.quad9.net").server_name == "dns.quad9.net"
+    named = parse_resolver("https://dns.google:443/dns-query")
+    assert named == Resolver("dns.google", 443, "https", path="/dns-query")
+    assert (named.server_name, named.family) == ("dns.google", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dns.google",
+        "1.1.1.1:0",
+        "1.1.1.1:65536",
+        "[1.1.1.1]:53",
+        "1.1.1",
+        "[::1",
+        "",
+        "udp://1.1.1.1",
+        "TLS://1.1.1.1",
+        "tls://dns.google",  # whose address?
+        "tls://::1",
+        "tls://[1.1.1.1]",
+        "tls://1.1.1.1/dns-query",
+        "tls://1.1.1.1:0",
+        "tls://1.1.1.1#",
+        "tls://1.1.1.1#1.1.1.1",
+        "tls://1.1.1.1#two words",
+        "https://dns.google",
+        "https://dns.google/dns query",
+        "https://dns.google/dns-query#other.example",
+        "https://you@dns.google/dns-query",
+        "https://dns_google:443443/dns-query",
+        "https:///dns-query",
+    ],
+)
+def test_what_is_no_resolver(text):
+    assert parse_resolver(text) is None
+
+
+def test_who_knows_the_address_of_a_named_resolver(tmp_path):
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 192.0.2.53\n")
+    named, plain = parse_resolver("https://dns.google/dns-query"), Resolver("192.0.2.54")
+    assert bootstrap([named, plain], path) == (plain,)
+    assert bootstrap([named], path) == (Resolver("192.0.2.53"),)
 
 
 def test_hosts_file(tmp_path):
