@@ -26,7 +26,6 @@ from probes.settings import Settings, load_settings, resolve_store
 from probes.spool import Spool, SpoolBusyError, SpoolError
 from probes.strict_toml import InputError, nearest_name
 from probes.target import Target
-from probes.units import SCHEDULERS, UnitError, unit
 
 _DEFAULT_EVERY: Final = "5m"
 _BROKEN_PIPE: Final = 141
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(options)
         sys.stdout.flush()
         return code
-    except (InputError, UnitError) as fault:
+    except InputError as fault:
         return _complain(fault, EXIT_BAD_INPUT)
     except (StoreError, SpoolError) as fault:
         return _complain(fault, EXIT_STORE)
@@ -66,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "check":
         return _check(settings, as_json=options.json)
     if options.command == "units":
-        return _units(settings, options.scheduler, options.every, as_json=options.json)
+        return _units(settings, options)
     if options.command == "ship":
         return _ship(settings, as_json=options.json)
     rounds = options.rounds or (1 if options.every is None else None)
@@ -113,12 +112,17 @@ def _parser() -> argparse.ArgumentParser:
                 "--for",
                 dest="scheduler",
                 required=True,
-                choices=SCHEDULERS,
-                help="this version writes cron; the others are refused",
+                metavar="SCHEDULER",
+                help="cron, systemd, kubernetes or eventbridge",
             )
             command.add_argument(
-                "--every", type=_span, metavar="SPAN", default=duration.seconds(_DEFAULT_EVERY)
+                "--every",
+                type=_span,
+                metavar="SPAN",
+                default=duration.seconds(_DEFAULT_EVERY),
+                help=f"between two rounds ({_DEFAULT_EVERY})",
             )
+            command.add_argument("--image", metavar="NAME", help="the container's, for kubernetes")
     return parser
 
 
@@ -227,8 +231,11 @@ def _as_text(settings: Settings) -> str:
     )
 
 
-def _units(settings: Settings, scheduler: str, every_s: float, *, as_json: bool) -> int:
-    text = unit(scheduler, settings, every_s)
+def _units(settings: Settings, options: argparse.Namespace) -> int:
+    from probes.units import unit
+
+    scheduler, every_s, as_json = options.scheduler, options.every, options.json
+    text = unit(scheduler, settings, every_s, options.image)
     print(json.dumps({"for": scheduler, "unit": text}) if as_json else text, end="\n" if as_json else "")
     if settings.deadline_s + settings.splay_s > every_s:
         print(

@@ -73,12 +73,21 @@ def open_inbox(store: str, span_s: float = _LONGEST_SPAN_S) -> Inbox:
     """
     if is_object_store(store):
         return ObjectStoreInbox(store, span_s)
-    if "://" in store:
-        parts = urllib.parse.urlsplit(store)
-        if parts.netloc not in ("", "localhost"):
-            raise StoreError(f"{store}: a file:// store is on this machine: file:///path")
-        return DirectoryInbox(Path(urllib.parse.unquote(parts.path)))
-    return DirectoryInbox(Path(store))
+    return DirectoryInbox(directory_of(store))
+
+
+def directory_of(store: str) -> Path:
+    """The directory that a store other than an object store is. Raises StoreError.
+
+    >>> str(directory_of("file:///var/a%20b")), str(directory_of("/var/rows"))
+    ('/var/a b', '/var/rows')
+    """
+    if "://" not in store:
+        return Path(store)
+    parts = urllib.parse.urlsplit(store)
+    if parts.netloc not in ("", "localhost"):
+        raise StoreError(f"{store}: a file:// store is on this machine: file:///path")
+    return Path(urllib.parse.unquote(parts.path))
 
 
 class DirectoryInbox:

@@ -60,6 +60,15 @@ def shipping_span(scheduled_s: float, now_s: float, every_s: float | None) -> fl
     return min(max(left_s, _SHORTEST_SHIPPING_S), _LONGEST_SHIPPING_S)
 
 
+def longest_round(splay_s: float, deadline_s: float) -> float:
+    """The most a round alone in its process can take: its splay, its measuring, the longest span of shipping.
+
+    >>> longest_round(10.0, 50.0)
+    135.0
+    """
+    return splay_s + deadline_s + _LONGEST_SHIPPING_S
+
+
 def moment(text: str) -> float:
     """An RFC 3339 moment, with its offset, as a scheduler hands it on. Raises ValueError.
 

@@ -52,13 +52,17 @@ def nearest_name(name: str, valid: Collection[str]) -> str | None:
 
 def read_toml(path: str | Path, error: type[InputError] = InputError) -> Table:
     """The whole file as a strict :class:`Table`. Raises ``error`` when it cannot be read or parsed."""
+    return parse_toml(read_text(path, error), path, error)
+
+
+def read_text(path: str | Path, error: type[InputError] = InputError) -> str:
+    """The file's text, as it stands. Raises ``error`` when it cannot be read or is not UTF-8."""
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        return Path(path).read_bytes().decode("utf-8")
     except UnicodeDecodeError as fault:
         raise error(path, f"is not UTF-8 (byte {fault.start})") from None
     except OSError as fault:
         raise error(path, fault.strerror or str(fault)) from None
-    return parse_toml(text, path, error)
 
 
 def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError) -> Table:

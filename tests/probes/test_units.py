@@ -1,5 +1,6 @@
 """Units: what is printed must run as the scheduler would run it."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -7,9 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes.settings import parse_settings
-from probes.units import UnitError, cron, unit
+from probes.strict_toml import InputError
+from probes.units import UNITS, unit
+from probes.units.yaml_text import yaml_text
 
 TEXT = (
     '[agent]\nvantage = "v"\ncountry = "DE"\nlat = 50\nlon = 8\n[[target]]\nsite = "a"\nhost = "10.0.0.1"\n'
@@ -18,6 +24,10 @@ TEXT = (
 
 def settings(path="/etc/edge/probes.toml"):
     return parse_settings(TEXT, path)
+
+
+def cron(settings, every_s):
+    return unit("cron", settings, every_s)
 
 
 def as_cron_runs_it(line):
@@ -79,7 +89,7 @@ def test_spans_as_cron_writes_them(every_s, times):
 
 @pytest.mark.parametrize("every_s", [30, 90, 420, 5400, 7 * 3600, 2 * 86_400])
 def test_spans_cron_cannot_keep(every_s):
-    with pytest.raises(UnitError, match="cron"):
+    with pytest.raises(InputError, match=r"^--every: cron "):
         cron(settings(), every_s)
 
 
@@ -91,19 +101,96 @@ def test_the_command_is_absolute():
     assert os.path.join(os.getcwd(), "probes.toml") in words  # noqa: PTH109, PTH118
 
 
-def test_a_path_with_a_line_break_is_refused():
-    with pytest.raises(UnitError, match="line break"):
-        cron(settings("/tmp/a\nb/probes.toml"), 300)
+def test_a_cron_line_says_where_an_object_store_s_credentials_go():
+    text = TEXT.replace('vantage = "v"', 'vantage = "v"\nstore = "s3://rows"')
+    _, credentials, line = cron(parse_settings(text, "/etc/probes.toml"), 300).splitlines()
+    assert "NAME=value" in credentials
+    assert line.startswith("*/5 * * * * ")
 
 
-@pytest.mark.parametrize("scheduler", ["systemd", "kubernetes", "eventbridge"])
-def test_schedulers_of_a_later_version(edgeprobe, configured, scheduler):
-    with pytest.raises(UnitError) as caught:
-        unit(scheduler, settings(), 300)
-    assert str(caught.value) == f"units for {scheduler} are not written by this version (cron)"
-    config = configured([{"site": "us-west-2", "host": "127.0.0.1"}])
+@pytest.mark.parametrize("scheduler", UNITS)
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a\x1bb"])
+def test_a_path_that_no_line_can_hold_is_refused(scheduler, name):
+    with pytest.raises(
+        InputError, match="a unit cannot hold a path with a line break or a control character"
+    ):
+        unit(scheduler, settings(f"/tmp/{name}/probes.toml"), 300)
+
+
+@pytest.mark.parametrize("scheduler", UNITS)
+def test_a_splay_that_does_not_fit_between_two_rounds_is_refused(edgeprobe, configured, scheduler):
+    config = configured([{"site": "us-west-2", "host": "127.0.0.1"}], splay_s=300, store="s3://rows")
     done = edgeprobe("units", config, "--for", scheduler)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"edgeprobe: {caught.value}\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"edgeprobe: {config}, agent.splay_s: 300 s is not less than the 5m between two rounds\n"
+    )
+
+
+def test_a_scheduler_nobody_knows(edgeprobe, configured):
+    config = configured([{"site": "us-west-2", "host": "127.0.0.1"}])
+    done = edgeprobe("units", config, "--for", "kubernets")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "edgeprobe: --for: 'kubernets' is not one of cron, systemd, kubernetes, eventbridge;"
+        " did you mean 'kubernetes'?\n"
+    )
+
+
+@pytest.mark.parametrize("scheduler", [name for name in UNITS if name != "kubernetes"])
+def test_an_image_is_for_kubernetes(scheduler):
+    with pytest.raises(InputError, match=f"^--image: {scheduler} runs no image$"):
+        unit(scheduler, settings(), 300, "edgeplan:1")
+
+
+@pytest.mark.parametrize("scheduler", UNITS)
+def test_as_json(edgeprobe, configured, scheduler):
+    config = configured([{"site": "us-west-2", "host": "127.0.0.1"}], store="s3://rows/edge")
+    plain = edgeprobe("units", config, "--for", scheduler)
+    done = edgeprobe("units", config, "--for", scheduler, "--json")
+    assert (plain.returncode, done.returncode, plain.stderr, done.stderr) == (0, 0, "", "")
+    assert json.loads(done.stdout) == {"for": scheduler, "unit": plain.stdout}
+    # What to do with it stands at its head.
+    assert plain.stdout.startswith("# edgeprobe: a round of vantage lab-1 every 5m")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def flat(value):
+    """No list directly in a list: nothing needs one, and the writer has none."""
+    if isinstance(value, list):
+        return [flat(item) for item in value if not isinstance(item, list)]
+    return {key: flat(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_yaml_reads_back_as_what_was_written(value):
+    assert yaml.safe_load(yaml_text(flat(value))) == (flat(value) or None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n",
+        "a\n b\n\n\tc\n",
+        "# x: y\n- z\n",
+        " a\n",
+        "\na\n",
+        "a\n\n",
+        "a\r\n",
+        "a\x85b\n",
+        "---\n",
+        "\n",
+        " \n",
+    ],
+)
+def test_lines_read_back_as_they_were(text):
+    document = {"data": {"probes.toml": text, "after": 1}}
+    assert yaml.safe_load(yaml_text(document)) == document
 
 
 def test_a_round_that_may_outlast_its_turn_is_noted(edgeprobe, configured):
