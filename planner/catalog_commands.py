@@ -16,7 +16,8 @@ from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load
 from planner.jurisdictions import load_countries, nearest_country
 from planner.tabulate import table
 from probes.protocols import PROTOCOLS
-from probes.settings import Target, render_settings
+from probes.settings import Target
+from probes.settings_writing import render_settings
 from probes.strict_toml import InputError, nearest_name
 
 DONE: Final = 0

@@ -24,6 +24,7 @@ from probes.inbox import StoreError, open_inbox
 from probes.outcome import Outcome
 from probes.record import Measurement
 from probes.runner import run_round
+from probes.sanity import Sanity
 from probes.settings import Settings
 from probes.spool import Spool, SpoolBusyError, SpoolError, run_id
 from probes.strict_toml import InputError
@@ -51,7 +52,8 @@ class Agent:
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings, self._console = settings, console
-        self._spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb)
+        judge = Sanity(settings.targets, settings.carrier)
+        self._spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb, judge=judge)
         self._signal = 0
         self._only_round = False
         self._outcome = Outcome("", 0.0)

@@ -22,6 +22,7 @@ from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
 from probes.inbox import StoreError, is_object_store, open_inbox
 from probes.report import align
+from probes.sanity import Sanity
 from probes.settings import Settings, load_settings, resolve_store
 from probes.spool import Spool, SpoolBusyError, SpoolError
 from probes.strict_toml import InputError, nearest_name
@@ -177,8 +178,15 @@ def _check(settings: Settings, *, as_json: bool) -> int:
             f" {', '.join(settings.unreachable)}",
             file=sys.stderr,
         )
-    known = shipped.site_ids()
+    known = shipped.catalog_sites()
     for site in dict.fromkeys(target.site for target in settings.targets):
+        if (zone := known.get(site)) and zone.carrier and not shipped.on_carrier(zone, settings.carrier):
+            where = f"in that of {settings.carrier}" if settings.carrier else "in none (agent.carrier)"
+            print(
+                f"edgeprobe: {settings.file}: note: {site!r} answers only in the network of {zone.carrier},"
+                f" and this agent is {where}: its rows will be implausible",
+                file=sys.stderr,
+            )
         if known and site not in known:
             near = nearest_name(site, known)
             hint = f" (did you mean {near!r}?)" if near else ""
@@ -208,10 +216,15 @@ def _as_json(settings: Settings) -> dict[str, object]:
                 "protocols": list(target.protocols),
                 "path": target.path,
                 "family": target.family,
+                "lat": target.lat,
+                "lon": target.lon,
             }
             for target in settings.targets
         ],
         "unreachable": list(settings.unreachable),
+        "carrier": settings.carrier,
+        "outpost": settings.outpost,
+        "parent": settings.parent,
     }
 
 
@@ -220,6 +233,10 @@ def _as_text(settings: Settings) -> str:
         family = "" if target.family is None else f"IPv{target.family}"
         return target.site, target.host, str(target.port), " ".join(target.protocols), family
 
+    link = ""
+    if settings.outpost is not None:
+        count = sum(target.site == settings.parent for target in settings.targets)
+        link = f"\nlink     {settings.outpost} to {settings.parent}, by {count} of the targets"
     heading = ("site", "host", "port", "protocols", "family")
     listing = align([heading, *map(line, settings.targets)], right=[False, False, True, False, False])
     return (
@@ -228,6 +245,7 @@ def _as_text(settings: Settings) -> str:
         f"store    {settings.store}\n"
         f"spool    {settings.spool}\n"
         f"targets  {len(settings.targets)}, {settings.samples} samples each by every protocol"
+        f"{link}"
     )
 
 
@@ -247,7 +265,8 @@ def _units(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _ship(settings: Settings, *, as_json: bool) -> int:
-    spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb)
+    judge = Sanity(settings.targets, settings.carrier)
+    spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb, judge=judge)
     console = Console(as_json=as_json)
     with spool.locked():
         done = [console.shipped(one) for one in spool.ship(open_inbox(settings.store))]

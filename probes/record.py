@@ -56,7 +56,8 @@ TRANSPORTS: Final[tuple[str, ...]] = get_args(Transport)
 class Measurement:
     """One sample of one target by one protocol.
 
-    ``rtt_ms`` is the protocol's own network round trip and is None when the sample failed.
+    ``rtt_ms`` is the protocol's own network round trip and is None when the sample failed. A row that was
+    judged ``implausible`` keeps its times as they were measured: they are true, but not of this site.
     ``late_ms`` is actual minus intended start, so that coordinated omission shows.
     ``vantage_country``, ``vantage_lat`` and ``vantage_lon`` say where the vantage stands, so that a
     store explains itself to a reader who never saw the agent's configuration.

@@ -1,4 +1,4 @@
-"""The agent's configuration: ``probes.toml`` in, frozen :class:`Settings` out, and back to text [I/O].
+"""The agent's configuration: ``probes.toml`` in, frozen :class:`Settings` out [I/O].
 
 Relative ``store`` and ``spool`` paths are taken from the configuration file's directory, not from where the
 agent was started: cron starts it anywhere.
@@ -6,9 +6,7 @@ agent was started: cron starts it anywhere.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -27,11 +25,11 @@ __all__ = [
     "catalog_targets",
     "load_settings",
     "parse_settings",
-    "render_settings",
 ]
 
 KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
 DEFAULT_PROTOCOLS: Final = ("dns", "tcp")
+WAVELENGTH: Final = "wavelength_zone"
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
 
 # The vantage becomes a directory and a part of object names, so it may hold nothing that a path could
@@ -57,6 +55,8 @@ class Settings:
     ``unreachable`` are sites a [[catalog]] asks for by kind that no shipped endpoint speaks for in any of the
     protocols asked, so that nothing probes them. ``spool_max_mb`` bounds what waits to be shipped;
     ``metrics`` is a Prometheus textfile to write, ``otlp`` an OTLP/HTTP endpoint to send metrics to.
+    ``carrier`` is the mobile network the agent is in. ``outpost`` is the rack on whose premises it stands and
+    ``parent`` that rack's parent Region, the other end of its service link: both or none.
     """
 
     file: Path
@@ -78,6 +78,9 @@ class Settings:
     metrics: Path | None = None
     log: Log = "text"
     otlp: str | None = None
+    carrier: str | None = None
+    outpost: str | None = None
+    parent: str | None = None
 
 
 def load_settings(path: str | Path) -> Settings:
@@ -139,6 +142,8 @@ def _settings(root: Table, path: Path) -> Settings:
     otlp = agent.text("otlp", None)
     if otlp is not None and not _HTTP_URL.fullmatch(otlp):
         raise agent.fault("otlp", f"{otlp!r} is not an http:// or https:// URL")
+    carrier = _carrier(agent)
+    outpost, parent = _outpost(agent)
     agent.close()
 
     targets = _targets(root, protocols)
@@ -146,12 +151,16 @@ def _settings(root: Table, path: Path) -> Settings:
     for table in root.tables("catalog"):
         taken = {(target.site, target.host, target.port) for target in targets}
         # A target written out by hand goes before the catalog's own row for the same endpoint.
-        found, sites = _catalog(table, protocols)
+        found, sites = _catalog(table, protocols, carrier)
         asked += sites
         targets += [target for target in found if (target.site, target.host, target.port) not in taken]
     root.close()
     if not targets:
         raise root.fault("target", "nothing to probe: write [[target]] or [[catalog]]")
+    if parent is not None and not any(
+        target.site == parent and target.protocols != ("dns",) for target in targets
+    ):
+        raise agent.fault("parent", f"no target measures {parent}, so nothing is known of the service link")
     return Settings(
         path,
         vantage,
@@ -172,7 +181,39 @@ def _settings(root: Table, path: Path) -> Settings:
         None if metrics is None else (directory / Path(metrics).expanduser()).absolute(),
         log,
         otlp,
+        carrier,
+        outpost,
+        parent,
     )
+
+
+def _carrier(agent: Table) -> str | None:
+    carrier: str | None = agent.text("carrier", None)
+    if carrier is None:
+        return None
+    sites = shipped.catalog_sites().values()
+    known = shipped.carriers(sites)
+    if known and not any(shipped.on_carrier(site, carrier) for site in sites):
+        raise agent.fault(
+            "carrier", f"{carrier!r} has no Wavelength Zone: none of {', '.join(known)}", known, carrier
+        )
+    return carrier
+
+
+def _outpost(agent: Table) -> tuple[str | None, str | None]:
+    """The rack the agent stands beside, and its parent Region."""
+    outpost, parent = agent.text("outpost", None), agent.text("parent", None)
+    if outpost is None and parent is None:
+        return None, None
+    if outpost is None or parent is None:
+        missing = "outpost" if outpost is None else "parent"
+        raise agent.fault(missing, "is required: a rack and its parent Region are given together")
+    if not _SITE.fullmatch(outpost):
+        raise agent.fault("outpost", f"{outpost!r} is not a site id")
+    regions = {site.id for site in shipped.catalog_sites().values() if site.kind == "region"}
+    if regions and parent not in regions:
+        raise agent.fault("parent", f"{parent!r} is not a known Region", regions, parent)
+    return outpost, parent
 
 
 def _protocols(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -215,8 +256,13 @@ def _resolvers(table: Table) -> tuple[str, ...]:
 def _targets(root: Table, default: tuple[str, ...]) -> list[Target]:
     found: list[Target] = []
     families: dict[tuple[str, str, int, str], list[tuple[int | None, int]]] = {}
+    places: dict[str, tuple[float | None, float | None, int]] = {}
     for position, table in enumerate(root.tables("target"), start=1):
         target = _target(table, default)
+        if target.lat is not None:
+            *place, first = places.setdefault(target.site, (target.lat, target.lon, position))
+            if place != [target.lat, target.lon]:
+                raise table.fault("lat", f"{target.site} stands elsewhere in target[{first}]")
         for protocol in target.protocols:
             earlier = families.setdefault((target.site, target.host, target.port, protocol), [])
             for family, first in earlier:
@@ -250,66 +296,35 @@ def _target(table: Table, default: tuple[str, ...]) -> Target:
     actual = address_family(host)
     if actual is not None and family not in (None, actual):
         raise table.fault("family", f"{host} is an IPv{actual} address")
+    lat, lon = table.number("lat", None, low=-90, high=90), table.number("lon", None, low=-180, high=180)
+    if (lat is None) != (lon is None):
+        raise table.fault("lat" if lat is None else "lon", "is required: a place has both lat and lon")
     table.close()
     if actual is not None and protocols == ("dns",):
         raise table.fault("protocols", f"dns needs a host name, and {host} is an address")
-    return Target(site, host, port, protocols, path, family)
+    return Target(site, host, port, protocols, path, family, lat, lon)
 
 
-def _catalog(table: Table, protocols: tuple[str, ...]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+def _catalog(
+    table: Table, protocols: tuple[str, ...], carrier: str | None
+) -> tuple[tuple[Target, ...], tuple[str, ...]]:
     """The targets of a [[catalog]], and every site of its kinds."""
     known = shipped.providers()
     provider = table.text("provider", choices=known)
     kinds = table.texts("kinds", ("region", "local_zone"), choices=shipped.SITE_KINDS)
     protocols = _protocols(table, protocols)
     table.close()
+    if WAVELENGTH in kinds and carrier is None:
+        raise table.fault(
+            "kinds",
+            f"a {WAVELENGTH} answers only in its carrier's network: say agent.carrier where the agent is in"
+            f" one ({', '.join(shipped.carriers(shipped.catalog_sites().values()))}), or leave the kind out",
+        )
     found = catalog_targets(provider, kinds, protocols)
     if not found:
+        advice = "; write a [[target]] for your own instance in the zone" if WAVELENGTH in kinds else ""
         raise table.fault(
-            "kinds", f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}"
+            "kinds",
+            f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}{advice}",
         )
-    return found, shipped.sites_of(provider, kinds)
-
-
-def render_settings(*, vantage: str, country: str, lat: float, lon: float, targets: Sequence[Target]) -> str:
-    """A working configuration as TOML text, which :func:`parse_settings` reads back to the same values."""
-    lines = [
-        "# An edgeprobe configuration. Relative paths are taken from this file's directory.",
-        "[agent]",
-        f"vantage = {_quoted(vantage)}",
-        f"country = {_quoted(country)}",
-        f"lat = {float(lat)!r}",
-        f"lon = {float(lon)!r}",
-        'store = "measurements"        # a directory, or a URL such as s3://bucket/prefix',
-        'spool = ".edgeprobe"',
-        "samples = 5",
-        "timeout_ms = 3000",
-        "deadline_s = 50",
-        "rate_per_s = 2000",
-        "splay_s = 0",
-        f"protocols = {_list(DEFAULT_PROTOCOLS)}",
-        'resolvers = ["system"]',
-    ]
-    for target in targets:
-        lines += [
-            "",
-            "[[target]]",
-            f"site = {_quoted(target.site)}",
-            f"host = {_quoted(target.host)}",
-            f"port = {target.port}",
-            f"protocols = {_list(target.protocols)}",
-        ]
-        if target.path is not None:
-            lines.append(f"path = {_quoted(target.path)}")
-        if target.family is not None:
-            lines.append(f"family = {target.family}")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped and JSON does not.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _list(items: Sequence[str]) -> str:
-    return f"[{', '.join(_quoted(item) for item in items)}]"
+    return found, shipped.sites_of(provider, kinds, carrier)

@@ -6,16 +6,39 @@ Reads only the few columns it needs, with the standard library, so that an agent
 from __future__ import annotations
 
 import csv
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
+from probes.addresses import Network, Prefixes
 from probes.strict_toml import InputError
 from probes.target import Target, is_host
 
 DEFAULT_PORT: Final = 443
 SITE_KINDS: Final = ("region", "local_zone", "wavelength_zone")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSite:
+    """What the catalog says of one site.
+
+    ``coordinates`` says how sure its place is: metro, approximate, country, guess. ``group`` is its network
+    border group; ``carrier`` whose network a Wavelength Zone is in, None for every other kind.
+    """
+
+    id: str
+    provider: str
+    kind: str
+    lat: float
+    lon: float
+    coordinates: str
+    status: str
+    group: str
+    carrier: str | None
 
 
 def data_dir() -> Path:
@@ -56,26 +79,83 @@ def catalog_targets(provider: str, kinds: Collection[str], protocols: Sequence[s
     return tuple(found)
 
 
-def sites_of(provider: str, kinds: Collection[str]) -> tuple[str, ...]:
-    """The open sites of ``provider`` of these kinds, in the catalog's order."""
-    path = data_dir() / "providers" / provider / "sites.csv"
-    rows = _rows(path, ("site_id", "kind", "status"))
-    return tuple(cells["site_id"] for _, cells in rows if cells["kind"] in kinds and cells["status"] == "ga")
+def catalog_sites() -> dict[str, CatalogSite]:
+    """Every site of every shipped provider, by id. Raises InputError when a shipped file is damaged."""
+    columns = ("site_id", "kind", "lat", "lon", "coordinates", "status", "network_border_group", "carrier")
+    found = {}
+    for path in sorted(data_dir().glob("providers/*/sites.csv")):
+        for row, cells in _rows(path, columns):
+            found[cells["site_id"]] = CatalogSite(
+                cells["site_id"],
+                path.parent.name,
+                cells["kind"],
+                _degrees(path, row, cells, "lat", 90),
+                _degrees(path, row, cells, "lon", 180),
+                cells["coordinates"],
+                cells["status"],
+                cells["network_border_group"],
+                cells["carrier"] or None,
+            )
+    return found
 
 
-def site_ids() -> frozenset[str]:
-    """Every site of every shipped provider."""
-    return frozenset(
-        cells["site_id"]
-        for path in data_dir().glob("providers/*/sites.csv")
-        for _, cells in _rows(path, ("site_id",))
+def sites_of(provider: str, kinds: Collection[str], carrier: str | None = None) -> tuple[str, ...]:
+    """The open sites of ``provider`` of these kinds, in the catalog's order; of Wavelength Zones those of
+    ``carrier`` only."""
+    return tuple(
+        site.id
+        for site in catalog_sites().values()
+        if (site.provider, site.status) == (provider, "ga") and site.kind in kinds
+        if site.carrier is None or on_carrier(site, carrier)
     )
+
+
+def carriers(sites: Iterable[CatalogSite]) -> tuple[str, ...]:
+    """Every mobile network with a Wavelength Zone among the sites, sorted; "Vodafone/BT" is two."""
+    return tuple(sorted({name for site in sites if site.carrier for name in site.carrier.split("/")}))
+
+
+def on_carrier(site: CatalogSite, carrier: str | None) -> bool:
+    """Whether a Wavelength Zone is in the network of ``carrier``, in whatever case that is written.
+
+    >>> zone = CatalogSite("z", "aws", "wavelength_zone", 51.5, -0.1, "metro", "ga", "z", "Vodafone/BT")
+    >>> on_carrier(zone, "vodafone"), on_carrier(zone, "Verizon"), on_carrier(zone, None)
+    (True, False, False)
+    """
+    if site.carrier is None or carrier is None:
+        return False
+    return carrier.casefold() in (site.carrier.casefold(), *site.carrier.casefold().split("/"))
+
+
+def prefixes(provider: str) -> Prefixes:
+    """The published prefixes of ``provider``'s network border groups; none where it ships no such file.
+
+    Raises InputError when the file is damaged.
+    """
+    path = data_dir() / "providers" / provider / "prefixes.csv"
+    named: list[tuple[Network, str]] = []
+    for row, cells in _rows(path, ("network_border_group", "prefix")) if path.is_file() else ():
+        try:
+            named.append((ip_network(cells["prefix"]), cells["network_border_group"]))
+        except ValueError as fault:
+            raise InputError(path, str(fault), row=row, column="prefix") from None
+    return Prefixes(named)
 
 
 def country_codes() -> frozenset[str]:
     """The ISO 3166-1 alpha-2 codes the shipped data knows; empty when that file did not travel along."""
     path = data_dir() / "countries.csv"
     return frozenset(cells["code"] for _, cells in _rows(path, ("code",))) if path.is_file() else frozenset()
+
+
+def _degrees(path: Path, row: int, cells: dict[str, str], column: str, limit: int) -> float:
+    try:
+        value = float(cells[column])
+    except ValueError:
+        value = math.nan
+    if not -limit <= value <= limit:
+        raise InputError(path, f"{cells[column]!r} is not in degrees", row=row, column=column)
+    return value
 
 
 def _rows(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:

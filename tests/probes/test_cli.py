@@ -269,6 +269,8 @@ def test_check_as_json(edgeprobe, configured, endpoint):
             "protocols": ["dns", "tcp"],
             "path": None,
             "family": None,
+            "lat": None,
+            "lon": None,
         }
     ]
     assert "'us-west-2-lax-1' is not in the shipped catalog (did you mean 'us-west-2-lax-1" in done.stderr

@@ -11,8 +11,8 @@ from probes.settings import (
     catalog_targets,
     load_settings,
     parse_settings,
-    render_settings,
 )
+from probes.settings_writing import render_settings
 from probes.strict_toml import InputError
 
 AGENT = '[agent]\nvantage = "v"\ncountry = "DE"\nlat = 50\nlon = 8\n'
@@ -213,8 +213,53 @@ BAD = {
         " did you mean 'local_zone'?",
     ),
     "kind nobody can measure": (
-        AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["wavelength_zone"]\n',
-        "catalog[1].kinds: no shipped endpoint of aws wavelength_zone answers dns, tcp",
+        AGENT + 'carrier = "KDDI"\n[[catalog]]\nprovider = "aws"\nkinds = ["wavelength_zone"]\n',
+        "catalog[1].kinds: no shipped endpoint of aws wavelength_zone answers dns, tcp;"
+        " write a [[target]] for your own instance in the zone",
+    ),
+    "a carrier's zones from nowhere": (
+        AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["region", "wavelength_zone"]\n',
+        "catalog[1].kinds: a wavelength_zone answers only in its carrier's network: say agent.carrier where"
+        " the agent is in one (BT, Bell, KDDI, Orange, SK Telecom, Verizon, Vodafone), or leave the kind out",
+    ),
+    "unknown carrier": (
+        AGENT + 'carrier = "Verison"\n' + TARGET,
+        "agent.carrier: 'Verison' has no Wavelength Zone: none of BT, Bell, KDDI, Orange, SK Telecom,"
+        " Verizon, Vodafone; did you mean 'Verizon'?",
+    ),
+    "half a place": (
+        AGENT + TARGET + "lat = 50.0\n",
+        "target[1].lon: is required: a place has both lat and lon",
+    ),
+    "a place off the globe": (
+        AGENT + TARGET + "lat = 91\nlon = 0\n",
+        "target[1].lat: 91 is out of range (from -90 up to 90)",
+    ),
+    "a site in two places": (
+        AGENT + TARGET + "lat = 50.0\nlon = 8.0\n" + TARGET + "port = 80\nlat = 51.0\nlon = 8.0\n",
+        "target[2].lat: a stands elsewhere in target[1]",
+    ),
+    "a rack without its parent": (
+        AGENT + 'outpost = "op-1"\n' + TARGET,
+        "agent.parent: is required: a rack and its parent Region are given together",
+    ),
+    "a parent without its rack": (
+        AGENT + 'parent = "eu-south-2"\n' + TARGET,
+        "agent.outpost: is required: a rack and its parent Region are given together",
+    ),
+    "a rack of no id": (
+        AGENT + 'outpost = "op 1"\nparent = "eu-south-2"\n' + TARGET,
+        "agent.outpost: 'op 1' is not a site id",
+    ),
+    "a parent that is no Region": (
+        AGENT + 'outpost = "op-1"\nparent = "eu-south-9"\n' + TARGET,
+        "agent.parent: 'eu-south-9' is not a known Region; did you mean 'eu-south-2'?",
+    ),
+    "a service link nobody measures": (
+        AGENT
+        + 'outpost = "op-1"\nparent = "eu-south-2"\n'
+        + '[[target]]\nsite = "eu-south-2"\nhost = "h.test"\nprotocols = ["dns"]\n',
+        "agent.parent: no target measures eu-south-2, so nothing is known of the service link",
     ),
 }
 
