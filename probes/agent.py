@@ -1,8 +1,8 @@
 """The agent at work: rounds on schedule, spooled as they are measured, sealed and then shipped [I/O].
 
 How long one round can take: its splay, ``deadline_s`` of measuring, and the span of shipping (until a second
-before the next point of the grid, but at least 9 s and at most 75). A process of one round ends within that,
-whatever the network or the store does.
+before the next point of the grid, but at least 9 s and at most 75; an OTLP export comes out of it). A process
+of one round ends within that, whatever the network or the store does.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 # A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
+
+# What tells of a store that hangs may hang itself.
+_LAST_WORDS_S: Final = 5.0
 
 # A backlog may take this share of the span for shipping; what is under way by then can still end within it.
 _BACKLOG_SHARE: Final = 0.2
@@ -85,11 +88,7 @@ class Agent:
         while True:
             due_s = schedule.due(time.time() if scheduled_s is None else scheduled_s, every_s)
             began_s = time.monotonic()
-            try:
-                code = self._round(due_s, every_s)
-            except (SpoolBusyError, SpoolError) as fault:
-                self._console.say(str(fault))
-                code = EXIT_BUSY if isinstance(fault, SpoolBusyError) else EXIT_STORE
+            code = self._round(due_s, every_s)
             measured += 1
             if self._stopped() or measured == rounds:
                 return code
@@ -107,25 +106,38 @@ class Agent:
         if count := schedule.left_out(due_s, next_s, every_s):
             took_s = time.monotonic() - began_s
             why = f"the last one took {took_s:.0f} s" if took_s > every_s else "the clock was set forward"
-            self._console.say(f"{count} {'round' if count == 1 else 'rounds'} left out: {why}")
+            self._console.say(
+                f"{count} {'round' if count == 1 else 'rounds'} left out: {why}",
+                event="left_out",
+                rounds=count,
+            )
 
     def _round(self, due_s: float, every_s: float | None) -> int:
         run = run_id(self._settings.vantage, datetime.fromtimestamp(due_s, UTC))
-        self._outcome = Outcome(run, due_s)
-        with self._spool.locked():
-            try:
-                self._measure_and_ship(run, due_s, every_s)
-            except SpoolError as fault:
-                self._console.say(str(fault))
-                self._note(code=EXIT_STORE)
+        self._outcome = Outcome(run, due_s, parent=self._settings.parent)
+        self._console.begin(run)
+        try:
+            with self._spool.locked():
+                try:
+                    self._measure_and_ship(run, due_s, every_s)
+                except SpoolError as fault:
+                    self._fail(str(fault), "spool_failed")
+                self._publish()
+        except (SpoolBusyError, SpoolError) as fault:
+            busy = isinstance(fault, SpoolBusyError)
+            self._fail(str(fault), "busy" if busy else "spool_failed", EXIT_BUSY if busy else EXIT_STORE)
+            self._publish()
+            return self._outcome.code
         # Not before: a reader that reads no further must hold up neither shipping nor the next round.
         self._console.judged(self._outcome.rows)
+        if (link := self._outcome.service_link) is not None:
+            self._console.remark(link.in_words())
         self._console.finished(self._outcome, of_many=not self._only_round)
         return self._outcome.code
 
     def _measure_and_ship(self, run: str, due_s: float, every_s: float | None) -> None:
         if self._spool.knows(run):
-            self._console.say(f"round {run} was measured already")
+            self._console.say(f"round {run} was measured already", event="measured_before", level="info")
             self._ship(due_s, every_s)
             return
         self._wait(schedule.splay(self._settings.vantage, self._settings.splay_s))
@@ -137,8 +149,7 @@ class Agent:
         cut = self._signal
         self._ship(due_s, every_s)
         if (fault := self._spool.fault) is not None:
-            self._console.say(f"spool {self._settings.spool}: {fault.strerror or fault}")
-            self._note(code=EXIT_STORE)
+            self._fail(f"spool {self._settings.spool}: {fault.strerror or fault}", "spool_failed")
         if cut:
             self._note(code=_EXIT_SIGNAL + cut)
 
@@ -152,8 +163,16 @@ class Agent:
 
         self._note(lag_s=time.time() - self._outcome.due_s)
         began_s = time.monotonic()
+        self._console.measuring()
         try:
-            run_round(self._settings, run, emit=emit, expect=self._console.expect, stop=self._stopped)
+            run_round(
+                self._settings,
+                run,
+                emit=emit,
+                expect=self._console.expect,
+                stop=self._stopped,
+                idle=self._console.idle,
+            )
         finally:
             file.close()
             self._note(rows=self._spool.seal(run), measuring_s=time.monotonic() - began_s)
@@ -161,7 +180,7 @@ class Agent:
 
     def _ship(self, due_s: float, every_s: float | None) -> None:
         """Ship what the spool holds, oldest first, in bounded time; what then remains is bounded too."""
-        span_s = schedule.shipping_span(due_s, time.time(), every_s)
+        span_s = schedule.shipping_span(due_s, time.time(), every_s) - self._export_s()
         enough_s = time.monotonic() + _BACKLOG_SHARE * span_s
         rounds = rows = lost = 0
         try:
@@ -171,18 +190,24 @@ class Agent:
                     self._console.shipped(one)
                     rounds, rows = rounds + 1, rows + one.rows
         except StoreError as fault:
-            self._console.say(f"{fault}; {self._staying()}")
-            self._note(code=EXIT_STORE)
+            self._fail(f"{fault}; {self._staying()}", "store_failed", waiting=len(self._spool.pending()))
         for trimmed in self._spool.trim():
-            self._console.say(
+            self._fail(
                 f"round {trimmed.run_id}: {trimmed.rows} rows are lost:"
-                f" the spool holds more than spool_max_mb = {self._settings.spool_max_mb:g}"
+                f" the spool holds more than spool_max_mb = {self._settings.spool_max_mb:g}",
+                "rows_lost",
+                run_id=trimmed.run_id,
+                rows=trimmed.rows,
             )
             lost += trimmed.rows
-            self._note(code=EXIT_STORE)
         if unwritten := self._spool.unwritten():
             fate = "lost" if self._only_round else "in memory only"
-            self._console.say(f"{unwritten} rows are {fate}: neither the spool nor the store took them")
+            self._console.say(
+                f"{unwritten} rows are {fate}: neither the spool nor the store took them",
+                event="rows_lost" if self._only_round else "rows_unwritten",
+                level="error",
+                rows=unwritten,
+            )
             lost += unwritten
         self._note(
             shipped_rounds=rounds,
@@ -203,10 +228,18 @@ class Agent:
         import threading
 
         def give_up() -> None:
-            self._console.say(
-                f"store {self._settings.store}: no answer within {span_s:.0f} s; {self._staying()}"
+            waiting = len(self._spool.pending())
+            self._fail(
+                f"store {self._settings.store}: no answer within {span_s:.0f} s; {self._staying()}",
+                "store_failed",
+                waiting=waiting,
             )
-            self._note(code=EXIT_STORE, waiting_rounds=len(self._spool.pending()))
+            self._note(waiting_rounds=waiting)
+            # The metrics may lie on what hangs.
+            last = threading.Timer(_LAST_WORDS_S, os._exit, (EXIT_STORE,))
+            last.daemon = True
+            last.start()
+            self._publish()
             self._console.finished(self._outcome, of_many=False)
             os._exit(EXIT_STORE)
 
@@ -217,6 +250,39 @@ class Agent:
             yield
         finally:
             timer.cancel()
+
+    def _publish(self) -> None:
+        """Tell what watches the agent. Nothing that goes wrong with that is the round's fault."""
+        settings = self._settings
+        self._note(ended_s=time.time())
+        if settings.metrics is not None:
+            from probes.metrics import write_metrics
+
+            try:
+                write_metrics(settings.metrics, settings.vantage, self._outcome)
+            except OSError as fault:
+                self._console.say(
+                    f"metrics {settings.metrics}: {fault.strerror or fault}", event="metrics_failed"
+                )
+        if settings.otlp is not None:
+            from probes import otlp
+
+            try:
+                otlp.export(settings.otlp, settings.vantage, self._outcome)
+            except otlp.ExportError as fault:
+                self._console.say(str(fault), event="otlp_failed")
+
+    def _export_s(self) -> float:
+        """What an export may take of the time for shipping."""
+        if self._settings.otlp is None:
+            return 0.0
+        from probes.otlp import LONGEST_S
+
+        return LONGEST_S
+
+    def _fail(self, message: str, event: str, code: int = EXIT_STORE, **fields: object) -> None:
+        self._console.say(message, event=event, level="warning" if code == EXIT_BUSY else "error", **fields)
+        self._note(code=code)
 
     def _note(self, **known: Any) -> None:
         self._outcome = replace(self._outcome, **known)

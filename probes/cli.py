@@ -43,24 +43,27 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     options = _parser().parse_args(arguments)
+    console = Console(as_json=options.json)
     try:
-        code = _run(options)
+        settings = load_settings(options.config)
+        if options.command in ("run", "ship"):
+            console = Console(as_json=options.json, log=settings.log, vantage=settings.vantage)
+        code = _run(options, settings, console)
         sys.stdout.flush()
         return code
     except InputError as fault:
-        return _complain(fault, EXIT_BAD_INPUT)
+        return _complain(console, fault, "bad_input", EXIT_BAD_INPUT)
     except (StoreError, SpoolError) as fault:
-        return _complain(fault, EXIT_STORE)
+        return _complain(console, fault, "store_failed", EXIT_STORE)
     except SpoolBusyError as fault:
-        return _complain(fault, EXIT_BUSY)
+        return _complain(console, fault, "busy", EXIT_BUSY)
     except BrokenPipeError:
         # Whoever read the output has gone. The interpreter must not complain about it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
 
 
-def _run(options: argparse.Namespace) -> int:
-    settings = load_settings(options.config)
+def _run(options: argparse.Namespace, settings: Settings, console: Console) -> int:
     if options.command in ("run", "ship") and options.store is not None:
         settings = replace(settings, store=_store(options.store))
     if options.command == "check":
@@ -68,14 +71,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "units":
         return _units(settings, options)
     if options.command == "ship":
-        return _ship(settings, as_json=options.json)
+        return _ship(settings, console, as_json=options.json)
     rounds = options.rounds or (1 if options.every is None else None)
     scheduled_s = _scheduled(options.scheduled_at, rounds)
-    return Agent(settings, Console(as_json=options.json)).run(rounds, options.every, scheduled_s)
+    return Agent(settings, console).run(rounds, options.every, scheduled_s)
 
 
-def _complain(fault: Exception, code: int) -> int:
-    print(f"edgeprobe: {fault}", file=sys.stderr)
+def _complain(console: Console, fault: Exception, event: str, code: int) -> int:
+    console.say(str(fault), event=event, level="error", code=code)
     return code
 
 
@@ -264,10 +267,9 @@ def _units(settings: Settings, options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _ship(settings: Settings, *, as_json: bool) -> int:
+def _ship(settings: Settings, console: Console, *, as_json: bool) -> int:
     judge = Sanity(settings.targets, settings.carrier)
     spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb, judge=judge)
-    console = Console(as_json=as_json)
     with spool.locked():
         done = [console.shipped(one) for one in spool.ship(open_inbox(settings.store))]
     if as_json:

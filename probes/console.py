@@ -4,70 +4,118 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
+from probes.log import Level, json_line
 from probes.outcome import Outcome
 from probes.record import Measurement
 from probes.report import table
 from probes.spool import Shipped
 
+if TYPE_CHECKING:
+    from probes.live import Live
+    from probes.settings import Log
+
 
 class Console:
-    """What a person or a program sees: rows or a table on stdout, everything else on stderr."""
+    """What a person or a program sees: rows or a table on stdout, everything else on stderr.
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._live = not as_json and sys.stderr.isatty()
-        self._expected = self._count = self._failed = 0
+    ``log`` is how stderr reads: words for a person, or an object a line that names ``vantage`` and the run.
+    At a terminal that a person reads, a round is shown as it happens.
+    """
+
+    def __init__(self, *, as_json: bool, log: Log = "text", vantage: str | None = None) -> None:
+        self._as_json, self._log, self._vantage = as_json, log, vantage
+        self._run: str | None = None
+        self._view: Live | None = None
+
+    def begin(self, run: str) -> None:
+        """What is said from here on is said of this round."""
+        self._run = run
+
+    def measuring(self) -> None:
+        """Measuring begins."""
+        if self._as_json or self._log == "json" or not _is_terminal(sys.stderr):
+            return
+        from probes.live import Live
+
+        try:
+            self._view = Live(sys.stderr.fileno(), colour=_is_coloured(sys.stderr))
+        except OSError:
+            # A terminal without a name, as in some containers: the table at the end will do.
+            self._view = None
 
     def expect(self, rows: int) -> None:
-        """A round begins that will give this many rows."""
-        self._expected = rows
+        """The round will give this many rows."""
+        if self._view is not None:
+            self._view.expect(rows)
 
     def rows(self, rows: list[Measurement]) -> None:
         """More rows of this round, as they come and not yet judged."""
-        self._count += len(rows)
-        self._failed += sum(row.failure is not None for row in rows)
-        if self._live:
-            print(
-                f"\r{self._count}/{self._expected} samples, {self._failed} failed ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+        if self._view is not None:
+            self._view.rows(rows)
+
+    def idle(self, span_s: float) -> None:
+        """Nothing is due for ``span_s``."""
+        if self._view is not None:
+            self._view.idle(span_s)
 
     def ended(self) -> None:
         """Nothing more is measured in this round."""
-        if self._live and self._count:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        self._count = self._failed = 0
+        if self._view is not None:
+            self._view.close()
+            self._view = None
 
     def judged(self, rows: Sequence[Measurement]) -> None:
         """The whole round, its rows judged together."""
         if self._as_json:
             self._write("".join(f"{row.to_json()}\n" for row in rows))
         elif rows:
-            self._write(table(rows) + "\n")
+            width = os.get_terminal_size(sys.stdout.fileno()).columns if _is_terminal(sys.stdout) else 0
+            self._write(table(rows, width=width or None, colour=_is_coloured(sys.stdout)) + "\n")
+
+    def remark(self, text: str) -> None:
+        """A line on what the round's rows say, below the table."""
+        if not self._as_json:
+            self._write(f"{text}\n")
 
     def shipped(self, one: Shipped) -> Shipped:
         """A round left the spool; only what is wrong with it is worth a line."""
         if one.damaged:
-            self.say(f"round {one.run_id}: {one.damaged} damaged lines left out, {one.rows} rows shipped")
+            self.say(
+                f"round {one.run_id}: {one.damaged} damaged lines left out, {one.rows} rows shipped",
+                event="damaged",
+                run_id=one.run_id,
+                rows=one.rows,
+                damaged=one.damaged,
+            )
         if one.conflict is not None:
             self.say(
                 f"round {one.run_id}: the store has other rows under this id"
-                f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}"
+                f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}",
+                event="conflict",
+                run_id=one.run_id,
+                rows=one.rows,
+                aside=str(one.conflict),
             )
         return one
 
     def finished(self, outcome: Outcome, *, of_many: bool) -> None:
         """A round is over, shipping included; ``of_many`` rounds of this process, which has a log then."""
-        if of_many:
+        if self._log == "json":
+            self.say(outcome.in_words(), event="round", level="info", **outcome.as_fields())
+        elif of_many:
             self.say(outcome.in_words())
 
-    def say(self, message: str) -> None:
-        """One line for a person, or for cron to mail."""
-        print(f"edgeprobe: {message}", file=sys.stderr)
+    def say(self, message: str, *, event: str = "note", level: Level = "warning", **fields: object) -> None:
+        """One line for a person or for cron to mail; in a log of JSON, under the name ``event``."""
+        if self._log == "json":
+            known = {"vantage": self._vantage, "run_id": self._run}
+            print(json_line(time.time(), level, event, message, {**known, **fields}), file=sys.stderr)
+        else:
+            print(f"edgeprobe: {message}", file=sys.stderr)
 
     def _write(self, text: str) -> None:
         try:
@@ -76,3 +124,13 @@ class Console:
         except BrokenPipeError:
             # Nobody reads any more; measuring goes on. Python would complain again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads it who can be shown something in place."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _is_coloured(stream: TextIO) -> bool:
+    """Whether colour is wanted there (https://no-color.org)."""
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR")

@@ -100,10 +100,12 @@ class Probe(ABC):
 class Loop:
     """The loop of one round. ``stop`` is asked between turns; once true, nothing further is started.
 
+    ``idle`` is told for how many seconds nothing is due, just before the loop waits for what may arrive.
     ``finished`` gathers ended probes until ``run``'s ``drain`` takes them.
     """
 
     stop: Callable[[], bool] = lambda: False
+    idle: Callable[[float], None] | None = None
     finished: list[Probe] = field(default_factory=list)
     in_flight: int = 0
     _handlers: dict[int, Handler] = field(default_factory=dict)
@@ -180,6 +182,8 @@ class Loop:
             if idle or len(self.finished) >= _MOST_UNDRAINED:
                 self._drain(drain)
             if idle and (following < total or self.in_flight):
+                if self.idle is not None:
+                    self.idle((wake - time.monotonic_ns()) / 1e9)
                 self._dispatch(max(wake - time.monotonic_ns(), 0) / 1e9)
         self._dispatch(0.0)
         self._cut(running, probes[following:])

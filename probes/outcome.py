@@ -6,8 +6,12 @@ import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from probes.record import Measurement
+
+if TYPE_CHECKING:
+    from probes.service_link import ServiceLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Outcome:
     ``rows`` are as they were judged. ``shipped_rounds`` and ``shipped_rows`` count what reached the store
     meanwhile, earlier rounds included; ``waiting_rounds`` are in the spool afterwards, None where nobody
     looked; ``lost_rows`` neither spool nor store took, or the spool's bound pushed out. ``code`` is the exit
-    code, and ``ended_s`` when all that was over, in seconds of the epoch.
+    code, and ``ended_s`` when all that was over, in seconds of the epoch. ``parent`` is the Region at the
+    other end of the service link of the Outpost where the agent stands.
     """
 
     run_id: str
@@ -33,12 +38,22 @@ class Outcome:
     lost_rows: int = 0
     code: int = 0
     ended_s: float = 0.0
+    parent: str | None = None
 
     @property
     def failures(self) -> dict[str, int]:
         """How many rows failed by each class that occurred, the commonest first."""
         counts = collections.Counter(row.failure for row in self.rows if row.failure is not None)
         return {str(failure): count for failure, count in counts.most_common()}
+
+    @property
+    def service_link(self) -> ServiceLink | None:
+        """What the round says of the Outpost's service link; None where there is none, or no row."""
+        if self.parent is None or not self.rows:
+            return None
+        from probes.service_link import service_link
+
+        return service_link(self.rows, self.parent)
 
     def in_words(self) -> str:
         """One line for a log."""

@@ -70,6 +70,12 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "Network round trip; quantiles are of the last measured round, where a lost sample is infinite.",
         of_round=True,
     ),
+    "edgeprobe_service_link_p95_seconds": Family(
+        "gauge", "95th percentile of an Outpost's round trip to its parent Region.", of_round=True
+    ),
+    "edgeprobe_service_link_loss_ratio": Family(
+        "gauge", "Lost samples between an Outpost and its parent Region.", of_round=True
+    ),
     "edgeprobe_runs_total": Family("counter", "Runs by exit code."),
     "edgeprobe_rows_total": Family("counter", "Rows measured, failures included."),
     "edgeprobe_failures_total": Family("counter", "Failed samples, by class."),
@@ -129,6 +135,10 @@ def _of_round(outcome: Outcome) -> Iterator[Reading]:
         for share in QUANTILES:
             if (time_ms := series.quantile_ms(share)) is not None:
                 yield Reading(RTT, (*labels, ("quantile", f"{share:g}")), time_ms / 1e3)
+    link = outcome.service_link
+    if link is not None and link.p95_ms is not None and link.loss_ratio is not None:
+        yield _reading("service_link_p95_seconds", link.p95_ms / 1e3, ("parent", link.parent))
+        yield _reading("service_link_loss_ratio", link.loss_ratio, ("parent", link.parent))
 
 
 def _reading(name: str, value: float, *labels: tuple[str, str]) -> Reading:

@@ -28,8 +28,11 @@ _COLUMNS: Final = (
     "failures",
 )
 _ENDPOINT: Final = _COLUMNS.index("endpoint")
+_FAILURES: Final = _COLUMNS.index("failures")
 _NUMBERS: Final = frozenset({"sent", "loss %", "p50 ms", "p95 ms", "jitter ms"})
-_RIGHT: Final = tuple(name in _NUMBERS for name in _COLUMNS[:-1])
+
+# What goes first where lines are cut to a narrow terminal: a failure's name says more.
+_SPARE: Final = tuple(map(_COLUMNS.index, ("jitter ms", "sent", "p50 ms", "protocol")))
 _GAP: Final = "  "
 
 # An endpoint is known from the configuration: it gives way first where a terminal is narrow.
@@ -58,15 +61,19 @@ def layout(
     ``colour`` makes what failed red.
     """
     cells = [_COLUMNS, *map(_cells, series)]
+    columns = list(range(_FAILURES))
     if width is not None:
-        room = _room_for_endpoint(cells, width)
+        columns, room = _fitting(cells, width, _SPARE if cut else ())
         cells = [
-            tuple(_shortened(cell, room) if at == _ENDPOINT else cell for at, cell in enumerate(line))
-            for line in cells
+            (*line[:_ENDPOINT], _shortened(line[_ENDPOINT], room), *line[_ENDPOINT + 1 :]) for line in cells
         ]
+    figures = align(
+        [[line[column] for column in columns] for line in cells],
+        right=[_COLUMNS[column] in _NUMBERS for column in columns],
+    )
     lines = []
-    figures = align([line[:-1] for line in cells], right=_RIGHT).split("\n")
-    for at, (text, failures) in enumerate(zip(figures, (line[-1] for line in cells), strict=True)):
+    for at, (text, line) in enumerate(zip(figures.split("\n"), cells, strict=True)):
+        failures = line[_FAILURES]
         if cut and width is not None:
             failures = _ended(failures, width - len(text) - len(_GAP))
             text = text[:width]
@@ -104,10 +111,18 @@ def _cells(series: Series) -> tuple[str, ...]:
     )
 
 
-def _room_for_endpoint(cells: Sequence[Sequence[str]], width: int) -> int:
+def _fitting(cells: Sequence[Sequence[str]], width: int, spare: Sequence[int]) -> tuple[list[int], int]:
+    """The columns beside failures and the room for endpoints; ``spare`` ones go where it is narrow."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    others = sum(widths) - widths[_ENDPOINT] - widths[-1] + len(_GAP) * (len(widths) - 1)
-    return max(width - others - min(widths[-1], _ROOM_FOR_FAILURES), _SHORTEST_ENDPOINT)
+    left = width - sum(widths[:_FAILURES]) + widths[_ENDPOINT] - len(_GAP) * _FAILURES
+    room = left - min(widths[_FAILURES], _ROOM_FOR_FAILURES)
+    columns = list(range(_FAILURES))
+    for column in spare:
+        if room >= min(_SHORTEST_ENDPOINT, widths[_ENDPOINT]):
+            break
+        columns.remove(column)
+        room += widths[column] + len(_GAP)
+    return columns, max(room, _SHORTEST_ENDPOINT)
 
 
 def _shortened(text: str, room: int) -> str:

@@ -39,15 +39,17 @@ def run_round(
     emit: Callable[[list[Measurement]], None],
     expect: Callable[[int], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
+    idle: Callable[[float], None] | None = None,
 ) -> None:
     """Measure everything once, ``settings.samples`` times each, within ``settings.deadline_s``.
 
     ``emit`` is given rows as they become known, in small lists; ``expect`` is told once how many there will
-    be. Every sample gives exactly one row, failures included: what the deadline cut off is failure
-    ``deadline``. After ``stop`` turns true, what has not ended gives none. Where a name has no address in
-    this round, the rows of the protocols that connect have no peer, and the failure of the last resolver.
+    be, and ``idle`` for how many seconds nothing is due. Every sample gives exactly one row, failures
+    included: what the deadline cut off is failure ``deadline``. After ``stop`` turns true, what has not ended
+    gives none. Where a name has no address in this round, the rows of the protocols that connect have no
+    peer, and the failure of the last resolver.
     """
-    loop = Loop(stop)
+    loop = Loop(stop, idle)
     deadline_ns = time.monotonic_ns() + round(settings.deadline_s * 1e9)
     resolvers, servers = expand(settings.resolvers)
     hosts = hosts_file() if SYSTEM in settings.resolvers else {}

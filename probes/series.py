@@ -10,6 +10,8 @@ from typing import Final
 
 from probes.record import Measurement
 
+SeriesKey = tuple[object, ...]
+
 # Nobody asked, or the figure is not the peer's own.
 _NO_LOSS: Final = frozenset({"deadline", "clock_step", "implausible"})
 
@@ -107,16 +109,21 @@ class Series:
         return form.format(printable(counts.most_common(1)[0][0]) + more)
 
 
-def gather(rows: Iterable[Measurement], into: dict[tuple[object, ...], Series] | None = None) -> list[Series]:
-    """The series that rows make, in the order of their first; ``into`` carries them on from earlier rows."""
-    found = {} if into is None else into
+def gather(rows: Iterable[Measurement]) -> list[Series]:
+    """The series that rows make, in the order of their first."""
+    found: dict[SeriesKey, Series] = {}
+    add_rows(found, rows)
+    return list(found.values())
+
+
+def add_rows(found: dict[SeriesKey, Series], rows: Iterable[Measurement]) -> None:
+    """Add rows to their series, those not yet ``found`` included."""
     for row in rows:
         key = (row.site, row.protocol, row.host, row.port, row.resolver, row.family)
         series = found.get(key)
         if series is None:
             series = found[key] = Series(row.site, row.protocol, endpoint(row))
         series.add(row)
-    return list(found.values())
 
 
 def quantile(values: Sequence[float], share: float) -> float:
