@@ -27,6 +27,7 @@ _TCP_INFO_SIZE: Final = 104
 _U32: Final = struct.Struct("=I")
 
 _ESTABLISHED: Final = 1
+_SYN_SENT: Final = 2
 _CLOSE_WAIT: Final = 8
 
 # The option and its control message share a number. struct timespec has the machine's own long twice.
@@ -45,12 +46,13 @@ class TcpInfo:
     sent again since the first SYN.
     """
 
+    connecting: bool
     connected: bool
     rtt_us: int | None
     retransmits: int
 
 
-def tcp_info(connection: socket.socket) -> TcpInfo | None:
+def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
     """The kernel's own account of ``connection``; None where there is no TCP_INFO."""
     if not LINUX:
         return None
@@ -62,10 +64,11 @@ def tcp_info(connection: socket.socket) -> TcpInfo | None:
         return None
     (rtt,) = _U32.unpack_from(raw, _RTT_AT)
     (retransmits,) = _U32.unpack_from(raw, _TOTAL_RETRANS_AT)
-    return TcpInfo(raw[_STATE_AT] in (_ESTABLISHED, _CLOSE_WAIT), rtt or None, retransmits)
+    state = raw[_STATE_AT]
+    return TcpInfo(state == _SYN_SENT, state in (_ESTABLISHED, _CLOSE_WAIT), rtt or None, retransmits)
 
 
-def reset_on_close(connection: socket.socket) -> None:
+def reset_on_close(connection: socket.SocketType) -> None:
     """Make close() send RST: no lingering states here, and nothing for the peer to wait for."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
 
@@ -74,7 +77,7 @@ _STAMP_TRIES: Final = 25
 _STAMP_WAIT_S: Final = 0.002
 
 
-def stamp_receives(receiver: socket.socket) -> bool:
+def stamp_receives(receiver: socket.SocketType) -> bool:
     """Ask the kernel to stamp what arrives; False where it cannot."""
     if not LINUX:
         return False
@@ -111,7 +114,7 @@ def _keep_stamping() -> socket.socket | None:
     return keeper
 
 
-def receive(receiver: socket.socket, size: int) -> tuple[bytes, int | None]:
+def receive(receiver: socket.SocketType, size: int) -> tuple[bytes, int | None]:
     """What arrived (at most ``size`` bytes) and when, in ns of CLOCK_REALTIME; None without a stamp.
 
     On a stream the stamp is that of the last segment read. Raises what ``recvmsg`` raises.

@@ -104,7 +104,7 @@ class Stream:
         self._loop, self._kind, self._address = loop, kind, address
         self._settled, self._talks = settled, talks
         self._readable: Callable[[], None] | None = None
-        self._socket: socket.socket | None = None
+        self._socket: socket.SocketType | None = None
         self._begun_ns = 0
         # What the send buffer had no room for, and whether it is waited for.
         self._unsent, self._crammed = b"", False
@@ -124,7 +124,8 @@ class Stream:
     def open(self) -> None:
         """Begin to connect; ``settled`` may be called before this returns."""
         try:
-            opened = socket.socket(self._kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            # The class beneath socket.socket has all the calls needed, and opens and closes in half the time.
+            opened = socket.SocketType(self._kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as fault:
             self._fail(fault.errno or errno.EIO)
             self._settled()
@@ -182,6 +183,12 @@ class Stream:
             return None
         return data, Arrival.now(stamp_ns)
 
+    def resent(self) -> int | None:
+        """Segments sent again up to now; None where the kernel does not tell."""
+        if self._socket is not None:
+            self.info = kernel.tcp_info(self._socket) or self.info
+        return None if self.info is None else self.info.retransmits
+
     def finding(self) -> Finding:
         """Connecting alone; ``rtt_ms`` is the round trip of the SYN."""
         return Finding(
@@ -200,27 +207,31 @@ class Stream:
             if self._talks:
                 # What was sent again since connecting counts too.
                 self.info = kernel.tcp_info(self._socket) or self.info
-            self._loop.forget(self._socket.fileno())
+            self._loop.forget(self._socket.fileno(), closing=True)
             self._socket.close()
             self._socket = None
 
     def _connected(self, _: int) -> None:
-        if self._socket is not None:
-            self._end_connecting(self._socket, 0)
+        if self._socket is not None and self._end_connecting(self._socket, 0):
             self._settled()
 
-    def _end_connecting(self, opened: socket.socket, error: int) -> None:
+    def _end_connecting(self, opened: socket.SocketType, error: int) -> bool:
+        """Note how connecting ended; False when it has not: the event was of a descriptor that had this
+        number a moment before."""
         now_ns = time.monotonic_ns()
         self.info = info = kernel.tcp_info(opened)
         # The kernel's state already says that there is no error; that saves a system call per sample.
         if not error and not (info is not None and info.connected):
             error = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not error and info is not None and info.connecting:
+                return False
         if error in _BROKEN_OFF and info is not None and info.rtt_us is not None:
             error = 0
         if error:
             self._fail(error)
         else:
             self._judge(info, now_ns)
+        return True
 
     def _judge(self, info: kernel.TcpInfo | None, now_ns: int) -> None:
         elapsed_ms = (now_ns - self._begun_ns) / 1e6

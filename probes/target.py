@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -34,6 +35,7 @@ class Target:
         return self.port != 80 if self.scheme is None else self.scheme == "https"
 
 
+@functools.lru_cache(maxsize=4096)
 def address_family(host: str) -> int | None:
     """4 or 6 when ``host`` is an IP address, None when it is a name.
 

@@ -62,6 +62,18 @@ def test_the_first_syn_or_its_answer_is_lost(netlab, measured_rows, way):
     assert sorted((exchange.asked, exchange.lost) for exchange in (one, other)) == [(1, 0), (2, 1)]
 
 
+def test_lost_answers_are_loss_whoever_sends_again_first(netlab, measured_rows):
+    """Both ends wait a second before they send again, and either may come first."""
+    ways = dict.fromkeys(spread(60, 0, 0), Way(rtt_ms=2, lose_first_back=1))
+    lab = netlab(ways)
+    with acceptor(lab, PORT):
+        rows = measured_rows(lab, targets(ways))
+    pairs = pair(rows, handshakes(lab.wire()))
+    assert len(pairs) == 60
+    assert {exchange.lost for _, exchange in pairs} == {1}
+    assert {(row["failure"], row["rtt_ms"]) for row in rows} == {("syn_retransmit", None)}
+
+
 @pytest.mark.parametrize("way", [SILENCE, Way(loss_out=1), Way(loss_back=1)])
 def test_silence_is_a_timeout(netlab, measured_rows, way):
     lab = netlab({"10.77.0.1": way, "10.77.0.2": Way(rtt_ms=5)})

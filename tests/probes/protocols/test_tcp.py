@@ -3,9 +3,11 @@
 import errno
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
+from probes import kernel
 from probes.sockets import network_failure
 
 
@@ -55,6 +57,15 @@ def test_a_lost_syn_is_loss_and_no_slow_round_trip(start, measure):
     (row,) = measure([{"site": "a", "host": hole.address, "port": hole.port}], timeout_ms=3000, samples=1)
     assert (row.failure, row.rtt_ms, row.retransmits) == ("syn_retransmit", None, 1)
     assert row.connect_ms > 900
+
+
+def test_an_answer_sent_again_is_loss_though_nothing_here_was(start, measure, monkeypatch):
+    """When the peer's second answer overtakes our second SYN; which of two timers ends first nobody can say."""
+    server = start("tcp", "127.0.0.2")
+    real = kernel.tcp_info
+    monkeypatch.setattr(kernel, "tcp_info", lambda one: replace(real(one), rtt_us=1_004_000, retransmits=0))
+    (row,) = measure([{"site": "a", "host": server.address, "port": server.port}], samples=1)
+    assert (row.failure, row.rtt_ms, row.retransmits) == ("syn_retransmit", None, 0)
 
 
 def test_a_connection_broken_off_after_the_handshake_was_answered(start, measure):
