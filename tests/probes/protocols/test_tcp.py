@@ -60,7 +60,7 @@ def test_a_lost_syn_is_loss_and_no_slow_round_trip(start, measure):
 
 
 def test_an_answer_sent_again_is_loss_though_nothing_here_was(start, measure, monkeypatch):
-    """When the peer's second answer overtakes our second SYN; which of two timers ends first nobody can say."""
+    """When the second answer overtakes our second SYN: nobody can say which of two timers ends first."""
     server = start("tcp", "127.0.0.2")
     real = kernel.tcp_info
     monkeypatch.setattr(kernel, "tcp_info", lambda one: replace(real(one), rtt_us=1_004_000, retransmits=0))
