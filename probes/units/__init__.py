@@ -12,14 +12,14 @@ from typing import Final
 
 from probes.settings import Settings
 from probes.strict_toml import InputError, nearest_name
-from probes.units.cron import cron
-from probes.units.eventbridge import eventbridge
-from probes.units.kubernetes import kubernetes
+from probes.units.cron import crontab
+from probes.units.eventbridge import template
+from probes.units.kubernetes import cron_job
 from probes.units.request import Request
-from probes.units.systemd import systemd
+from probes.units.systemd import service_and_timer
 
 UNITS: Final[Mapping[str, Callable[[Request], str]]] = MappingProxyType(
-    {"cron": cron, "systemd": systemd, "kubernetes": kubernetes, "eventbridge": eventbridge}
+    {"cron": crontab, "systemd": service_and_timer, "kubernetes": cron_job, "eventbridge": template}
 )
 
 

@@ -13,7 +13,7 @@ from probes.units.request import Request, even_steps, uninstalled_root
 _TIMES: Final = {60: "*/{} * * * *", 3600: "0 */{} * * *", 86_400: "0 0 * * *"}
 
 
-def cron(request: Request) -> str:
+def crontab(request: Request) -> str:
     """A crontab line. It needs neither PATH nor a working directory, and no flock: the agent locks itself.
 
     The table for people goes nowhere; what goes wrong is on stderr, which cron mails. A round bears the name

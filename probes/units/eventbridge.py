@@ -40,7 +40,7 @@ _STORE: Final = re.compile(
 )
 
 
-def eventbridge(request: Request) -> str:
+def template(request: Request) -> str:
     """The template, in YAML. Raises InputError for what cannot be had in Lambda.
 
     The schedule hands on when it meant a round to start, so that whatever is delivered twice, or repeated
@@ -62,7 +62,7 @@ def eventbridge(request: Request) -> str:
             f"{settings.store!r} is not to be had from Lambda, which keeps no files:"
             " write s3://bucket/prefix, of plain letters",
         )
-    template = {
+    document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": request.title,
         "Parameters": _parameters(settings.vantage),
@@ -93,7 +93,7 @@ def eventbridge(request: Request) -> str:
             "Schedule": _schedule(request),
         },
     }
-    return _heading(request) + yaml_text(template)
+    return _heading(request) + yaml_text(document)
 
 
 def _heading(request: Request) -> str:

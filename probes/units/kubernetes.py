@@ -36,7 +36,7 @@ _GIGABYTE_MB: Final = 1000.0
 _STORE_GIGABYTES: Final = 10
 
 
-def kubernetes(request: Request) -> str:
+def cron_job(request: Request) -> str:
     """Three documents of YAML: ConfigMap, PersistentVolumeClaim, CronJob. Raises InputError.
 
     The volume is a claim, because a pod ends with its round: rounds that the store did not take wait in it.

@@ -49,7 +49,7 @@ _CONFINED: Final = (
 )
 
 
-def systemd(request: Request) -> str:
+def service_and_timer(request: Request) -> str:
     """The script that installs both units. Raises InputError."""
     name = f"edgeprobe-{request.settings.vantage}"
     owner = _owner(request.settings.spool)
