@@ -137,4 +137,13 @@ class _Heard(logging.Handler):
         self.words: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.words.append(" ".join(record.getMessage().split()))
+        causes = [_root(value) for value in record.args or () if isinstance(value, BaseException)]
+        said = record.getMessage().partition(", retrying")[0]
+        self.words.append(" ".join(str(causes[0] if causes else said).split()))
+
+
+def _root(error: BaseException) -> BaseException:
+    """What it all began with: an HTTP client wraps what the socket said four times."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
