@@ -48,7 +48,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:
         raise InputError("event", str(fault), column="scheduled_at") from None
     settings = _settings()
     _check_time(settings, context.get_remaining_time_in_millis() / 1000)
-    console = _Log()
+    console = _Log(settings)
     code = Agent(settings, console).run(1, None, scheduled_s)
     outcome = console.outcome
     if code != EXIT_DONE or outcome is None:
@@ -67,8 +67,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:
 class _Log(Console):
     """Lines for the function's log, without the table for people."""
 
-    def __init__(self) -> None:
-        super().__init__(as_json=False)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(as_json=False, log=settings.log, vantage=settings.vantage)
         self.outcome: Outcome | None = None
 
     def judged(self, rows: Sequence[Measurement]) -> None:
