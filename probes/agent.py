@@ -23,6 +23,7 @@ from probes.duration import in_words
 from probes.inbox import StoreError, open_inbox
 from probes.outcome import Outcome
 from probes.record import Measurement
+from probes.round_file import SealedRound
 from probes.runner import run_round
 from probes.sanity import Sanity
 from probes.settings import Settings
@@ -60,6 +61,7 @@ class Agent:
         self._signal = 0
         self._only_round = False
         self._outcome = Outcome("", 0.0)
+        self._sealed: SealedRound | None = None
 
     def run(self, rounds: int | None, every_s: float | None, scheduled_s: float | None = None) -> int:
         """Measure ``rounds`` rounds (None: for ever), on a grid of ``every_s`` where given; the exit code.
@@ -129,7 +131,9 @@ class Agent:
             self._publish()
             return self._outcome.code
         # Not before: a reader that reads no further must hold up neither shipping nor the next round.
-        self._console.judged(self._outcome.rows)
+        if self._sealed is not None:
+            self._console.judged(self._sealed)
+            self._sealed = None
         if (link := self._outcome.service_link) is not None:
             self._console.remark(link.in_words())
         self._console.finished(self._outcome, of_many=not self._only_round)
@@ -175,7 +179,8 @@ class Agent:
             )
         finally:
             file.close()
-            self._note(rows=self._spool.seal(run), measuring_s=time.monotonic() - began_s)
+            self._sealed = self._spool.seal(run)
+            self._note(rows=self._sealed.judged, measuring_s=time.monotonic() - began_s)
             self._console.ended()
 
     def _ship(self, due_s: float, every_s: float | None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from probes.log import Level, json_line
 from probes.outcome import Outcome
 from probes.record import Measurement
 from probes.report import table
+from probes.round_file import SealedRound
 from probes.spool import Shipped
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class Console:
             self._view.close()
             self._view = None
 
-    def judged(self, rows: Sequence[Measurement]) -> None:
+    def judged(self, whole: SealedRound) -> None:
         """The whole round, its rows judged together."""
         if self._as_json:
-            self._write("".join(f"{row.to_json()}\n" for row in rows))
-        elif rows:
+            self._write(whole.text.decode())
+        elif whole.judged:
             width = os.get_terminal_size(sys.stdout.fileno()).columns if _is_terminal(sys.stdout) else 0
-            self._write(table(rows, width=width or None, colour=_is_coloured(sys.stdout)) + "\n")
+            self._write(table(whole.judged, width=width or None, colour=_is_coloured(sys.stdout)) + "\n")
 
     def remark(self, text: str) -> None:
         """A line on what the round's rows say, below the table."""

@@ -32,11 +32,16 @@ class SpoolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SealedRound:
-    """A whole round: ``payload`` is None when it has no row; ``damaged`` lines could not be read back."""
+    """A whole round: ``payload`` is None when it has no row; ``damaged`` lines could not be read back.
+
+    Of a round that was sealed here and not read back, ``judged`` are its rows and ``text`` their lines.
+    """
 
     payload: bytes | None
     rows: int
     damaged: int
+    judged: Sequence[Measurement] = ()
+    text: bytes = b""
 
 
 class RoundFile:
@@ -101,8 +106,8 @@ class RoundFile:
             self.fault = fault
 
 
-def seal(lines: Iterable[bytes], judge: Judge) -> tuple[SealedRound, list[Measurement]]:
-    """The round that lines read back make, and its judged rows. Equal lines count once."""
+def seal(lines: Iterable[bytes], judge: Judge) -> SealedRound:
+    """The round that lines read back make. Equal lines count once."""
     rows, sound, damaged = [], [], 0
     for line in dict.fromkeys(lines):
         try:
@@ -116,15 +121,16 @@ def seal(lines: Iterable[bytes], judge: Judge) -> tuple[SealedRound, list[Measur
 
 def seal_rows(
     rows: Sequence[Measurement], lines: Sequence[bytes], judge: Judge, damaged: int = 0
-) -> tuple[SealedRound, list[Measurement]]:
+) -> SealedRound:
     """The same for rows at hand, each with its line."""
     judged = judge(rows) if rows else []
     if not judged:
-        return SealedRound(None, 0, damaged), []
+        return SealedRound(None, 0, damaged)
     # What the judge left alone need not be written anew.
     text = {id(row): line for row, line in zip(rows, lines, strict=True)}
-    whole = b"\n".join(text[id(row)] if id(row) in text else row.to_json().encode() for row in judged)
-    return SealedRound(gzip.compress(whole + b"\n", _LEVEL, mtime=0), len(judged), damaged), judged
+    known = [text[id(row)] if id(row) in text else row.to_json().encode() for row in judged]
+    whole = b"\n".join([*known, b""])
+    return SealedRound(gzip.compress(whole, _LEVEL, mtime=0), len(judged), damaged, judged, whole)
 
 
 def read_sealed(path: Path) -> SealedRound:
@@ -134,7 +140,7 @@ def read_sealed(path: Path) -> SealedRound:
     if whole:
         return SealedRound(payload, text.count(b"\n"), 0)
     # It has been judged already.
-    salvaged, _ = seal(_lines(text), list)
+    salvaged = seal(_lines(text), list)
     return SealedRound(salvaged.payload, salvaged.rows, max(salvaged.damaged, 1))
 
 

@@ -20,7 +20,6 @@ from typing import Final
 
 from probes.durable import write_whole
 from probes.inbox import Inbox, StoreDeniedError, inbox_key
-from probes.record import Measurement
 from probes.round_file import (
     Judge,
     RoundFile,
@@ -96,6 +95,8 @@ class Spool:
         self._judge = judge
         self._rounds: dict[str, RoundFile] = {}
         self._damaged: dict[str, int] = {}
+        # The round sealed last, so that it need not be read back to be shipped.
+        self._fresh: tuple[str, SealedRound] | None = None
         self.fault: OSError | None = None
 
     @contextlib.contextmanager
@@ -137,12 +138,14 @@ class Spool:
         self._rounds[run] = RoundFile(self._raw(run))
         return self._rounds[run]
 
-    def seal(self, run: str) -> list[Measurement]:
-        """End a round: judge what was measured and keep it as the object it will be. Its judged rows.
+    def seal(self, run: str) -> SealedRound:
+        """End a round: judge what was measured and keep it as the object it will be.
 
         Where the disk does not take that (``fault``), the round stays as it is and is shipped from there.
         """
-        return self._seal(run)[1]
+        sealed = self._seal(run)
+        self._fresh = (run, sealed)
+        return sealed
 
     def pending(self) -> list[str]:
         """The run ids not yet shipped, oldest first."""
@@ -202,13 +205,13 @@ class Spool:
             total -= sizes[run]
         return trimmed
 
-    def _seal(self, run: str) -> tuple[SealedRound, list[Measurement]]:
+    def _seal(self, run: str) -> SealedRound:
         raw, held = self._raw(run), self._rounds.get(run)
         if held is not None and not held.resumed:
-            sealed, rows = seal_rows(held.rows, held.lines, self._judge)
+            sealed = seal_rows(held.rows, held.lines, self._judge)
         else:
             # A disk that filled up half-way may hold rows that are still in memory too.
-            sealed, rows = seal([*read_lines(raw), *(held.lines if held else ())], self._judge)
+            sealed = seal([*read_lines(raw), *(held.lines if held else ())], self._judge)
         if sealed.damaged:
             self._damaged[run] = sealed.damaged
         try:
@@ -222,11 +225,14 @@ class Spool:
         else:
             self.fault = None
             self._rounds.pop(run, None)
-        return sealed, rows
+        return sealed
 
     def _ship(self, run: str, inbox: Inbox) -> Shipped:
         path = self._sealed(run)
-        sealed = read_sealed(path) if path.exists() else self._seal(run)[0]
+        if self._fresh is not None and self._fresh[0] == run:
+            sealed, self._fresh = self._fresh[1], None
+        else:
+            sealed = read_sealed(path) if path.exists() else self._seal(run)
         conflict = None
         if sealed.payload is not None:
             key = inbox_key(self._vantage, run)
