@@ -7,43 +7,23 @@ for again over TCP.
 
 from __future__ import annotations
 
-import errno
 import secrets
 import socket
 import time
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from probes import kernel
-from probes.dns_wire import Answer, Query, is_reply, is_truncated, read_answer
-from probes.loop import READABLE, WRITABLE, Finding, Loop, Probe
+from probes.dns_dialogue import Dialogue, over_tcp
+from probes.dns_wire import Question, is_reply, is_truncated
+from probes.loop import READABLE, Finding, Loop, Probe
 from probes.record import Clock, Failure
 from probes.resolvers import Resolver
 from probes.sockets import errno_words, network_failure, numeric_address
+from probes.stream import Arrival
 
 _DATAGRAM: Final = 65_535
 _RECEIVE_BUFFER: Final = 1 << 20
-_TRUNCATED: Final = "truncated, then over TCP"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A query, and how its answer is taken.
-
-    ``warm``: the same was asked before in this round. With ``required``, a name that exists but has no
-    address of the family is a failure; without, that is an answer like any other.
-    """
-
-    query: Query
-    warm: bool = False
-    required: bool = False
-
-    def verdict(self, reply: bytes) -> Answer:
-        """What the reply says, its failure included."""
-        answer = read_answer(reply)
-        if self.required and not answer.failure and not answer.addresses:
-            return replace(answer, failure="other")
-        return answer
+_TRUNCATED: Final = "after a truncated reply"
 
 
 class Channel:
@@ -52,7 +32,7 @@ class Channel:
     def __init__(self, resolver: Resolver, loop: Loop) -> None:
         self.resolver = resolver
         self.failure: Failure | None = None
-        self.reason = ""
+        self.reason: str | None = None
         self._loop = loop
         self._waiting: dict[int, Exchange] = {}
         self.family = socket.AF_INET6 if resolver.family == 6 else socket.AF_INET
@@ -101,7 +81,7 @@ class Channel:
                 # ICMP says the resolver cannot be had; it does not say which query it is about.
                 waiting, self._waiting = list(self._waiting.values()), {}
                 for exchange in waiting:
-                    exchange.broken(fault)
+                    exchange.undeliverable(fault)
                 return
             now_ns = time.monotonic_ns()
             number = int.from_bytes(data[:2], "big")
@@ -116,6 +96,7 @@ class Exchange(Probe):
     """One query to one resolver. ``reply`` is the whole reply once there is one."""
 
     __slots__ = (
+        "_dialogue",
         "_ended",
         "_failure",
         "_first",
@@ -125,7 +106,6 @@ class Exchange(Probe):
         "_offset_ns",
         "_reason",
         "_sent",
-        "_stream",
         "channel",
         "question",
         "reply",
@@ -137,7 +117,7 @@ class Exchange(Probe):
         self.reply: bytes | None = None
         self._failure: Failure | None = None
         self._reason: str | None = None
-        self._stream: _Stream | None = None
+        self._dialogue: Dialogue | None = None
         self._number = 0
         self._offset_ns = self._offset_after_ns = 0
         # (CLOCK_REALTIME or None, CLOCK_MONOTONIC), ns: at the send, at the first reply, at the whole reply.
@@ -159,61 +139,79 @@ class Exchange(Probe):
             self.channel.send(data)
         except OSError as fault:
             self.channel.dismiss(self._number)
-            self.broken(fault)
+            self.undeliverable(fault)
 
     def replied(self, data: bytes, stamp_ns: int | None, now_ns: int) -> None:
         """The channel has the reply, or its truncated beginning."""
         self._first = self._ended = (stamp_ns, now_ns)
         self._offset_after_ns = kernel.realtime_offset_ns()
         if is_truncated(data):
-            try:
-                self._stream = _Stream(self, self._loop, self.question.query.with_id(self._number))
-            except OSError as fault:
-                self.failed(network_failure(fault.errno or 0), errno_words(fault.errno or 0))
+            self._dialogue = over_tcp(self._loop, self.channel.family, self.channel.address)
+            self._dialogue.open(self)
             return
         self.reply = data
-        self._loop.finish(self)
+        self._over()
 
-    def completed(self, data: bytes, stamp_ns: int | None, now_ns: int) -> None:
-        """The stream has the whole reply."""
-        self._ended = (stamp_ns, now_ns)
+    def connected(self) -> None:
+        """There is a connection to ask again on, or there is none."""
+        dialogue = self._dialogue
+        assert dialogue is not None
+        if dialogue.stream.failure is not None:
+            self.failed(dialogue.stream.failure, dialogue.stream.reason)
+            return
+        try:
+            dialogue.ask(self, self.question.query.with_id(self._number))
+        except OSError as fault:
+            self.failed("other", errno_words(fault.errno or 0))
+
+    def answered(self, reply: bytes, arrival: Arrival) -> None:
+        """The connection has the whole reply."""
+        self._ended = (arrival.stamp_ns, arrival.monotonic_ns)
         self._offset_after_ns = kernel.realtime_offset_ns()
-        if is_reply(data, self.question.query) and int.from_bytes(data[:2], "big") == self._number:
-            self.reply = data
-            self._loop.finish(self)
+        if is_reply(reply, self.question.query) and int.from_bytes(reply[:2], "big") == self._number:
+            self.reply = reply
+            self._over()
         else:
-            self.failed("other", "another answer")
+            self.failed("other", "an answer to another question")
 
-    def broken(self, fault: OSError) -> None:
+    def broken(self, failure: Failure, reason: str, *, closed: bool) -> None:
+        """The connection has ended without one."""
+        self.failed(failure, reason)
+
+    def undeliverable(self, fault: OSError) -> None:
         """There is no way to the resolver."""
         self.failed(*_datagram_failure(fault))
 
-    def failed(self, failure: Failure, reason: str) -> None:
+    def failed(self, failure: Failure, reason: str | None) -> None:
         """There will be no reply."""
-        self._failure = failure
-        self._reason = reason if self._stream is None else f"{_TRUNCATED}: {reason}"
-        self._loop.finish(self)
+        self._failure, self._reason = failure, reason
+        self._over()
 
     def cancel(self, loop: Loop) -> None:
         self.channel.dismiss(self._number)
-        if self._stream is not None:
-            self._stream.close()
-            self._reason = f"{_TRUNCATED}: no answer"
         self._failure = "dns_timeout"
+        if self._dialogue is not None:
+            self._dialogue.give_up()
+            self._failure = self._dialogue.stream.failure or "dns_timeout"
+            self._reason = self._dialogue.stream.reason
 
     def finding(self) -> Finding:
         stamped = self._first[0] is not None and self._ended[0] is not None
         told: dict[str, Any] = {
-            "transport": "udp" if self._stream is None else "tcp",
+            "transport": "udp" if self._dialogue is None else "tcp",
             "warm": self.question.warm,
         }
         if self.reply is None:
             clock: Clock = "kernel" if self.channel.stamped else "user"
-            return Finding(clock, self._failure, reason=self._reason, **told)
+            reason = self._reason
+            if self._dialogue is not None:
+                reason = _TRUNCATED if reason is None else f"{reason}, {_TRUNCATED}"
+            return Finding(clock, self._failure, reason=reason, **told)
         if stamped and kernel.stepped(self._offset_ns, self._offset_after_ns):
             return Finding("kernel", "clock_step", **told)
         at = 0 if stamped else 1
         answer = self.question.verdict(self.reply)
+        stamp_ns, read_ns = self._ended
         return Finding(
             "kernel" if stamped else "user",
             answer.failure,
@@ -222,68 +220,14 @@ class Exchange(Probe):
             rcode=answer.rcode,
             ttl_s=answer.ttl_s,
             reason=answer.reason,
+            lag_ms=None if stamp_ns is None else max(read_ns + self._offset_after_ns - stamp_ns, 0) / 1e6,
             **told,
         )
 
-
-class _Stream:
-    """The same query over TCP: two bytes of length, then the message, both ways."""
-
-    def __init__(self, exchange: Exchange, loop: Loop, data: bytes) -> None:
-        self._exchange, self._loop = exchange, loop
-        self._unsent = len(data).to_bytes(2, "big") + data
-        self._received = b""
-        self._socket = socket.socket(exchange.channel.family, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
-        kernel.reset_on_close(self._socket)
-        kernel.stamp_receives(self._socket)
-        number = self._socket.connect_ex(exchange.channel.address)
-        if number in (0, errno.EINPROGRESS):
-            loop.watch(self._socket.fileno(), WRITABLE, self._writable)
-        else:
-            self._fail(network_failure(number), errno_words(number))
-
-    def close(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.forget(self._socket.fileno())
-            self._socket.close()
-
-    def _fail(self, failure: Failure, reason: str) -> None:
-        self.close()
-        self._exchange.failed(failure, reason)
-
-    def _writable(self, _: int) -> None:
-        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            self._fail(network_failure(number), errno_words(number))
-            return
-        try:
-            self._unsent = self._unsent[self._socket.send(self._unsent) :]
-        except BlockingIOError:
-            return
-        except OSError as fault:
-            self._fail(network_failure(fault.errno or 0), errno_words(fault.errno or 0))
-            return
-        if not self._unsent:
-            self._loop.watch(self._socket.fileno(), READABLE, self._readable)
-
-    def _readable(self, _: int) -> None:
-        try:
-            data, stamp_ns = kernel.receive(self._socket, _DATAGRAM)
-        except BlockingIOError:
-            return
-        except OSError as fault:
-            self._fail(network_failure(fault.errno or 0), errno_words(fault.errno or 0))
-            return
-        if not data:
-            self._fail("other", "closed without an answer")
-            return
-        now_ns = time.monotonic_ns()
-        self._received += data
-        length = int.from_bytes(self._received[:2], "big")
-        if len(self._received) >= 2 + length and len(self._received) > 2:
-            self.close()
-            self._exchange.completed(self._received[2 : 2 + length], stamp_ns, now_ns)
+    def _over(self) -> None:
+        if self._dialogue is not None:
+            self._dialogue.close()
+        self._loop.finish(self)
 
 
 def _datagram_failure(fault: OSError) -> tuple[Failure, str]:

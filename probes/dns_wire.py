@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from probes.record import Failure
@@ -60,6 +60,26 @@ class Answer:
     rcode: str | None = None
     ttl_s: int | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, and how its answer is taken.
+
+    ``warm``: the same was asked before in this round. With ``required``, a name that exists but has no
+    address of the family is a failure; without, that is an answer like any other.
+    """
+
+    query: Query
+    warm: bool = False
+    required: bool = False
+
+    def verdict(self, reply: bytes) -> Answer:
+        """What the reply says, its failure included."""
+        answer = read_answer(reply)
+        if self.required and not answer.failure and not answer.addresses:
+            return replace(answer, failure="other")
+        return answer
 
 
 def build_query(host: str, family: int) -> Query:

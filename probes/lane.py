@@ -6,7 +6,7 @@ import socket
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from probes.loop import Probe
 from probes.network import Network
@@ -14,14 +14,17 @@ from probes.record import Failure
 from probes.sockets import numeric_address
 from probes.target import Target
 
+# So that one burst of congestion or one busy moment of the peer does not decide about all samples.
+GAP_S: Final = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One target measured by one protocol at one peer.
 
     ``probe`` makes a sample ready to be started. ``failure`` is set when there is nothing to start, because
-    the name has no address: each sample is then recorded as that failure. ``dns_ms`` is what resolving the
-    name took in this round.
+    the name has no address: each sample is then recorded as that failure, for that ``reason``. ``dns_ms`` is
+    what resolving the name took in this round. Samples stand ``gap_s`` apart where the deadline allows.
     """
 
     target: Target
@@ -33,6 +36,8 @@ class Lane:
     dns_ms: float | None
     failure: Failure | None
     probe: Callable[[], Probe]
+    reason: str | None = None
+    gap_s: float = GAP_S
 
 
 def connecting_lane(
@@ -63,6 +68,7 @@ def connecting_lane(
         found.dns_ms,
         failure,
         probe=lambda: probe(kind, address),
+        reason=found.reason,
     )
 
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from probes.dns_exchange import Channel, Exchange, Question
-from probes.dns_wire import Query, build_query, read_answer
+from probes.dns_dialogue import Dialogues
+from probes.dns_encrypted import EncryptedExchange
+from probes.dns_exchange import Channel, Exchange
+from probes.dns_wire import Query, Question, build_query, read_answer
 from probes.loop import Loop, Probe
 from probes.record import Failure
-from probes.resolvers import Resolver
+from probes.resolvers import Resolver, bootstrap
 from probes.target import address_family
 
 # Each resolver is asked in turn, and the whole row of them twice, as a stub resolver does by default.
@@ -45,6 +47,7 @@ class Resolution:
     resolver: str | None = None
     dns_ms: float | None = None
     failure: Failure | None = None
+    reason: str | None = None
 
 
 class Network:
@@ -67,6 +70,7 @@ class Network:
         self.authorities = authorities
         self._servers, self._hosts = tuple(servers), hosts
         self._resolutions: dict[tuple[str, int | None], Resolution] = {}
+        self._named: dict[tuple[str, int | None], Resolution] = {}
         self._queries: dict[tuple[str, int], Query] = {}
         self._asked: set[tuple[Resolver, str, int]] = set()
         self._shared: dict[Hashable, Closable] = {}
@@ -86,15 +90,29 @@ class Network:
             found = self._shared[key] = opened()
         return found
 
-    def exchange(self, resolver: Resolver, host: str, family: int, *, required: bool = False) -> Exchange:
-        """Ask a resolver for a host's addresses; as in :class:`Question`."""
-        name, asked = (host, family), (resolver, host, family)
-        if name not in self._queries:
-            self._queries[name] = build_query(host, family)
-        question = Question(self._queries[name], warm=asked in self._asked, required=required)
+    def prepare(self, resolver: Resolver, host: str, family: int) -> None:
+        """Have at hand what :meth:`exchange` needs, so that no sample waits for it."""
+        self._query(host, family)
+        self._server(resolver)
+
+    def exchange(
+        self, resolver: Resolver, host: str, family: int, *, required: bool = False, fresh: bool = False
+    ) -> Exchange | EncryptedExchange:
+        """Ask a resolver for a host's addresses. ``required``: as in :class:`Question`; ``fresh``: on a new
+        connection, where there is one."""
+        asked = (resolver, host, family)
+        question = Question(self._query(host, family), warm=asked in self._asked, required=required)
         self._asked.add(asked)
-        channel = self.shared(("dns", resolver), Channel, lambda: Channel(resolver, self.loop))
-        return Exchange(channel, question)
+        server = self._server(resolver)
+        if isinstance(server, Channel):
+            return Exchange(server, question)
+        return EncryptedExchange(server, question, fresh=fresh)
+
+    def resolver_address(self, resolver: Resolver) -> Resolution:
+        """Where a resolver is; of a named one only after :meth:`resolve`."""
+        if resolver.family is None:
+            return self._named[resolver.address, None]
+        return Resolution(resolver.address, resolver.family)
 
     def resolution(self, host: str, family: int | None) -> Resolution:
         """What ``host`` stands for; names only after :meth:`resolve`."""
@@ -109,37 +127,74 @@ class Network:
         timeout_ms: float,
         deadline_ns: int,
     ) -> None:
-        """Resolve hosts, each with the family wanted (None: either), until ``deadline_ns`` (monotonic)."""
+        """Resolve hosts, each with the family wanted (None: either), until ``deadline_ns`` (monotonic).
+
+        Resolvers that are named come first, and those that are not are asked for them.
+        """
+        pace = _Pace(rate_per_s, timeout_ms, deadline_ns)
+        named = [one.address for one in (*self.resolvers, *self._servers) if one.family is None]
+        self._named = self._looked_up([(name, None) for name in named], bootstrap(self._servers), pace)
+        self._resolutions = self._looked_up(names, self._servers, pace)
+
+    def _query(self, host: str, family: int) -> Query:
+        name = (host, family)
+        if name not in self._queries:
+            self._queries[name] = build_query(host, family)
+        return self._queries[name]
+
+    def _server(self, resolver: Resolver) -> Channel | Dialogues:
+        key = ("dns", resolver)
+        if resolver.speaks == "udp":
+            return self.shared(key, Channel, lambda: Channel(resolver, self.loop))
+        found = self.resolver_address(resolver)
+        return self.shared(
+            key,
+            Dialogues,
+            lambda: Dialogues(resolver, found.address, self.loop, self.authorities, found.failure),
+        )
+
+    def _looked_up(
+        self, names: Iterable[tuple[str, int | None]], servers: Sequence[Resolver], pace: _Pace
+    ) -> dict[tuple[str, int | None], Resolution]:
         hosts: dict[tuple[str, int | None], None] = dict.fromkeys(
             (host, family) for host, family in names if address_family(host) is None
         )
-        asked = _Asked(timeout_ms)
+        found: dict[tuple[str, int | None], Resolution] = {}
+        asked = _Asked(pace.timeout_ms)
         for host, family in hosts:
             listed = [Resolution(a, address_family(a), "hosts") for a in self._hosts.get(host.lower(), ())]
-            fitting = [found for found in listed if family in (None, found.family)]
+            fitting = [one for one in listed if family in (None, one.family)]
             if fitting:
-                self._resolutions[host, family] = min(fitting, key=lambda found: found.family or 0)
+                found[host, family] = min(fitting, key=lambda one: one.family or 0)
             else:
                 asked.want(host, (4, 6) if family is None else (family,))
-        for server in self._servers * _ATTEMPTS:
+        for server in tuple(servers) * _ATTEMPTS:
             wanted = asked.open_questions()
-            if not wanted or time.monotonic_ns() >= deadline_ns:
+            if not wanted or time.monotonic_ns() >= pace.deadline_ns:
                 break
             queries = [(name, self.exchange(server, *name)) for name in wanted]
             begin_ns = time.monotonic_ns()
             for position, (_, exchange) in enumerate(queries):
-                exchange.intended_ns = begin_ns + round(position / rate_per_s * 1e9)
+                exchange.intended_ns = begin_ns + round(position / pace.rate_per_s * 1e9)
             self.loop.run(
                 [exchange for _, exchange in queries],
-                timeout_ns=round(timeout_ms * 1e6),
-                deadline_ns=deadline_ns,
+                timeout_ns=round(pace.timeout_ms * 1e6),
+                deadline_ns=pace.deadline_ns,
                 drain=_leave,
             )
             for name, exchange in queries:
                 asked.heard(name, exchange, str(server))
         for host, family in hosts:
-            if (host, family) not in self._resolutions:
-                self._resolutions[host, family] = asked.verdict(host, family)
+            if (host, family) not in found:
+                found[host, family] = asked.verdict(host, family)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    rate_per_s: float
+    timeout_ms: float
+    deadline_ns: int
 
 
 class _Asked:
@@ -164,14 +219,19 @@ class _Asked:
             and not (name[1] == 6 and (four := self._heard.get((name[0], 4))) is not None and four.address)
         ]
 
-    def heard(self, name: tuple[str, int], exchange: Exchange, resolver: str) -> None:
+    def heard(self, name: tuple[str, int], exchange: Exchange | EncryptedExchange, resolver: str) -> None:
         finding = exchange.finding()
         spent_ms = self._timeout_ms if exchange.ending == "timeout" else finding.dns_ms
         if spent_ms is not None:
             self._spent_ms[name] = self._spent_ms.get(name, 0.0) + spent_ms
         if exchange.reply is None:
             self._heard[name] = Resolution(
-                None, name[1], resolver, self._spent_ms.get(name), finding.failure or "deadline"
+                None,
+                name[1],
+                resolver,
+                self._spent_ms.get(name),
+                finding.failure or "deadline",
+                finding.reason,
             )
             return
         answer = read_answer(exchange.reply)
@@ -181,7 +241,7 @@ class _Asked:
         dns_ms = None if finding.failure == "clock_step" else self._spent_ms.get(name)
         address = answer.addresses[0] if answer.addresses else None
         failure = answer.failure if answer.failure or address else "other"
-        self._heard[name] = Resolution(address, name[1], resolver, dns_ms, failure)
+        self._heard[name] = Resolution(address, name[1], resolver, dns_ms, failure, answer.reason)
 
     def verdict(self, host: str, family: int | None) -> Resolution:
         """IPv4 before IPv6; without an address, the failure that says most."""
