@@ -12,13 +12,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from planner.agent_targets import (
+    distinct,
+    endpoint_targets,
+    find_outpost,
+    hostless,
+    notes_of,
+    out_of_reach,
+    outpost_targets,
+    reachability_targets,
+)
 from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog
 from planner.jurisdictions import load_countries, nearest_country
+from planner.reachability import load_reachability
+from planner.study import OutpostSpec, Study
+from planner.study_lookup import find_study
 from planner.tabulate import table
-from probes.protocols import PROTOCOLS
-from probes.settings import Target
 from probes.settings_writing import render_settings
+from probes.shipped import prefixes
 from probes.strict_toml import InputError, nearest_name
+from probes.target import Target
 
 DONE: Final = 0
 
@@ -74,37 +87,104 @@ def show(provider: str, kinds: Sequence[str], instance: str, *, as_json: bool) -
     return DONE
 
 
-def targets(provider: str, kinds: Sequence[str], standing: Standing | None, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What ``targets`` was asked for beside a provider's kinds of site.
+
+    ``reachability`` are downloaded lists of addresses; ``study`` adds its racks; ``outpost`` is the one of
+    them that the agent stands beside.
+    """
+
+    reachability: tuple[Path, ...] = ()
+    study: str | None = None
+    outpost: str | None = None
+
+
+def targets(
+    provider: str,
+    kinds: Sequence[str],
+    standing: Standing | None,
+    wanted: Wanted = Wanted(),
+    *,
+    as_json: bool,
+) -> int:
     """Print an agent configuration that measures the sites of a catalog."""
-    chosen = check_kinds(kinds)
-    found = tuple(
-        Target(endpoint.site_id, endpoint.host, endpoint.port, protocols, endpoint.path)
-        for endpoint in load_catalog(provider).endpoints
-        if endpoint.kind in chosen and endpoint.port is not None
-        if (protocols := tuple(name for name in PROTOCOLS if name in endpoint.protocols))
-    )
-    if not found:
-        raise InputError("--kind", f"no shipped endpoint of {provider} {', '.join(kinds)} can be measured")
+    chosen, catalog = check_kinds(kinds), load_catalog(provider)
+    if "outpost" in chosen and wanted.study is None:
+        raise InputError("--study", "is required for --kind outpost: a study says where racks stand")
+    study, rack = _study_and_rack(wanted, standing)
+    found = endpoint_targets(catalog, chosen)
+    if rack is not None:
+        standing = Standing(rack.id, rack.country, rack.lat, rack.lon)
+        # The service link comes first, whatever kinds were asked for.
+        link = [target for target in endpoint_targets(catalog, ("region",)) if target.site == rack.parent]
+        if not link:
+            raise InputError("--outpost", f"no endpoint is known of {rack.parent}, the parent of {rack.id}")
+        found = [*link, *found]
+    addresses = load_reachability(wanted.reachability)
+    found += reachability_targets(catalog, chosen, addresses, prefixes(provider))
+    racks = [] if study is None else outpost_targets(study)
+    every = distinct([*found, *racks])
+    notes = notes_of(out_of_reach(catalog, chosen, every), with_addresses=bool(wanted.reachability))
+    if study is not None and (silent := hostless(study)):
+        notes.append(f"{study.name} says no host of {', '.join(silent)}, so nothing probes it")
+    if not every:
+        raise InputError("--kind", "; ".join(notes) or f"nothing is known to probe of {', '.join(kinds)}")
+    if racks:
+        notes.append(
+            f"port {racks[0].port} is taken to be open on the racks' hosts; say in the file which is:"
+            f" {', '.join(target.site for target in racks)}"
+        )
+    if standing is None:
+        notes.append(
+            "say where the agent stands (vantage, country, lat, lon) before it runs:"
+            " with --vantage --country --lat --lon, or in the file"
+        )
+    _print_targets(every, standing, rack, notes, as_json=as_json)
+    return DONE
+
+
+def _study_and_rack(wanted: Wanted, standing: Standing | None) -> tuple[Study | None, OutpostSpec | None]:
+    if wanted.study is None:
+        if wanted.outpost is not None:
+            raise InputError("--study", "is required with --outpost: a rack stands in a study")
+        return None, None
+    study = find_study(wanted.study)
+    if wanted.outpost is None:
+        return study, None
+    if standing is not None:
+        raise InputError("--vantage", "is not given with --outpost, which says where the agent stands")
+    return study, find_outpost(study, wanted.outpost)
+
+
+def _print_targets(
+    every: tuple[Target, ...],
+    standing: Standing | None,
+    rack: OutpostSpec | None,
+    notes: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    outpost, parent = (None, None) if rack is None else (rack.id, rack.parent)
     place = standing or UNKNOWN_PLACE
     if as_json:
-        document = {
-            "agent": asdict(place) if standing is not None else None,
-            "targets": [asdict(target) for target in found],
-        }
+        agent = None if standing is None else {**asdict(standing), "outpost": outpost, "parent": parent}
+        document = {"agent": agent, "targets": [asdict(target) for target in every], "notes": list(notes)}
         print(json.dumps(document, indent=2, ensure_ascii=False))
-        return DONE
+        return
     sys.stdout.write(
         render_settings(
-            vantage=place.vantage, country=place.country, lat=place.lat, lon=place.lon, targets=found
+            vantage=place.vantage,
+            country=place.country,
+            lat=place.lat,
+            lon=place.lon,
+            targets=every,
+            outpost=outpost,
+            parent=parent,
         )
     )
-    if standing is None:
-        print(
-            "edgeplan: say where the agent stands (vantage, country, lat, lon) before it runs:"
-            " with --vantage --country --lat --lon, or in the file",
-            file=sys.stderr,
-        )
-    return DONE
+    for note in notes:
+        print(f"edgeplan: note: {note}", file=sys.stderr)
 
 
 def check_standing(

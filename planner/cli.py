@@ -119,7 +119,8 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             from planner import catalog_commands
 
             standing = catalog_commands.check_standing(given.vantage, given.country, given.lat, given.lon)
-            return catalog_commands.targets(given.provider, given.kind, standing, as_json=given.json)
+            wanted = catalog_commands.Wanted(tuple(given.reachability), given.study, given.outpost)
+            return catalog_commands.targets(given.provider, given.kind, standing, wanted, as_json=given.json)
         case _:
             from planner import catalog_commands
 
@@ -200,6 +201,21 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     targets.add_argument("--country", metavar="CC", help="ISO 3166 code of where it stands")
     targets.add_argument("--lat", type=float)
     targets.add_argument("--lon", type=float)
+    targets.add_argument(
+        "--reachability",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="addresses of zones, as downloaded from http://ec2-reachability.amazonaws.com/prefixes-ipv4.json"
+        " (and prefixes-ipv6.json: may be given twice)",
+    )
+    targets.add_argument(
+        "--study", metavar="STUDY", help="a TOML file or a shipped study: its racks are measured as well"
+    )
+    targets.add_argument(
+        "--outpost", metavar="ID", help="the agent stands beside this rack of the study: its service link"
+    )
 
     commands.add_parser(
         "ui",

@@ -26,7 +26,8 @@ from planner.export import (
 from planner.inputs import load_inputs
 from planner.plan import Plan
 from planner.solver.placement import Progress
-from planner.study import Study, StudyError, load_study, shipped_studies
+from planner.study import StudyError
+from planner.study_lookup import find_study
 from planner.terminal import (
     ProgressLine,
     difference_text,
@@ -36,7 +37,6 @@ from planner.terminal import (
     plan_text,
 )
 from planner.whatif import blame, difference, vary
-from probes.strict_toml import nearest_name
 
 DONE: Final = 0
 INFEASIBLE: Final = 3
@@ -188,19 +188,6 @@ def matrix(options: Options, *, out: Path | None) -> int:
         print(f"written: {out} ({rows} clients × {columns} sites)")
         print("\n".join(inputs.notes))
     return DONE
-
-
-def find_study(name: str) -> Study:
-    """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
-    shipped = {path.stem: path for path in shipped_studies()}
-    path = Path(name)
-    # A directory may well have the name of a shipped study: the one its plan was written to.
-    if name in shipped and not path.is_file():
-        return load_study(shipped[name])
-    if path.parent == Path() and not path.exists():
-        hint = nearest_name(name, shipped)
-        raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)
-    return load_study(path)
 
 
 def _timer(limit_s: float | None) -> Callable[[], float | None]:

@@ -182,6 +182,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
             file=sys.stderr,
         )
     known = shipped.catalog_sites()
+    placed = {target.site for target in settings.targets if target.lat is not None}
     for site in dict.fromkeys(target.site for target in settings.targets):
         if (zone := known.get(site)) and zone.carrier and not shipped.on_carrier(zone, settings.carrier):
             where = f"in that of {settings.carrier}" if settings.carrier else "in none (agent.carrier)"
@@ -190,7 +191,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
                 f" and this agent is {where}: its rows will be implausible",
                 file=sys.stderr,
             )
-        if known and site not in known:
+        if known and site not in known and site not in placed:
             near = nearest_name(site, known)
             hint = f" (did you mean {near!r}?)" if near else ""
             print(

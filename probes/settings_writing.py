@@ -57,6 +57,8 @@ def render_settings(
         ]
         if target.path is not None:
             lines.append(f"path = {_quoted(target.path)}")
+        if target.scheme is not None:
+            lines.append(f"scheme = {_quoted(target.scheme)}")
         if target.family is not None:
             lines.append(f"family = {target.family}")
         if target.lat is not None and target.lon is not None:
