@@ -19,9 +19,9 @@ from probes.record import Measurement
 from probes.resolvers import SYSTEM, expand, hosts_file
 from probes.settings import Settings
 
-# The samples of one series stand this far apart where the deadline allows, so that one burst of congestion or
-# one busy moment of the peer does not decide about all of them.
-_SAMPLE_GAP_S: Final = 0.1
+# Starts that fall into the same millisecond are one burst: a process that is woken for each of them uses more of
+# the processor than the probes do.
+_BURST_NS: Final = 1_000_000
 
 # Names that nobody answers for must not use up the time of targets that need no name.
 _RESOLVING_SHARE: Final = 1 / 3
@@ -54,7 +54,9 @@ def run_round(
     resolvers, servers = expand(settings.resolvers)
     hosts = hosts_file() if SYSTEM in settings.resolvers else {}
     try:
-        with Network(loop, resolvers=resolvers, servers=servers, hosts=hosts) as network:
+        with Network(
+            loop, resolvers=resolvers, servers=servers, hosts=hosts, authorities=settings.ca_file
+        ) as network:
             network.resolve(
                 (
                     (target.host, target.family)
@@ -98,19 +100,21 @@ def _sample(
         now_ns = time.time_ns()
         emit(
             [
-                _measurement(settings, run_id, lane, sample, Finding("user", lane.failure), now_ns, 0.0)
+                _measurement(settings, run_id, lane, sample, found, now_ns, 0.0)
                 for lane in hopeless
+                for found in (Finding("user", lane.failure, reason=lane.reason),)
                 for sample in range(settings.samples)
             ]
         )
     live = [lane for lane in series if lane.failure is None]
     origin: dict[Probe, tuple[Lane, int]] = {}
     begin_ns = time.monotonic_ns()
-    gap_ns = _gap_ns(len(live), settings, deadline_ns - begin_ns)
+    gaps_ns = [_gap_ns(lane, len(live), settings, deadline_ns - begin_ns) for lane in live]
     for sample in range(settings.samples):
-        for position, lane in enumerate(live):
+        for position, (lane, gap_ns) in enumerate(zip(live, gaps_ns, strict=True)):
             probe = lane.probe()
-            probe.intended_ns = begin_ns + sample * gap_ns + round(position / settings.rate_per_s * 1e9)
+            offset_ns = sample * gap_ns + round(position / settings.rate_per_s * 1e9)
+            probe.intended_ns = begin_ns + offset_ns // _BURST_NS * _BURST_NS
             origin[probe] = (lane, sample)
 
     def drain(ended: list[Probe]) -> None:
@@ -122,7 +126,7 @@ def _sample(
         emit(rows)
 
     loop.run(
-        list(origin),
+        sorted(origin, key=operator.attrgetter("intended_ns")),
         timeout_ns=round(settings.timeout_ms * 1e6),
         deadline_ns=deadline_ns,
         drain=drain,
@@ -130,9 +134,9 @@ def _sample(
     )
 
 
-def _gap_ns(series: int, settings: Settings, left_ns: int) -> int:
-    """Between one sample of a series and the next: as the rate demands, else the gap that is wanted."""
-    wanted_s = min(_SAMPLE_GAP_S, max(left_ns, 0) / 1e9 / (4 * settings.samples))
+def _gap_ns(lane: Lane, series: int, settings: Settings, left_ns: int) -> int:
+    """Between one sample of a lane and the next: as the rate demands, else the gap that is wanted."""
+    wanted_s = min(lane.gap_s, max(left_ns, 0) / 1e9 / (4 * settings.samples))
     return round(max(series / settings.rate_per_s, wanted_s) * 1e9)
 
 

@@ -1,6 +1,8 @@
 """The loop alone, with probes that note what happens to them."""
 
+import itertools
 import os
+import threading
 import time
 
 import pytest
@@ -137,6 +139,42 @@ def test_rows_are_handed_on_while_the_loop_is_busy(loop):
     loop.forget(reading)
     os.close(reading)
     os.close(writing)
+
+
+def test_replies_are_gathered_where_many_are_under_way(loop):
+    """They come a fifth of a millisecond apart: taken one by one, each would wake the loop."""
+    pipes = [os.pipe() for _ in range(64)]
+    waiting = iter(pipes)
+    moments = []
+
+    class Reader(Sleeper):
+        def start(self, loop):
+            self.reading, _ = next(waiting)
+            loop.watch(self.reading, READABLE, lambda _: self.read(loop))
+
+        def read(self, loop):
+            moments.append(time.monotonic_ns())
+            loop.forget(self.reading)
+            loop.finish(self)
+
+    def reply():
+        for _, writing in pipes:
+            time.sleep(0.0002)
+            os.write(writing, b"x")
+
+    replies = threading.Thread(target=reply)
+    begin = time.monotonic_ns()
+    probes = [Reader(begin) for _ in pipes]
+    replies.start()
+    assert sorted(map(id, run(loop, probes))) == sorted(map(id, probes))
+    replies.join()
+    for reading, writing in pipes:
+        os.close(reading)
+        os.close(writing)
+    assert {probe.ending for probe in probes} == {None}
+    # The first half, while more than a few are under way.
+    alone = sum(later - earlier > 100_000 for earlier, later in itertools.pairwise(moments[:32]))
+    assert alone < 16
 
 
 def test_descriptors_leave_some_to_spare():
