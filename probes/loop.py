@@ -34,8 +34,8 @@ _LONGEST_WAIT_S: Final = 0.2
 # What has ended but was not handed on would be lost with the process: never more than this.
 _MOST_UNDRAINED: Final = 256
 
-# Each time a sleeping process is woken costs as much as several replies do, so with this many under way they are
-# taken together, this often at most. The kernel's stamps do not mind being read a little later.
+# Each time a sleeping process is woken costs as much as several replies do, so with this many under way they
+# are taken together, this often at most. The kernel's stamps do not mind being read a little later.
 _MANY: Final = 32
 _GATHER_NS: Final = 1_000_000 if LINUX else 0
 

@@ -19,8 +19,8 @@ from probes.record import Measurement
 from probes.resolvers import SYSTEM, expand, hosts_file
 from probes.settings import Settings
 
-# Starts that fall into the same millisecond are one burst: a process that is woken for each of them uses more of
-# the processor than the probes do.
+# Starts that fall into the same millisecond are one burst: a process that is woken for each of them uses more
+# of the processor than the probes do.
 _BURST_NS: Final = 1_000_000
 
 # Names that nobody answers for must not use up the time of targets that need no name.
