@@ -20,7 +20,7 @@ LIMIT_MS: Final = 175.0
 # Whose round trip stands for the link, best first, as in the planner. A dns row times a resolver.
 _PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
 
-# Failures that say nothing of the line: the name had no address, nobody asked, or the figure is not its own.
+# Failures that say nothing of the line: nobody asked, or the figure is not the line's.
 _NOT_LOSS: Final = frozenset({"deadline", "clock_step", "implausible"})
 
 
@@ -73,7 +73,8 @@ def service_link(rows: Iterable[Measurement], parent: str) -> ServiceLink:
     for row in rows:
         if row.site != parent or row.protocol not in _PROTOCOLS:
             continue
-        if row.failure is not None and (row.failure in _NOT_LOSS or row.failure.startswith("dns_")):
+        # Without an address the path was never tried.
+        if row.failure is not None and (row.failure in _NOT_LOSS or row.peer is None):
             continue
         lost = row.failure is not None or row.rtt_ms is None
         series.setdefault(row.protocol, []).append(math.inf if lost else row.rtt_ms or 0.0)

@@ -40,8 +40,10 @@ def rows(*times, **changes):
     return [replace(ROW, sample=number, rtt_ms=time, **changes) for number, time in enumerate(times)]
 
 
-def lost(count, failure="connect_timeout"):
-    return [replace(ROW, sample=100 + number, rtt_ms=None, failure=failure) for number in range(count)]
+def lost(count, failure="connect_timeout", **changes):
+    return [
+        replace(ROW, sample=100 + number, rtt_ms=None, failure=failure, **changes) for number in range(count)
+    ]
 
 
 def test_the_link_is_the_round_trip_to_the_parent_by_the_best_protocol_at_hand():
@@ -64,7 +66,7 @@ def test_the_link_is_the_round_trip_to_the_parent_by_the_best_protocol_at_hand()
         (rows(4.26), "p95 4.3 ms, within the 175 ms AWS asks for"),
         (rows(*[31.4] * 39) + lost(1), "p95 31 ms, 1 of 40 lost, within the 175 ms AWS asks for"),
         (rows(31.4) + lost(1), "1 of 2 lost, so p95 is not within the 175 ms AWS asks for"),
-        (lost(3, "dns_timeout"), "not measured in this round"),
+        (lost(3, "dns_timeout", peer=None), "not measured in this round"),
     ],
 )
 def test_in_words(measured, words):
@@ -76,10 +78,16 @@ def test_what_was_lost_counts_as_infinitely_late():
     assert (link.p95_ms, link.loss_ratio, link.sound) == (math.inf, 0.5, False)
 
 
-@pytest.mark.parametrize("failure", ["deadline", "clock_step", "implausible", "dns_servfail"])
+@pytest.mark.parametrize("failure", ["deadline", "clock_step", "implausible"])
 def test_what_says_nothing_of_the_line_is_no_loss(failure):
     # An implausible row keeps the time it was measured with.
     measured = [*rows(31.4), replace(ROW, rtt_ms=1.0, failure=failure)]
+    assert service_link(measured, "eu-south-2") == ServiceLink("eu-south-2", "tcp", 1, 0, 31.4)
+
+
+@pytest.mark.parametrize("failure", ["dns_servfail", "unreachable", "other"])
+def test_a_path_that_was_never_tried_is_no_loss(failure):
+    measured = [*rows(31.4), *lost(1, failure, peer=None)]
     assert service_link(measured, "eu-south-2") == ServiceLink("eu-south-2", "tcp", 1, 0, 31.4)
 
 
