@@ -52,7 +52,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def serve(authority):
-    """Start an HTTP server, over TLS where a certificate's names are given; ``asked`` is what it was asked."""
+    """Start an HTTP server, over TLS where a certificate has names; ``asked`` is what it was asked."""
     running = []
 
     def begin(names=None):
