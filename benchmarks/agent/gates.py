@@ -43,11 +43,10 @@ def _during(exchanges: Iterable[Exchange], run: Run) -> list[Exchange]:
     return [one for one in exchanges if run.window[0] <= one.begin_ns <= run.window[1]]
 
 
-def _errors_us(
-    rows: Sequence[dict[str, Any]], exchanges: Sequence[Exchange], value: str, key: Any = None
-) -> list[float]:
-    """|what a row says − what the wire says|, µs, over the rows that have a value."""
-    pairs = pair(rows, exchanges) if key is None else pair(rows, exchanges, key)
+def _errors_us(rows: Sequence[dict[str, Any]], exchanges: Sequence[Exchange], value: str) -> list[float]:
+    """|what a row says − what the wire says|, µs, over the rows that have a value. Rows that do not say when
+    they began are one of each peer."""
+    pairs = pair(rows, exchanges, began=lambda row: row.get("started_at", ""))
     return [
         abs(row[value] - exchange.rtt_ms) * 1000
         for row, exchange in pairs
@@ -136,7 +135,7 @@ def tls_and_http_accuracy(runs: int) -> list[Line]:
     """``tls_ms`` and ``ttfb_ms`` with 1,000 targets at once; httpx's trace beside them."""
     ways = spread(1000, LOWEST_MS, HIGHEST_MS)
     names = {f"t{number}.netlab.test": address for number, address in enumerate(ways)}
-    tls, first, peer_tls, peer_first = [], [], [], []
+    tls, first, peer_first = [], [], []
     for number in range(runs):
         with Netlab(ways, seed=number) as lab:
             authority = Authority(lab.directory / "authority")
@@ -164,7 +163,7 @@ def tls_and_http_accuracy(runs: int) -> list[Line]:
             _us(_median(tls)),
             "",
             _median(tls) <= 100,
-            {"ours_us": tls, "httpx_us": peer_tls},
+            {"ours_us": tls},
         ),
         Line(
             "TTFB p95 error, 1,000 targets at once",
@@ -194,8 +193,7 @@ def icmp(runs: int) -> list[Line]:
         with Netlab({**crowd, **ways}, seed=number) as lab:
             run = probers.edgeprobe(lab, [(address, 443) for address in ways], "icmp", samples=3)
             echoes = _during(wire.echoes(lab.wire()), run)
-            key = lambda row: (row["peer"], 0)  # noqa: E731
-            ours.append(quantile(_errors_us(_answered(run), echoes, "rtt_ms", key), 0.95))
+            ours.append(quantile(_errors_us(_answered(run), echoes, "rtt_ms"), 0.95))
             run = probers.fping(lab, list(ways), 3)
             echoes = _during(wire.echoes(lab.wire()), run)
             theirs.append(quantile(_fping_errors_us(run, echoes), 0.95))
