@@ -27,7 +27,6 @@ __all__ = [
     "parse_settings",
 ]
 
-KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
 DEFAULT_PROTOCOLS: Final = ("dns", "tcp")
 WAVELENGTH: Final = "wavelength_zone"
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
@@ -51,12 +50,13 @@ class Settings:
     """One agent: where it stands, what it measures, how hard, and where the rows go.
 
     ``store`` is an absolute directory or a URL; ``spool`` an absolute directory; ``resolvers`` are "system"
-    or addresses with an optional port. ``timeout_ms`` bounds a sample, ``deadline_s`` a round.
+    or what ``parse_resolver`` takes. ``timeout_ms`` bounds a sample, ``deadline_s`` a round.
     ``unreachable`` are sites a [[catalog]] asks for by kind that no shipped endpoint speaks for in any of the
     protocols asked, so that nothing probes them. ``spool_max_mb`` bounds what waits to be shipped;
     ``metrics`` is a Prometheus textfile to write, ``otlp`` an OTLP/HTTP endpoint to send metrics to.
     ``carrier`` is the mobile network the agent is in. ``outpost`` is the rack on whose premises it stands and
-    ``parent`` that rack's parent Region, the other end of its service link: both or none.
+    ``parent`` that rack's parent Region, the other end of its service link: both or none. ``ca_file`` holds
+    certificates, as PEM, that are trusted beside the system's.
     """
 
     file: Path
@@ -81,6 +81,7 @@ class Settings:
     carrier: str | None = None
     outpost: str | None = None
     parent: str | None = None
+    ca_file: Path | None = None
 
 
 def load_settings(path: str | Path) -> Settings:
@@ -144,6 +145,7 @@ def _settings(root: Table, path: Path) -> Settings:
         raise agent.fault("otlp", f"{otlp!r} is not an http:// or https:// URL")
     carrier = _carrier(agent)
     outpost, parent = _outpost(agent)
+    ca_file = _authorities(agent, directory)
     agent.close()
 
     targets = _targets(root, protocols)
@@ -184,7 +186,22 @@ def _settings(root: Table, path: Path) -> Settings:
         carrier,
         outpost,
         parent,
+        ca_file,
     )
+
+
+def _authorities(agent: Table, directory: Path) -> Path | None:
+    name = agent.text("ca_file", None)
+    if name is None:
+        return None
+    file = (directory / Path(name).expanduser()).absolute()
+    try:
+        text = file.read_bytes()
+    except OSError as fault:
+        raise agent.fault("ca_file", f"{file}: {fault.strerror or fault}") from None
+    if b"-----BEGIN CERTIFICATE-----" not in text:
+        raise agent.fault("ca_file", f"{file} holds no certificate in PEM")
+    return file
 
 
 def _carrier(agent: Table) -> str | None:
@@ -223,11 +240,6 @@ def _protocols(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
     for position, protocol in enumerate(wanted):
         if protocol in wanted[:position]:
             raise table.fault("protocols", f"{protocol!r} stands there twice")
-        if protocol not in PROTOCOLS and protocol in KNOWN_PROTOCOLS:
-            measured = ", ".join(PROTOCOLS)
-            raise table.fault(
-                "protocols", f"protocol {protocol!r} is not measured by this version ({measured})"
-            )
         if protocol not in PROTOCOLS:
             raise table.fault(
                 "protocols", f"{protocol!r} is not one of {', '.join(PROTOCOLS)}", PROTOCOLS, protocol
@@ -246,7 +258,7 @@ def _resolvers(table: Table) -> tuple[str, ...]:
             raise table.fault(
                 "resolvers",
                 f'{resolver!r} is neither "system" nor an address such as 192.0.2.53, 192.0.2.53:5353'
-                " or [2001:db8::53]:5353",
+                " or [2001:db8::53]:5353, nor tls://192.0.2.53#dns.example or https://dns.example/dns-query",
                 (SYSTEM,),
                 resolver,
             )
@@ -290,6 +302,7 @@ def _target(table: Table, default: tuple[str, ...]) -> Target:
     path = table.text("path", None)
     if path is not None and not _PATH.fullmatch(path):
         raise table.fault("path", f"{path!r} is not a path that starts with '/'")
+    scheme = table.text("scheme", None, choices=("https", "http"))
     family = table.number("family", None, whole=True)
     if family not in (None, 4, 6):
         raise table.fault("family", f"{family!r} is neither 4 nor 6")
@@ -302,7 +315,7 @@ def _target(table: Table, default: tuple[str, ...]) -> Target:
     table.close()
     if actual is not None and protocols == ("dns",):
         raise table.fault("protocols", f"dns needs a host name, and {host} is an address")
-    return Target(site, host, port, protocols, path, family, lat, lon)
+    return Target(site, host, port, protocols, path, family, lat, lon, scheme)
 
 
 def _catalog(

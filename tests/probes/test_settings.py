@@ -140,11 +140,19 @@ BAD = {
     ),
     "unknown protocol": (
         AGENT + 'protocols = ["tpc"]\n' + TARGET,
-        "agent.protocols: 'tpc' is not one of dns, tcp; did you mean 'tcp'?",
+        "agent.protocols: 'tpc' is not one of dns, tcp, tls, http, icmp; did you mean 'tcp'?",
     ),
-    "protocol of a later version": (
-        AGENT + TARGET + 'protocols = ["tcp", "tls"]\n',
-        "target[1].protocols: protocol 'tls' is not measured by this version (dns, tcp)",
+    "authorities that are not there": (
+        AGENT + 'ca_file = "/nowhere.pem"\n' + TARGET,
+        "agent.ca_file: /nowhere.pem: No such file or directory",
+    ),
+    "authorities that are none": (
+        AGENT + 'ca_file = "/etc/hosts"\n' + TARGET,
+        "agent.ca_file: /etc/hosts holds no certificate in PEM",
+    ),
+    "unknown scheme": (
+        AGENT + TARGET + 'scheme = "htps"\n',
+        "target[1].scheme: 'htps' is not one of https, http; did you mean 'https'?",
     ),
     "protocol twice": (
         AGENT + 'protocols = ["tcp", "tcp"]\n' + TARGET,
@@ -154,7 +162,8 @@ BAD = {
     "unknown resolver": (
         AGENT + 'resolvers = ["sytem"]\n' + TARGET,
         "agent.resolvers: 'sytem' is neither \"system\" nor an address such as 192.0.2.53, 192.0.2.53:5353 or"
-        " [2001:db8::53]:5353; did you mean 'system'?",
+        " [2001:db8::53]:5353, nor tls://192.0.2.53#dns.example or https://dns.example/dns-query;"
+        " did you mean 'system'?",
     ),
     "resolver twice": (
         AGENT + 'resolvers = ["1.1.1.1", "1.1.1.1"]\n' + TARGET,
