@@ -134,21 +134,20 @@ def over_tcp(loop: Loop, kind: socket.AddressFamily, address: Any) -> Dialogue:
 
 
 class Dialogues:
-    """The dialogues with one resolver over TLS or HTTPS at ``address``.
-
-    ``failure`` and ``reason`` are set when there is no way to it at all.
+    """The dialogues with one resolver over TLS or HTTPS at ``address``; where there is none, ``failure`` and
+    ``reason`` say why.
     """
 
     def __init__(
         self,
         resolver: Resolver,
-        address: str | None,
         loop: Loop,
         authorities: Path | None,
-        failure: Failure | None = None,
+        address: str | None,
+        failure: Failure | None,
+        reason: str | None,
     ) -> None:
-        self.resolver, self.failure = resolver, failure
-        self.reason: str | None = None if failure is None else f"no address of {resolver.address}"
+        self.resolver, self.failure, self.reason = resolver, failure, reason
         self._loop, self._authorities = loop, authorities
         self._kind = socket.AF_INET6 if address is not None and ":" in address else socket.AF_INET
         self._address: Any = None

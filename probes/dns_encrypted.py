@@ -170,7 +170,7 @@ class EncryptedExchange(Probe):
             found,
             clock="user" if arrival is not None and arrival.stamp_ns is None else found.clock,
             retransmits=None if resent is None else resent - self._resent,
-            crypto_ms=milliseconds(session.crypto_ns - self._crypto_ns),
+            crypto_ms=milliseconds(session.crypto_ns - self._crypto_ns or None),
             http_status=None if framing is None else framing.status,
             http_version=None if framing is None else framing.version,
             lag_ms=found.lag_ms

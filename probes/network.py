@@ -110,9 +110,14 @@ class Network:
 
     def resolver_address(self, resolver: Resolver) -> Resolution:
         """Where a resolver is; of a named one only after :meth:`resolve`."""
-        if resolver.family is None:
-            return self._named[resolver.address, None]
-        return Resolution(resolver.address, resolver.family)
+        if resolver.family is not None:
+            return Resolution(resolver.address, resolver.family)
+        found = self._named[resolver.address, None]
+        if found.failure in (None, "deadline"):
+            return found
+        # That would be said of the name which it was to be asked for.
+        reason = f"no address of {resolver.address}: {found.reason or found.failure}"
+        return replace(found, failure="unreachable", reason=reason)
 
     def resolution(self, host: str, family: int | None) -> Resolution:
         """What ``host`` stands for; names only after :meth:`resolve`."""
@@ -150,7 +155,9 @@ class Network:
         return self.shared(
             key,
             Dialogues,
-            lambda: Dialogues(resolver, found.address, self.loop, self.authorities, found.failure),
+            lambda: Dialogues(
+                resolver, self.loop, self.authorities, found.address, found.failure, found.reason
+            ),
         )
 
     def _looked_up(

@@ -164,3 +164,47 @@ zone:
     ports = (53, 853) if tls is not None else (53,)
     with serving(lab, "nsd", ["nsd", "-d", "-c", configuration], *ports):
         yield
+
+
+@contextlib.contextmanager
+def encrypting(
+    lab: Netlab, address: str, certificate: Certificate, *, backend: str = "10.77.0.53"
+) -> Iterator[None]:
+    """Resolvers on ``address`` that ask a name server: dnsdist speaks DNS over TLS on port 853 and DNS over
+    HTTPS on 443, nginx in front of it DNS over HTTPS by version 1.1 alone on 8443; both at /dns-query."""
+    directory = Path(tempfile.mkdtemp(prefix="encrypting-", dir=lab.directory))
+    files = f'"{certificate.certificate}", "{certificate.key}"'
+    (directory / "dnsdist.conf").write_text(
+        f"""
+        setSecurityPollSuffix("")
+        setACL({{"0.0.0.0/0", "::/0"}})
+        newServer({{address="{backend}:53", healthCheckMode="up"}})
+        addTLSLocal("{address}:853", {files})
+        addDOHLocal("{address}:443", {files}, "/dns-query")
+        """,
+        encoding="utf-8",
+    )
+    (directory / "nginx.conf").write_text(
+        f"""
+        daemon off; master_process off; pid {directory}/pid; error_log stderr warn; events {{ }}
+        http {{
+            access_log off;
+            client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};
+            uwsgi_temp_path {directory}; scgi_temp_path {directory};
+            upstream distributor {{ server {address}:443; keepalive 4; }}
+            server {{
+                listen {address}:8443 ssl;
+                ssl_certificate {certificate.certificate}; ssl_certificate_key {certificate.key};
+                ssl_protocols TLSv1.3;
+                location /dns-query {{
+                    proxy_pass https://distributor; proxy_http_version 1.1; proxy_set_header Connection "";
+                }}
+            }}
+        }}
+        """,
+        encoding="utf-8",
+    )
+    distributor = ["dnsdist", "--supervised", "--disable-syslog", "-C", directory / "dnsdist.conf"]
+    proxy = ["nginx", "-e", "stderr", "-p", directory, "-c", directory / "nginx.conf"]
+    with serving(lab, "dnsdist", distributor, 443, 853), serving(lab, "nginx-proxy", proxy, 8443):
+        yield
