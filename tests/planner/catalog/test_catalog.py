@@ -127,7 +127,9 @@ def test_what_nobody_verified_is_told_apart(catalog):
 
 
 def test_hashes_name_every_file_read(catalog):
-    assert set(catalog.hashes) == {f"providers/aws/{path.name}" for path in SHIPPED.iterdir()}
+    # Prefixes are for the agents, which hold addresses against them; no plan depends on one.
+    read = {path.name for path in SHIPPED.iterdir()} - {"prefixes.csv"}
+    assert set(catalog.hashes) == {f"providers/aws/{name}" for name in read}
     assert all(len(digest) == 64 for digest in catalog.hashes.values())
 
 
