@@ -22,6 +22,9 @@ from probes.sockets import errno_words, network_failure
 # The peer answered the SYN, and broke the connection off before we looked: the round trip stands.
 _BROKEN_OFF: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
 
+# A peer that sends faster than it is read must not keep the loop from all others, and from its deadline.
+_READS_IN_A_TURN: Final = 16
+
 # RFC 6298: a SYN that is not answered within this is sent again.
 _FIRST_TIMEOUT_US: Final = 1_000_000
 
@@ -83,6 +86,7 @@ class Stream:
         "_settled",
         "_socket",
         "_talks",
+        "_turn",
         "_unsent",
         "connect_ms",
         "failure",
@@ -108,6 +112,7 @@ class Stream:
         self._begun_ns = 0
         # What the send buffer had no room for, and whether it is waited for.
         self._unsent, self._crammed = b"", False
+        self._turn = _READS_IN_A_TURN
         self.stamped = False
         self.info: kernel.TcpInfo | None = None
         self.failure: Failure | None = None
@@ -174,9 +179,10 @@ class Stream:
 
     def receive(self, size: int) -> tuple[bytes, Arrival] | None:
         """At most ``size`` bytes and when the last of them came; no bytes at the end of the stream, None when
-        there is nothing yet. Raises OSError."""
-        if self._socket is None:
+        there is nothing yet, or enough for now: the rest is reported anew. Raises OSError."""
+        if self._socket is None or not self._turn:
             return None
+        self._turn -= 1
         try:
             data, stamp_ns = kernel.receive(self._socket, size)
         except BlockingIOError:
@@ -251,6 +257,7 @@ class Stream:
         self.reason = errno_words(number) if self.failure == "other" else None
 
     def _ready(self, events: int) -> None:
+        self._turn = _READS_IN_A_TURN
         if self._unsent and events & WRITABLE:
             try:
                 self._send_on()

@@ -23,6 +23,9 @@ from probes.tls_session import TlsError, TlsSession
 _CHUNK: Final = 1 << 16
 _RECORD_HEAD: Final = 5
 
+# OpenSSL takes certificates of 100 KiB; nobody shakes hands in more than this.
+_LONGEST_HANDSHAKE: Final = 1 << 18
+
 
 class TlsStream:
     """TLS with ``server_name`` at ``address``. ``settled`` is called once, when the handshake is over or
@@ -35,6 +38,7 @@ class TlsStream:
         "_arrived",
         "_first",
         "_head",
+        "_heard",
         "_kernel_timed",
         "_lag_ns",
         "_left",
@@ -71,6 +75,7 @@ class TlsStream:
         self._lag_ns: int | None = None
         self._kernel_timed = True
         self._offset_ns = 0
+        self._heard = 0
         self._sent = Moment(0, 0)
         # The first and the last arrival since the last sending.
         self._first: Arrival | None = None
@@ -153,12 +158,15 @@ class TlsStream:
 
     def _answered(self) -> None:
         try:
-            while (got := self.tcp.receive(_CHUNK if self._first else 1)) is not None:
+            while self._heard <= _LONGEST_HANDSHAKE and (
+                got := self.tcp.receive(_CHUNK if self._first else 1)
+            ):
                 data, self._arrived = got
                 if not data:
                     self._fail("tls_protocol", "closed by the peer during the handshake")
                     return
                 self._first = self._first or self._arrived
+                self._heard += len(data)
                 self.session.feed(data)
         except OSError as fault:
             self._fail("tls_protocol", f"{errno_words(fault.errno or 0)} during the handshake")
@@ -186,6 +194,8 @@ class TlsStream:
             if self._kernel_timed and kernel.stepped(self._offset_ns, kernel.realtime_offset_ns()):
                 self.failure = "clock_step"
             self._settled()
+        elif self._heard > _LONGEST_HANDSHAKE:
+            self._fail("tls_protocol", "endless handshake")
 
     def _end_flight(self) -> None:
         if self._first is None or self._arrived is None:

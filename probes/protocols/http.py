@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import h11
 
 _ALPN: Final = ("http/1.1",)
+_BEGINNING: Final = b"HTTP/1."
 _LONGEST_HEAD: Final = 16_384
 _CHUNK: Final = 4096
 _LONGEST_REASON: Final = 80
@@ -69,10 +70,12 @@ class _Get(Probe):
         "_address",
         "_arrived",
         "_authorities",
+        "_beginning",
         "_exchange",
         "_failure",
         "_head",
         "_headers",
+        "_heard_bytes",
         "_kind",
         "_loop",
         "_offset_ns",
@@ -101,6 +104,7 @@ class _Get(Probe):
         self._failure: Failure | None = None
         self._reason: str | None = None
         self._offset_ns, self._stepped = 0, False
+        self._beginning, self._heard_bytes = b"", 0
 
     def start(self, loop: Loop) -> None:
         self._loop = loop
@@ -154,7 +158,8 @@ class _Get(Probe):
             return
         import h11
 
-        self._exchange = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+        # Its own limit is for one head, and informational ones may come before the one that counts.
+        self._exchange = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * _LONGEST_HEAD)
         data = self._exchange.send(
             h11.Request(method="GET", target=self._target.path or "/", headers=list(self._headers))
         )
@@ -187,6 +192,12 @@ class _Get(Probe):
             self._arrived = arrival
             self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
         assert self._exchange is not None
+        self._heard_bytes += len(data)
+        self._beginning = (self._beginning + data)[: len(_BEGINNING)]
+        if not _BEGINNING.startswith(self._beginning):
+            # h11 would wait for an empty line before it looks.
+            self._end("http_protocol", "the response is not HTTP/1")
+            return True
         try:
             self._exchange.receive_data(data)
             event = self._exchange.next_event()
@@ -203,8 +214,11 @@ class _Get(Probe):
             bad = event.status_code >= 400
             self._end("http_status" if bad else None, f"status {event.status_code}" if bad else None)
             return True
-        if event is h11.NEED_DATA:
+        if event is h11.NEED_DATA and self._heard_bytes <= _LONGEST_HEAD:
             return False
+        if event is h11.NEED_DATA:
+            self._end("http_protocol", "endless head of the response")
+            return True
         self._end("http_protocol", "closed by the peer before the response")
         return True
 

@@ -181,9 +181,11 @@ async def _trickle(writer: Writer, data: bytes) -> None:
 
 
 async def _for_ever(writer: Writer, data: bytes) -> None:
-    while True:
+    while not writer.is_closing():
         writer.write(data)
         await writer.drain()
+        # A connection that was broken off never makes drain() wait, and is known to be so a turn later.
+        await asyncio.sleep(0)
 
 
 async def _break_off(writer: Writer) -> None:

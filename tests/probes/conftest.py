@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -23,6 +24,7 @@ import pytest
 from probes.record import Measurement
 from probes.runner import run_round
 from probes.settings import parse_settings
+from tests.netlab.authority import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -282,3 +284,33 @@ def edgeprobe() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def misbehave(tmp_path: Path) -> Iterator[Callable[..., dict[str, int]]]:
+    """Start servers on 127.0.0.5 that misbehave in the manners given (tests/netlab/hostile.py); their ports.
+
+    Manners after ``tls/`` have a certificate that only ``tmp_path / "authority" / "ca.pem"`` vouches for.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def begin(*manners: str) -> dict[str, int]:
+            words: list[object] = []
+            if any(manner.startswith("tls/") for manner in manners):
+                if shutil.which("openssl") is None:
+                    pytest.skip("a certificate needs the command openssl")
+                issued = Authority(tmp_path / "authority").issue("valid", ["127.0.0.5"])
+                words = ["--certificate", issued.certificate, "--key", issued.key]
+            words += ["127.0.0.5", *(f"{manner}:0" for manner in manners)]
+            server = subprocess.Popen(
+                [sys.executable, ROOT / "tests/netlab/hostile.py", *map(str, words)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(server.communicate)
+            stack.callback(server.kill)
+            assert server.stdout is not None
+            lines = (server.stdout.readline().split() for _ in manners)
+            return {manner: int(port) for manner, port in lines}
+
+        yield begin

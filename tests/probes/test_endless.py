@@ -1,0 +1,63 @@
+"""Peers that send without end: they are left as soon as they are known, and take no time from the others."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+ENDLESS = {
+    "tls": {
+        "endless_hello": "tls_protocol",
+        "endless_nothing": "tls_protocol",
+        "endless_head": "tls_protocol",
+        "huge_body": "tls_protocol",
+    },
+    "http": {
+        "endless_head": "http_protocol",
+        "endless_line": "http_protocol",
+        "endless_beginnings": "http_protocol",
+        "endless_hello": "http_protocol",
+        "huge_body": None,
+    },
+    "https": {
+        "tls/endless_head": "http_protocol",
+        "tls/endless_line": "http_protocol",
+        "tls/endless_beginnings": "http_protocol",
+        "tls/huge_body": None,
+    },
+}
+CASES = [
+    (scheme, manner, failure) for scheme, manners in ENDLESS.items() for manner, failure in manners.items()
+]
+
+
+def targets(ports, scheme):
+    protocol = "tls" if scheme == "tls" else "http"
+    how = {} if scheme == "tls" else {"scheme": scheme}
+    return [
+        {"site": manner, "host": "127.0.0.5", "port": port, "protocols": [protocol], **how}
+        for manner, port in ports.items()
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "manner", "failure"), CASES)
+def test_ends_long_before_its_timeout(measure, misbehave, tmp_path, scheme, manner, failure):
+    ports = misbehave(manner)
+    trusted = {"ca_file": str(tmp_path / "authority" / "ca.pem")} if scheme == "https" else {}
+    begin = time.monotonic()
+    rows = measure(targets(ports, scheme), timeout_ms=30_000, deadline_s=40, **trusted)
+    assert time.monotonic() - begin < 15
+    assert [(row.sample, row.failure) for row in rows] == [(0, failure), (1, failure)]
+    # A body is none of the agent's concern; everything else is said what is wrong with.
+    assert all((row.reason is None) == (failure is None) for row in rows)
+
+
+def test_the_others_are_measured_meanwhile(start, measure, misbehave):
+    ports = misbehave("endless_head", "endless_line", "endless_beginnings", "huge_body")
+    quiet = start("tcp", "127.0.0.2")
+    good = {"site": "good", "host": quiet.address, "port": quiet.port, "protocols": ["tcp"]}
+    rows = measure([*targets(ports, "http"), *targets(ports, "tls"), good], samples=10, timeout_ms=5000)
+    assert len(rows) == 10 * (2 * len(ports) + 1)
+    assert {row.failure for row in rows if row.site == "good"} == {None}
+    assert max(row.late_ms for row in rows) < 1000
