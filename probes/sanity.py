@@ -5,7 +5,7 @@ its site. A failed row is marked only where the address or the vantage shows tha
 its class then stands in the reason. What cannot be judged is left alone. ``dns`` rows time a resolver and no
 site, and are never judged; a site whose place a target gives (``lat``, ``lon``) is judged by that place only.
 
-The catalog is read when the first row wants it, and not at all for a round of one's own sites.
+The catalog is read when the first row wants it, and not at all where every target says its place.
 """
 
 from __future__ import annotations
