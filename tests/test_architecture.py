@@ -72,7 +72,7 @@ def test_top_level_entries():
 
 
 def test_registries():
-    assert tuple(PROTOCOLS) == ("dns", "tcp")
+    assert tuple(PROTOCOLS) == ("dns", "tcp", "tls", "http", "icmp")
     assert tuple(COST_ITEMS) == ("compute", "egress", "transfer", "outpost")
     assert tuple(RULES) == (
         "services",
