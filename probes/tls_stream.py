@@ -157,21 +157,25 @@ class TlsStream:
         self._shake_hands()
 
     def _answered(self) -> None:
+        ended: str | None = None
         try:
             while self._heard <= _LONGEST_HANDSHAKE and (
                 got := self.tcp.receive(_CHUNK if self._first else 1)
             ):
-                data, self._arrived = got
+                data, arrival = got
                 if not data:
-                    self._fail("tls_protocol", "closed by the peer during the handshake")
-                    return
-                self._first = self._first or self._arrived
+                    ended = "closed by the peer"
+                    break
+                self._arrived = arrival
+                self._first = self._first or arrival
                 self._heard += len(data)
                 self.session.feed(data)
         except OSError as fault:
-            self._fail("tls_protocol", f"{errno_words(fault.errno or 0)} during the handshake")
-            return
+            ended = errno_words(fault.errno or 0)
+        # What came before the end, such as an alert, says more than that it was the end.
         self._shake_hands()
+        if ended is not None and self.failure is None and not self.session.done:
+            self._fail("tls_protocol", f"{ended} during the handshake")
 
     def _shake_hands(self) -> None:
         """Go as far as what has arrived allows; each time it is our turn to send, a flight has ended."""

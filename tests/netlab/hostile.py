@@ -160,6 +160,12 @@ async def alert(reader: Reader, writer: Writer) -> None:
     await reader.read(65536)
 
 
+async def alert_and_hang_up(reader: Reader, writer: Writer) -> None:
+    """A TLS alert in place of a ServerHello, and FIN along with it."""
+    await reader.read(65536)
+    writer.write(ALERT)
+
+
 async def endless_hello(reader: Reader, writer: Writer) -> None:
     """TLS records of a handshake message that is 16 MB long."""
     await reader.read(65536)
@@ -218,6 +224,7 @@ MANNERS: dict[str, Manner] = {
         ssh,
         http2,
         alert,
+        alert_and_hang_up,
         endless_hello,
         endless_nothing,
     )

@@ -19,13 +19,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from tests.netlab import SILENCE, Netlab, Way, missing
-from tests.netlab.servers import serving
+from tests.netlab import SILENCE, Netlab, Packet, Way, missing
+from tests.netlab.authority import Authority
+from tests.netlab.servers import serving, web
 
 ROOT = Path(__file__).resolve().parents[2]
 RESOLVER = "10.77.0.53"
@@ -46,19 +47,23 @@ class Case:
     host: str
     protocol: str
     failure: str | None
-    port: int = 443
     reason: str | None = None
+    port: int = 443
+    scheme: str | None = None
+    path: str | None = None
 
     @property
     def target(self) -> dict[str, object]:
-        family = {} if self.host[0].isdigit() else {"family": 4}
-        return {
+        values = {
             "site": self.name,
             "host": self.host,
             "port": self.port,
             "protocols": [self.protocol],
-            **family,
+            "family": None if self.host[0].isdigit() else 4,
+            "scheme": self.scheme,
+            "path": self.path,
         }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Ran:
     seconds: float
     rows: list[dict[str, object]]
     stored: list[dict[str, object]]
+    wire: list[Packet] = field(default_factory=list)
 
     def of(self, site: str) -> list[dict[str, object]]:
         return [row for row in self.rows if row["site"] == site]
@@ -139,7 +145,51 @@ def _dns(how: str, failure: str | None, reason: str | None = None) -> Iterator[C
     yield Case(f"name-{how}", f"{how}.test", "icmp", failure, reason=reason)
 
 
-MANNERS = {"silence": 7001, "reset": 7002, "hang_up": 7003}
+def _tls(manner: str, failure: str, reason: str | None = None) -> Iterator[Case]:
+    """A TLS handshake with a server that misbehaves so."""
+    yield Case(f"tls-{manner}", SERVER, "tls", failure, reason, MANNERS[manner])
+
+
+def _http(manner: str, failure: str | None, reason: str | None = None) -> Iterator[Case]:
+    """A request to a server that misbehaves so, plain and over TLS."""
+    for scheme, port in (("http", MANNERS[manner]), ("https", MANNERS[f"tls/{manner}"])):
+        yield Case(f"{scheme}-{manner}", SERVER, "http", failure, reason, port, scheme)
+
+
+SERVER = "10.77.0.1"
+PLAIN = [
+    "silence",
+    "reset",
+    "reset_when_asked",
+    "hang_up",
+    "hang_up_when_asked",
+    "hang_up_in_the_head",
+    "trickle",
+    "endless_head",
+    "endless_line",
+    "endless_beginnings",
+    "slow_head",
+    "huge_body",
+    "redirect_loop",
+    "not_found",
+    "garbage",
+    "ssh",
+    "http2",
+]
+ONLY_BEFORE_TLS = ["trickle_hello", "alert", "alert_and_hang_up", "endless_hello", "endless_nothing"]
+MANNERS = {
+    manner: 7000 + number
+    for number, manner in enumerate([*PLAIN, *ONLY_BEFORE_TLS, *(f"tls/{manner}" for manner in PLAIN)])
+}
+QUIET = {"silence": MANNERS["silence"]}
+CERTIFICATES = {
+    "valid": 8440,
+    "expired": 8441,
+    "early": 8442,
+    "elsewhere": 8443,
+    "alone": 8444,
+    "stranger": 8445,
+}
 
 CASES = [
     *_dns("nxdomain", "dns_nxdomain"),
@@ -157,6 +207,54 @@ CASES = [
     Case("tcp-silence", "10.77.0.1", "tcp", None, port=MANNERS["silence"]),
     Case("tcp-reset", "10.77.0.1", "tcp", None, port=MANNERS["reset"]),
     Case("tcp-hang-up", "10.77.0.1", "tcp", None, port=MANNERS["hang_up"]),
+    Case("tls-silent-drop", SILENT, "tls", "connect_timeout"),
+    Case("tls-refused", SERVER, "tls", "connect_refused", port=9),
+    Case("tls-no-route", "10.99.0.1", "tls", "unreachable"),
+    Case("http-silent-drop", SILENT, "http", "connect_timeout"),
+    Case("http-refused", SERVER, "http", "connect_refused", port=9),
+    Case("http-no-route", "10.99.0.1", "http", "unreachable"),
+    *(
+        Case(f"{protocol}-{name}", SERVER, protocol, failure, reason, CERTIFICATES[name])
+        for protocol in ("tls", "http")
+        for name, failure, reason in (
+            ("valid", None, None),
+            ("expired", "tls_certificate", "expired"),
+            ("early", "tls_certificate", "not yet valid"),
+            ("elsewhere", "tls_certificate", "mismatch"),
+            ("alone", "tls_certificate", "self-signed"),
+            ("stranger", "tls_certificate", "unable to get local issuer certificate"),
+        )
+    ),
+    *_tls("silence", "tls_timeout"),
+    *_tls("trickle_hello", "tls_timeout"),
+    *_tls("reset", "tls_protocol", "during the handshake"),
+    *_tls("reset_when_asked", "tls_protocol", "reset"),
+    *_tls("hang_up", "tls_protocol", "during the handshake"),
+    *_tls("hang_up_when_asked", "tls_protocol", "closed"),
+    *_tls("garbage", "tls_protocol", "version"),
+    *_tls("ssh", "tls_protocol", "version"),
+    *_tls("not_found", "tls_protocol", "version"),
+    *_tls("alert", "tls_protocol", "handshake failure"),
+    *_tls("alert_and_hang_up", "tls_protocol", "handshake failure"),
+    *_tls("endless_hello", "tls_protocol", "excessive message size"),
+    *_tls("endless_nothing", "tls_protocol", "unexpected message"),
+    *_http("silence", "http_timeout"),
+    *_http("trickle", "http_timeout", "did not end in time"),
+    *_http("slow_head", "http_timeout", "did not end in time"),
+    *_http("endless_head", "http_protocol", "endless"),
+    *_http("endless_line", "http_protocol", "endless"),
+    *_http("endless_beginnings", "http_protocol", "endless"),
+    *_http("huge_body", None),
+    *_http("redirect_loop", None),
+    *_http("not_found", "http_status", "404"),
+    *_http("garbage", "http_protocol", "not HTTP"),
+    *_http("ssh", "http_protocol", "not HTTP"),
+    *_http("http2", "http_protocol", "not HTTP"),
+    *_http("reset", "http_protocol", "before the re"),
+    *_http("reset_when_asked", "http_protocol", "reset"),
+    *_http("hang_up", "http_protocol", " the re"),
+    *_http("hang_up_when_asked", "http_protocol", "closed"),
+    *_http("hang_up_in_the_head", "http_protocol", "closed"),
 ]
 
 
@@ -168,24 +266,72 @@ def _lab(ways: dict[str, Way] | None = None) -> Netlab:
 
 
 @pytest.fixture(scope="module")
-def bad_round(tmp_path_factory):
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@contextlib.contextmanager
+def everything_bad(lab, authority, directory):
+    """All the servers that the cases ask."""
+    issued = {
+        "valid": authority.issue("valid", [SERVER]),
+        "expired": authority.issue("expired", [SERVER], begins_days=-60, ends_days=-30),
+        "early": authority.issue("early", [SERVER], begins_days=20, ends_days=40),
+        "elsewhere": authority.issue("elsewhere", ["elsewhere.test"]),
+        "alone": authority.self_signed("alone", [SERVER]),
+        "stranger": Authority(directory / "stranger").issue("stranger", [SERVER]),
+    }
+    lab.near.run(["ip", "route", "add", "unreachable", "10.99.0.0/16"])
+    words = ["--certificate", issued["valid"].certificate, "--key", issued["valid"].key]
+    ports = {port: issued[name] for name, port in CERTIFICATES.items()}
+    with web(lab, tls=ports), hostile(lab, MANNERS, *words):
+        yield
+
+
+@pytest.fixture(scope="module")
+def bad_round(tmp_path_factory, authority):
     """One round of all the cases."""
     directory = tmp_path_factory.mktemp("bad")
-    with _lab() as lab, hostile(lab, MANNERS):
-        lab.near.run(["ip", "route", "add", "unreachable", "10.99.0.0/16"])
-        yield run(lab, directory, [case.target for case in CASES])
+    with _lab() as lab, everything_bad(lab, authority, directory):
+        targets = [case.target for case in CASES]
+        ran = run(lab, directory, targets, ca_file=str(authority.certificate))
+        yield replace(ran, wire=lab.wire())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_ends_as_its_class(bad_round, case):
     rows = bad_round.of(case.name)
-    assert [(row["failure"], row["reason"]) for row in rows if row["failure"] != case.failure] == []
+    assert [(row["failure"], row["reason"]) for row in rows] == [
+        (case.failure, row["reason"]) for row in rows
+    ]
+    assert len(rows) == SAMPLES
     assert all((row["rtt_ms"] is None) == (row["failure"] is not None) for row in rows)
     assert all(case.reason in row["reason"] for row in rows if case.reason)
 
 
 def test_a_forged_reply_moves_nothing(bad_round):
     assert {row["peer"] for row in bad_round.of("name-forged")} == {"10.77.0.1"}
+
+
+def test_a_body_of_10_gb_is_left_where_it_is(bad_round):
+    """What the peer had put on its way when the connection was broken off, and no more."""
+    for scheme in ("http", "tls/"):
+        port = MANNERS["huge_body" if scheme == "http" else "tls/huge_body"]
+        came = sum(packet.length for packet in bad_round.wire if packet.peer[1] == port and not packet.out)
+        assert 0 < came < 1 << 20
+
+
+def test_a_redirect_is_told_and_not_followed(bad_round):
+    for scheme in ("http", "https"):
+        assert {row["http_status"] for row in bad_round.of(f"{scheme}-redirect_loop")} == {302}
+    port = MANNERS["redirect_loop"]
+    asked = [packet for packet in bad_round.wire if packet.peer[1] == port and packet.out and packet.length]
+    assert len(asked) == SAMPLES
+
+
+def test_every_reason_can_be_printed(bad_round):
+    reasons = {row["reason"] for row in bad_round.rows if row["reason"] is not None}
+    assert all(reason.isprintable() and 0 < len(reason) <= 120 for reason in reasons)
 
 
 def test_ends_in_time_and_each_sample_is_there_once(bad_round):
@@ -196,8 +342,14 @@ def test_ends_in_time_and_each_sample_is_there_once(bad_round):
 
 def test_an_address_that_changes_between_rounds(tmp_path):
     """Each round measures what the name stands for in it, all of its samples, and says so."""
-    target = {"site": "moving", "host": "turned.test", "port": 7001, "protocols": ["tcp"], "family": 4}
-    with _lab() as lab, hostile(lab, MANNERS):
+    target = {
+        "site": "moving",
+        "host": "turned.test",
+        "port": MANNERS["silence"],
+        "protocols": ["tcp"],
+        "family": 4,
+    }
+    with _lab() as lab, hostile(lab, QUIET):
         ran = run(lab, tmp_path, [target], "--rounds", 3)
     assert ran.code == 0
     assert_each_sample_once(ran, [target], rounds=3)
@@ -213,10 +365,10 @@ def test_half_the_targets_are_dead(tmp_path):
     addresses = [f"10.77.2.{number}" for number in range(1, 201)]
     dead = set(addresses[::2])
     targets = [
-        {"site": address, "host": address, "port": 7001, "protocols": ["tcp", "icmp"]}
+        {"site": address, "host": address, "port": MANNERS["silence"], "protocols": ["tcp", "icmp"]}
         for address in addresses
     ]
-    with _lab(dict.fromkeys(dead, SILENCE)) as lab, hostile(lab, MANNERS):
+    with _lab(dict.fromkeys(dead, SILENCE)) as lab, hostile(lab, QUIET):
         ran = run(lab, tmp_path, targets)
     assert (ran.code, ran.said) == (0, "")
     assert_each_sample_once(ran, targets)
@@ -230,11 +382,11 @@ def test_half_the_targets_are_dead(tmp_path):
     assert max(row["rtt_ms"] for row in ran.rows if row["site"] not in dead) < 200
 
 
-def test_a_deadline_in_the_middle_of_everything(tmp_path):
+def test_a_deadline_in_the_middle_of_everything(tmp_path, authority):
     """What it cuts off is there as cut off, what was found before is there as found."""
     targets = [case.target for case in CASES]
-    with _lab() as lab, hostile(lab, MANNERS):
-        ran = run(lab, tmp_path, targets, timeout_ms=30_000, deadline_s=2)
+    with _lab() as lab, everything_bad(lab, authority, tmp_path):
+        ran = run(lab, tmp_path, targets, timeout_ms=30_000, deadline_s=2, ca_file=str(authority.certificate))
     assert (ran.code, ran.said) == (0, "")
     assert ran.seconds < 2 + AROUND_S
     assert_each_sample_once(ran, targets)
