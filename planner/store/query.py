@@ -8,8 +8,9 @@ What counts:
   first it was probed by in :data:`PROTOCOLS`, all hosts and ports of the site together.
 - A failure is a lost probe, +inf in the quantile, except ``deadline`` (the round ran out of time and
   never asked), ``dns_*`` or no peer (the name was not resolved, so the path was never tried),
-  ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the network's): these
-  are left out.
+  ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the network's),
+  ``tls_certificate``, ``tls_protocol``, ``http_status`` and ``http_protocol`` (the path was there, and what
+  answered was not what was asked for) and ``other`` (the agent's own host, mostly): these are left out.
 - A round that asked several sites and reached nothing at all speaks of a vantage that was cut off, not of
   the sites: it is left out, and said.
 """
@@ -42,6 +43,11 @@ NOT_LOSS: Final = (
     "dns_refused",
     "clock_step",
     "implausible",
+    "tls_certificate",
+    "tls_protocol",
+    "http_status",
+    "http_protocol",
+    "other",
 )
 """Failures that say nothing of the network between the vantage and the site."""
 

@@ -49,15 +49,26 @@ def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile):
     assert found.loss_ratio == pytest.approx(1 - len(answered) / len(rtts))
 
 
+LOSS = {
+    "connect_timeout",
+    "connect_refused",
+    "syn_retransmit",
+    "unreachable",
+    "tls_timeout",
+    "http_timeout",
+    "icmp_timeout",
+}
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_which_failures_are_loss(tmp_path, failure):
     rows = samples(10.0, 11.0, 12.0, None, failure=failure)
     put(tmp_path, rows)
     found = only(read(tmp_path, quantile=0.9))
-    if failure in ("deadline", "clock_step", "implausible") or failure.startswith("dns_"):
-        assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
-    else:
+    if failure in LOSS:
         assert (found.samples, found.loss_ratio, found.rtt_ms) == (4, 0.25, math.inf)
+    else:
+        assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
 
 
 @pytest.mark.parametrize("failure", ["unreachable", "connect_refused", "other"])
