@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _LONGEST_MESSAGE: Final = 65_535
 _LONGEST_HEAD: Final = 16_384
 _LONGEST_REASON: Final = 80
+# In the head of an HTTP/2 frame, after the length.
+_TYPE_AT: Final = 3
+_SETTINGS: Final = 4
+
 _MEDIA_TYPE: Final = "application/dns-message"
 
 
@@ -156,6 +160,7 @@ class Http2Framing:
         self._connection.initiate_connection()
         self._stream = 0
         self._body = b""
+        self._greeting: bytes | None = b""
 
     def wrap(self, message: bytes) -> bytes:
         self._body, self.status = b"", None
@@ -177,6 +182,7 @@ class Http2Framing:
         import h2.events
         import h2.exceptions
 
+        self._check_greeting(data)
         reply = None
         try:
             for event in self._connection.receive_data(data):
@@ -205,6 +211,17 @@ class Http2Framing:
 
     def owed(self) -> bytes:
         return self._connection.data_to_send()
+
+    def _check_greeting(self, data: bytes) -> None:
+        """The first frame is one of settings (RFC 9113, 3.4). Anything else h2 would take for the beginning
+        of something long, and wait for the rest."""
+        if self._greeting is None:
+            return
+        self._greeting += data
+        if len(self._greeting) > _TYPE_AT:
+            if self._greeting[_TYPE_AT] != _SETTINGS:
+                raise FramingError("http_protocol", "not HTTP/2")
+            self._greeting = None
 
 
 def alpn_protocols(resolver: Resolver) -> tuple[str, ...]:
