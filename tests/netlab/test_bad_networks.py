@@ -1,12 +1,37 @@
 """Bad networks: whatever a network does, a round ends in time, as the right class, with every row once.
 
-Each case, and where it is tested:
+Each kind of badness and its tests; without a file, they are here.
 
-- NXDOMAIN, SERVFAIL, refused, truncated and forged-id DNS replies: here; test_dns.py here and in probes
-- RST, silent drop, accept-then-silence, one byte a second, an endless header, a 10 GB body, a redirect loop:
-  here
-- a certificate expired, for another name, or self-signed, TLS garbage: here
-- an address that changes between rounds, half the targets dead: here
+- NXDOMAIN, SERVFAIL, refused, truncated and forged-id replies: test_ends_as_its_class,
+  test_a_forged_reply_moves_nothing,
+  tests/probes/protocols/test_dns_hostile.py::test_what_is_forged_is_dropped_and_the_true_reply_counts,
+  tests/probes/protocols/test_dns_hostile.py::test_truncated_and_then_over_tcp
+- RST, silent drop, accept-then-silence, one byte a second: test_ends_as_its_class
+- an endless header: test_ends_as_its_class, tests/probes/test_endless.py::test_ends_long_before_its_timeout
+- a 10 GB body: test_a_body_of_10_gb_is_left_where_it_is
+- a redirect loop: test_a_redirect_is_told_and_not_followed
+- a certificate expired, for another name or self-signed; TLS garbage: test_ends_as_its_class
+- an address that changes between rounds: test_an_address_that_changes_between_rounds
+- a private address for a public name: test_ends_as_its_class,
+  tests/netlab/test_sanity.py::test_a_private_address_for_a_public_name
+- half the targets dead: test_half_the_targets_are_dead
+- the store unreachable: tests/probes/test_cli.py::test_a_store_that_cannot_be_written_loses_nothing,
+  tests/probes/test_cron.py::test_a_store_that_accepts_and_stays_silent,
+  tests/probes/test_cron.py::test_a_filesystem_that_hangs_does_not_keep_the_process,
+  tests/probes/test_object_store.py::test_rows_wait_while_the_store_cannot_take_them,
+  tests/probes/test_offline.py::test_three_days_without_a_store
+- the store full: tests/probes/test_cron.py::test_a_store_that_is_full
+- the disk full: tests/probes/test_cron.py::test_a_spool_without_room_still_measures_and_ships,
+  tests/probes/test_cron.py::test_neither_spool_nor_store_takes_the_rows,
+  tests/probes/test_spool.py::test_a_full_disk_keeps_rows_in_memory_and_ships_them
+- kill -9 at any instant: tests/probes/test_killed.py::test_killed_before_every_single_line,
+  tests/probes/test_killed.py::test_killed_at_random_instants,
+  tests/probes/test_killed.py::test_killed_at_random_instants_while_shipping_to_s3
+- the clock stepped by an hour: tests/probes/test_agent_clock.py::test_an_hour_back_under_a_round,
+  tests/probes/test_agent_clock.py::test_an_hour_forward_under_a_round,
+  tests/probes/test_agent_clock.py::test_an_hour_between_two_rounds
+- two crons at once: tests/probes/test_cron.py::test_of_many_crons_at_once_one_measures
+- the deadline in the middle of any of it: test_a_deadline_in_the_middle_of_everything
 """
 
 from __future__ import annotations
@@ -16,6 +41,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -199,6 +225,14 @@ CASES = [
     *_dns("guessed", "dns_timeout"),
     *_dns("forged", None),
     *_dns("truncated", None),
+    Case(
+        "us-west-2",
+        "ec2.us-west-2.amazonaws.com",
+        "tcp",
+        "implausible",
+        "10.77.0.99 is a private address",
+        MANNERS["silence"],
+    ),
     Case("icmp-silent-drop", SILENT, "icmp", "icmp_timeout"),
     Case("tcp-silent-drop", SILENT, "tcp", "connect_timeout"),
     Case("tcp-refused", "10.77.0.1", "tcp", "connect_refused", port=9),
@@ -305,7 +339,8 @@ def test_ends_as_its_class(bad_round, case):
         (case.failure, row["reason"]) for row in rows
     ]
     assert len(rows) == SAMPLES
-    assert all((row["rtt_ms"] is None) == (row["failure"] is not None) for row in rows)
+    # What was measured and is not believed is told all the same.
+    assert all((row["rtt_ms"] is None) == (row["failure"] not in (None, "implausible")) for row in rows)
     assert all(case.reason in row["reason"] for row in rows if case.reason)
 
 
@@ -393,3 +428,11 @@ def test_a_deadline_in_the_middle_of_everything(tmp_path, authority):
     assert {row["failure"] for row in ran.of("icmp-silent-drop")} == {"deadline"}
     assert {row["failure"] for row in ran.of("tcp-refused")} == {"connect_refused"}
     assert {row["failure"] for row in ran.of("tcp-silence")} == {None}
+
+
+def test_every_kind_of_badness_has_its_tests():
+    named = re.findall(r"([\w/]*test_\w+(?:\.py)?)(?:::(\w+))?", __doc__)
+    assert len(named) > 25
+    for file, name in named:
+        path, wanted = (ROOT / file, name) if name else (Path(__file__), file)
+        assert f"def {wanted}(" in path.read_text("utf-8"), (file, name)
