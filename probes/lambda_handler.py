@@ -13,7 +13,7 @@ as long as Lambda keeps the process; no metrics file is written there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,6 @@ from probes.agent import EXIT_DONE, Agent
 from probes.console import Console
 from probes.inbox import is_object_store
 from probes.outcome import Outcome
-from probes.record import Measurement
 from probes.settings import Settings, load_settings
 from probes.strict_toml import InputError
 
@@ -71,7 +70,7 @@ class _Log(Console):
         super().__init__(as_json=False, log=settings.log, vantage=settings.vantage)
         self.outcome: Outcome | None = None
 
-    def judged(self, rows: Sequence[Measurement]) -> None:
+    def judged(self, _: Any) -> None:
         """The rows are in the store, and need not be in the log as well."""
 
     def finished(self, outcome: Outcome, *, of_many: bool) -> None:
