@@ -73,6 +73,12 @@ def reset_on_close(connection: socket.SocketType) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
 
 
+def acknowledge_at_once(connection: socket.SocketType) -> None:
+    """Acknowledge what comes next without waiting for something to send along; lasts for a while. tcp(7)."""
+    if LINUX:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 _STAMP_TRIES: Final = 25
 _STAMP_WAIT_S: Final = 0.002
 

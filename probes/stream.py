@@ -175,6 +175,10 @@ class Stream:
         moment = Moment(time.time_ns(), time.monotonic_ns())
         self._unsent += data
         self._send_on()
+        if self._socket is not None:
+            # Some peers hold an answer back until what they sent before is acknowledged; that waits for no
+            # timer of ours.
+            kernel.acknowledge_at_once(self._socket)
         return moment
 
     def receive(self, size: int) -> tuple[bytes, Arrival] | None:
