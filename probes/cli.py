@@ -168,10 +168,20 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         raise InputError(
             settings.file, "an object store needs obstore: pip install 'edgeplan[s3]'", column="agent.store"
         )
+    if settings.otlp is not None and importlib.util.find_spec("opentelemetry") is None:
+        raise InputError(
+            settings.file, "an export needs OpenTelemetry: pip install 'edgeplan[otlp]'", column="agent.otlp"
+        )
     if as_json:
         print(json.dumps(_as_json(settings), allow_nan=False))
     else:
         print(_as_text(settings))
+    if settings.metrics is not None and settings.metrics.suffix != ".prom":
+        print(
+            f"edgeprobe: {settings.file}: note: node_exporter reads no file whose name does not end in .prom,"
+            f" as that of agent.metrics, {settings.metrics.name}",
+            file=sys.stderr,
+        )
     if settings.unreachable:
         count = len(settings.unreachable)
         sites = "1 site" if count == 1 else f"{count} sites"
@@ -229,6 +239,9 @@ def _as_json(settings: Settings) -> dict[str, object]:
         "carrier": settings.carrier,
         "outpost": settings.outpost,
         "parent": settings.parent,
+        "metrics": None if settings.metrics is None else str(settings.metrics),
+        "log": settings.log,
+        "otlp": settings.otlp,
     }
 
 
@@ -241,6 +254,8 @@ def _as_text(settings: Settings) -> str:
     if settings.outpost is not None:
         count = sum(target.site == settings.parent for target in settings.targets)
         link = f"\nlink     {settings.outpost} to {settings.parent}, by {count} of the targets"
+    metrics = "" if settings.metrics is None else f"\nmetrics  {settings.metrics}"
+    otlp = "" if settings.otlp is None else f"\notlp     {settings.otlp}"
     heading = ("site", "host", "port", "protocols", "family")
     listing = align([heading, *map(line, settings.targets)], right=[False, False, True, False, False])
     return (
@@ -249,7 +264,7 @@ def _as_text(settings: Settings) -> str:
         f"store    {settings.store}\n"
         f"spool    {settings.spool}\n"
         f"targets  {len(settings.targets)}, {settings.samples} samples each by every protocol"
-        f"{link}"
+        f"{link}{metrics}{otlp}"
     )
 
 

@@ -30,6 +30,7 @@ class Console:
         self._as_json, self._log, self._vantage = as_json, log, vantage
         self._run: str | None = None
         self._view: Live | None = None
+        self._unsent = b""
 
     def begin(self, run: str) -> None:
         """What is said from here on is said of this round."""
@@ -65,7 +66,7 @@ class Console:
     def ended(self) -> None:
         """Nothing more is measured in this round."""
         if self._view is not None:
-            self._view.close()
+            self._unsent = self._view.close()
             self._view = None
 
     def judged(self, whole: SealedRound) -> None:
@@ -73,6 +74,9 @@ class Console:
         if self._as_json:
             self._write(whole.text.decode())
         elif whole.judged:
+            if self._unsent and _is_terminal(sys.stdout):
+                # It was stopped, and has to be waited for now.
+                self._write(self._unsent.decode(errors="replace"))
             width = os.get_terminal_size(sys.stdout.fileno()).columns if _is_terminal(sys.stdout) else 0
             self._write(table(whole.judged, width=width or None, colour=_is_coloured(sys.stdout)) + "\n")
 

@@ -68,8 +68,8 @@ class Live:
         if span_s >= _ROOM_S and since_s > (_PERIOD_S if self._changed else _SECOND_S):
             self._draw()
 
-    def close(self) -> None:
-        """Take the view off the terminal, which is waited for a moment only."""
+    def close(self) -> bytes:
+        """Take the view off the terminal, which is waited for a moment only; what it did not take by then."""
         if self._frame:
             self._send(f"{self._to_the_top(self._width())}{_ERASE_BELOW}")
         end = time.monotonic() + _PATIENCE_S
@@ -77,6 +77,7 @@ class Live:
             select.select([], [self._terminal], [], left_s)
             self._flush()
         os.close(self._terminal)
+        return self._unsent
 
     def _draw(self) -> None:
         self._drawn_s = time.monotonic()

@@ -65,6 +65,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "edgeprobe_loss_ratio": Family(
         "gauge", "Lost samples of those lost or answered in the last measured round.", of_round=True
     ),
+    "edgeprobe_success_ratio": Family(
+        "gauge", "Samples of the last measured round that did not fail in any way.", of_round=True
+    ),
     RTT: Family(
         "summary",
         "Network round trip; quantiles are of the last measured round, where a lost sample is infinite.",
@@ -132,6 +135,7 @@ def _of_round(outcome: Outcome) -> Iterator[Reading]:
     for labels, series in by_site(outcome).items():
         if (loss := series.loss_ratio) is not None:
             yield _reading("loss_ratio", loss, *labels)
+        yield _reading("success_ratio", series.success_ratio, *labels)
         for share in QUANTILES:
             if (time_ms := series.quantile_ms(share)) is not None:
                 yield Reading(RTT, (*labels, ("quantile", f"{share:g}")), time_ms / 1e3)

@@ -12,17 +12,28 @@ from probes.record import Measurement
 
 SeriesKey = tuple[object, ...]
 
-# Nobody asked, or the figure is not the peer's own.
-_NO_LOSS: Final = frozenset({"deadline", "clock_step", "implausible"})
+# Nobody asked, the figure is not the peer's own, or something answered and was not what was asked for.
+_NO_LOSS: Final = frozenset(
+    {
+        "deadline",
+        "clock_step",
+        "implausible",
+        "tls_certificate",
+        "tls_protocol",
+        "http_status",
+        "http_protocol",
+        "other",
+    }
+)
 
 
 class Series:
     """The samples of one endpoint by one protocol, as they come in.
 
-    ``sent`` counts all of them, ``lost`` those that got no sound answer. A failure that says nothing of the
-    way to the peer is neither lost nor answered (deadline, clock_step, implausible; a name that was not
-    resolved, where resolving is not what is measured): the planner leaves out the same. ``failures`` counts
-    them all by class. A lost sample is infinitely late.
+    ``sent`` counts all of them, ``failures`` those that failed by class, ``lost`` those the way to the peer
+    lost. A failure that says nothing of the way is neither lost nor answered (the deadline, a wrong answer, a
+    name that was not resolved where resolving is not what is measured): the planner leaves out the same. A
+    lost sample is infinitely late.
     """
 
     __slots__ = (
@@ -70,6 +81,11 @@ class Series:
     def loss_ratio(self) -> float | None:
         """Lost of those lost or answered (RFC 6673); None where there is neither."""
         return self.lost / len(self._times) if self._times else None
+
+    @property
+    def success_ratio(self) -> float:
+        """Samples that did not fail of those sent; there is no series without a sample."""
+        return 1 - self.failures.total() / self.sent
 
     def quantile_ms(self, share: float) -> float | None:
         """A quantile of the round trip, inf where too many were lost; None where nothing is known."""

@@ -233,6 +233,18 @@ def test_a_terminal_that_takes_nothing_does_not_delay_a_sample(terminal, configu
     assert {line.split()[3] for line in table[1:301]} == {"5"}
 
 
+def test_a_terminal_that_was_stopped_is_tidied_when_it_goes_on(terminal, configured, targets):
+    shown = terminal(configured(targets, samples=10))
+    shown.until(lambda: shown.status)
+    shown.press(b"\x13")  # Ctrl-S
+    time.sleep(2.5)
+    shown.press(b"\x11")  # Ctrl-Q
+    assert shown.ended() == 0
+    assert shown.lines[0] == "before"
+    assert shown.lines[1].split()[0] == "site"
+    assert not any(STATUS.search(line) for line in shown.lines)
+
+
 def test_a_frame_is_cheap_however_many_series_there_are():
     master, slave = os.openpty()
     try:

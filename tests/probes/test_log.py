@@ -117,6 +117,17 @@ def test_metrics_that_cannot_be_written_are_a_line_and_no_more(edgeprobe, config
     assert line.startswith(f"edgeprobe: metrics {tmp_path / path}: ")
 
 
+def test_check_says_where_figures_go_and_that_nobody_would_read_them(edgeprobe, configured, target):
+    config = configured([target], metrics="edgeprobe.txt", log="json", otlp="http://collector:4318")
+    done = edgeprobe("check", config, "--json")
+    checked = json.loads(done.stdout)
+    assert checked["metrics"].endswith("/edgeprobe.txt")
+    assert (checked["log"], checked["otlp"]) == ("json", "http://collector:4318")
+    (note,) = done.stderr.splitlines()
+    assert note.endswith(" does not end in .prom, as that of agent.metrics, edgeprobe.txt")
+    assert edgeprobe("check", configured([target], metrics="edgeprobe.prom")).stderr == ""
+
+
 @pytest.mark.parametrize("also_metrics", [False, True])
 def test_a_filesystem_that_hangs_is_told_to_the_metrics_unless_they_hang_too(
     configured, target, tmp_path, also_metrics

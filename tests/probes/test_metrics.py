@@ -77,6 +77,7 @@ def test_what_a_round_says(write):
         ("edgeprobe_round_start_lateness_seconds",): 0.0035,
         ("edgeprobe_round_loop_lag_seconds",): 0.00025,
         ("edgeprobe_loss_ratio", *site): 1 / 3,
+        ("edgeprobe_success_ratio", *site): 1 - 1 / 3,
         ("edgeprobe_rtt_seconds", *site[:1], ("quantile", "0.5"), *site[1:]): 0.02,
         ("edgeprobe_rtt_seconds", *site[:1], ("quantile", "0.95"), *site[1:]): float("inf"),
         ("edgeprobe_rtt_seconds_sum", *site): 0.03,

@@ -82,10 +82,11 @@ def test_what_says_nothing_of_the_way_is_no_loss():
     aside = [
         replace(ROW, failure="implausible", reason="faster than light"),
         replace(ROW, failure="deadline", rtt_ms=None),
+        replace(ROW, failure="http_status", reason="503 Service Unavailable"),
         replace(ROW, failure="dns_timeout", rtt_ms=None),
     ]
     (series,) = gather(aside)
-    assert (series.sent, series.lost, series.loss_ratio, series.quantile_ms(0.5)) == (3, 0, None, None)
+    assert (series.sent, series.lost, series.loss_ratio, series.quantile_ms(0.5)) == (4, 0, None, None)
     (series,) = gather([*aside, ROW, LOST])
     assert (series.loss_ratio, series.quantile_ms(0.5)) == (0.5, 10.0)
     (series,) = gather([replace(ROW, protocol="dns", failure="dns_timeout", rtt_ms=None)])
