@@ -6,13 +6,14 @@ import pytest
 
 from tests.netlab import Way, spread
 from tests.netlab.servers import name_server
-from tests.netlab.wire import dns_exchanges, pair, quantile
+from tests.netlab.wire import conversations, dns_exchanges, handshakes, pair, quantile
 
 RECORDS = ["www A 10.77.0.1", "www AAAA fd77::1"]
 
 
 def target(host="www.netlab.test", family=4):
-    return [{"site": "site", "host": host, "protocols": ["dns"], "family": family}]
+    either = {} if family is None else {"family": family}
+    return [{"site": "site", "host": host, "protocols": ["dns"], **either}]
 
 
 def resolvers(addresses):
@@ -66,6 +67,46 @@ def test_a_name_server_says_no(netlab, measured_rows, host, failure):
         (row,) = measured_rows(lab, target(host), resolvers=["10.77.0.53"])
     assert (row["failure"], row["rtt_ms"]) == (failure, None)
     assert row["dns_ms"] == pytest.approx(dns_exchanges(lab.wire())[0].rtt_ms, abs=15)
+
+
+def test_both_families_are_asked_for(netlab, measured_rows):
+    lab = netlab({"10.77.0.53": Way(rtt_ms=30)})
+    with name_server(lab, ["10.77.0.53"], [*RECORDS, "four 20 IN A 10.77.0.4"]):
+        both = measured_rows(lab, target(family=None), resolvers=["10.77.0.53"], samples=2)
+        four = measured_rows(lab, target("four.netlab.test", None), resolvers=["10.77.0.53"])
+    assert sorted((row["family"], row["sample"], row["failure"], row["ttl_s"]) for row in both) == [
+        (family, sample, None, 60) for family in (4, 6) for sample in (0, 1)
+    ]
+    found = {row["family"]: (row["failure"], row["rcode"], row["ttl_s"], row["reason"]) for row in four}
+    assert found == {4: (None, "NOERROR", 20, None), 6: (None, "NOERROR", None, "no AAAA record")}
+    pairs = pair(both + four, dns_exchanges(lab.wire()))
+    assert max(abs(row["rtt_ms"] - exchange.rtt_ms) for row, exchange in pairs) < 15
+
+
+def test_what_no_datagram_can_hold_is_asked_for_over_tcp(netlab, measured_rows):
+    lab = netlab({"10.77.0.53": Way(rtt_ms=40)})
+    records = [f"many A 10.77.1.{number}" for number in range(200)]
+    with name_server(lab, ["10.77.0.53"], records):
+        (row,) = measured_rows(lab, target("many.netlab.test"), resolvers=["10.77.0.53"])
+    packets = lab.wire()
+    (datagram,), (connect,), (conversation,) = (
+        dns_exchanges(packets),
+        handshakes(packets),
+        conversations(packets),
+    )
+    reply = [packet for packet in conversation if packet.length and not packet.out]
+    whole_ms = (reply[-1].ns - datagram.begin_ns) / 1e6
+    assert (row["failure"], row["transport"], row["rcode"], row["ttl_s"]) == (None, "tcp", "NOERROR", 60)
+    assert row["rtt_ms"] == pytest.approx(datagram.rtt_ms, abs=1)
+    assert row["dns_ms"] == pytest.approx(whole_ms, abs=1)
+    assert row["dns_ms"] > datagram.rtt_ms + 2 * connect.rtt_ms
+
+
+def test_a_host_without_a_name_server(netlab, measured_rows):
+    lab = netlab({"10.77.0.9": Way(rtt_ms=20), "fd77::9": Way(rtt_ms=20)})
+    rows = measured_rows(lab, target(), resolvers=["10.77.0.9", "fd77::9"], samples=2)
+    found = {(row["failure"], row["reason"], row["rtt_ms"], row["dns_ms"]) for row in rows}
+    assert found == {("unreachable", "nothing listens there", None, None)}
 
 
 def test_a_name_is_resolved_and_its_address_measured(netlab, measured_rows, tmp_path):
