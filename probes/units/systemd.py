@@ -210,7 +210,7 @@ def _quoted(word: str) -> str:
     r"""A word as systemd.syntax(7) wants it; % begins a specifier.
 
     >>> print(_quoted("/etc/probes.toml"), _quoted('50% "x" \\'))
-    /etc/probes.toml "50%% \"x\" \\\\"
+    /etc/probes.toml "50%% \"x\" \\"
     """
     if _PLAIN.fullmatch(word):
         return word
