@@ -182,6 +182,13 @@ def _check(settings: Settings, *, as_json: bool) -> int:
             f" as that of agent.metrics, {settings.metrics.name}",
             file=sys.stderr,
         )
+    over_https = [one for one in settings.resolvers if one.startswith("https://")]
+    if over_https and importlib.util.find_spec("h2") is None:
+        print(
+            f"edgeprobe: {settings.file}: note: without h2 (pip install 'edgeplan[doh]') DNS over HTTPS"
+            f" speaks HTTP/1.1 alone, which not every resolver does: {', '.join(over_https)}",
+            file=sys.stderr,
+        )
     if settings.unreachable:
         count = len(settings.unreachable)
         sites = "1 site" if count == 1 else f"{count} sites"

@@ -1,6 +1,7 @@
 """The command as a person, cron and a supervisor use it: real processes, real sockets, real files."""
 
 import gzip
+import importlib.util
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.cli import main
 from probes.record import FIELDS, from_json
 from probes.shipped import sites_of
 
@@ -338,3 +340,17 @@ def test_a_reader_of_check_that_goes_away_is_no_error(configured):
         ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ('{"vantage"', "", 141)
+
+
+def test_check_says_what_dns_over_https_lacks(configured, capsys, monkeypatch):
+    targets = [{"site": "us-west-2", "host": "site.test", "protocols": ["dns"]}]
+    config = configured(targets, resolvers=["1.1.1.1", "https://dns.google/dns-query"])
+    assert main(["check", str(config)]) == 0
+    assert "h2" not in capsys.readouterr().err
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "h2" else found(name))
+    assert main(["check", str(config)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"edgeprobe: {config}: note: without h2 (pip install 'edgeplan[doh]') DNS over HTTPS speaks HTTP/1.1"
+        " alone, which not every resolver does: https://dns.google/dns-query"
+    ]
