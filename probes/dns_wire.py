@@ -136,7 +136,7 @@ def _read(data: bytes) -> Answer:
     if message.rcode() != dns.rcode.NOERROR:
         failure = _RCODE_FAILURES.get(rcode, "other")
         told = message.extended_errors()
-        reason = told[0].to_text()[:_LONGEST_REASON] if told else None
+        reason = _printable(told[0].to_text())[:_LONGEST_REASON] if told else None
         return Answer(failure, (), rcode, reason=reason or (rcode.lower() if failure == "other" else None))
     try:
         if not isinstance(message, dns.message.QueryMessage):
@@ -151,6 +151,10 @@ def _read(data: bytes) -> Answer:
             None, (), rcode, reason=f"no {dns.rdatatype.to_text(message.question[0].rdtype)} record"
         )
     return Answer(None, tuple(record.to_text() for record in records), rcode, records.ttl)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _question_end(wire: bytes) -> int:

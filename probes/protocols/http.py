@@ -234,9 +234,9 @@ def _authority(target: Target) -> str:
 
 
 def _in_words(fault: Exception) -> str:
-    """What h11 says, in printable characters and not at length: part of it is the peer's."""
-    text = "".join(character if character.isprintable() else "?" for character in str(fault))
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+    """What h11 says, without what the peer had sent, which would make each such reason another one."""
+    words, _, _ = str(fault).partition(": bytearray")
+    return "".join(character for character in words if character.isprintable())[:_LONGEST_REASON].lower()
 
 
 HTTP: Final = Http()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import select
 import socket
 import struct
+import threading
 
-import dns.flags
+import dns.edns
 import dns.message
 import dns.rcode
 import dns.rrset
@@ -60,6 +62,19 @@ def test_any_bytes_for_a_dns_reply(data):
     assert not (answer.failure and answer.addresses)
     for address in answer.addresses:
         socket.inet_aton(address)
+
+
+@given(st.one_of(st.text(max_size=300).map(str.encode), st.binary(max_size=50)), st.integers(0, 65535))
+@settings(deadline=None)
+def test_any_words_of_a_server_that_refuses(words, code):
+    """An extended error (RFC 8914) ends up before somebody's eyes, on a terminal."""
+    reply = dns.message.make_response(dns.message.from_wire(QUERY.wire))
+    reply.set_rcode(dns.rcode.SERVFAIL)
+    option = dns.edns.GenericOption(dns.edns.OptionType.EDE, code.to_bytes(2, "big") + words)
+    reply.use_edns(0, options=[option])
+    answer = read_answer(reply.to_wire())
+    assert answer.failure in ("dns_servfail", "other")
+    assert answer.reason is None or (answer.reason.isprintable() and len(answer.reason) <= 120)
 
 
 @given(damaged())
@@ -120,3 +135,77 @@ def test_control_messages_that_were_cut_short_are_no_error(monkeypatch):
             numbers.add(number)
             assert kernel.queued_error(asker, 100) is None
     assert numbers == {0, errno.ECONNREFUSED}
+
+
+RESPONSE = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nServer: somebody\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+)
+# The records of a ServerHello without extensions and of a certificate, and the fatal alert of a refusal.
+FLIGHT = bytes.fromhex("160303004a 02000046 0303") + bytes(range(32)) + b"\x20" + bytes(range(32))
+FLIGHT += bytes.fromhex("c02f00 1603030007 0b000003 000000 15030300020228")
+
+
+def variants(whole, count):
+    """Sound bytes with some changed, cut out or put in, and bytes that were never sound."""
+    chance = random.Random(1)
+    yield whole
+    yield b""
+    for number in range(count):
+        if number % 8 == 0:
+            yield chance.randbytes(chance.randrange(200))
+            continue
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data) + 1)
+            data[at : at + chance.randrange(6)] = chance.randbytes(chance.randrange(6))
+        yield bytes(data)
+
+
+@pytest.fixture
+def say():
+    """Listen, and say the next of some bytes to each who asks; the port."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(sayings):
+            listener = stack.enter_context(socket.create_server(("127.0.0.6", 0), backlog=512))
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    for saying in sayings:
+                        connection, _ = listener.accept()
+                        with connection, contextlib.suppress(OSError):
+                            connection.recv(65536)
+                            connection.sendall(saying)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            stack.callback(thread.join, 10)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            return listener.getsockname()[1]
+
+        yield begin
+
+
+@pytest.mark.parametrize(
+    ("protocol", "whole", "classes"),
+    [
+        ("http", RESPONSE, {None, "http_protocol", "http_status"}),
+        ("tls", FLIGHT, {"tls_protocol", "tls_certificate"}),
+    ],
+    ids=["http", "tls"],
+)
+def test_any_bytes_for_a_response(measure, say, protocol, whole, classes):
+    sayings = list(variants(whole, 300))
+    port = say(sayings)
+    target = {"host": "127.0.0.6", "port": port, "protocols": [protocol], "scheme": "http"}
+    targets = [{"site": str(number), **target} for number in range(len(sayings))]
+    rows = measure(targets, samples=1, timeout_ms=10_000, deadline_s=60)
+    assert sorted(int(row.site) for row in rows) == list(range(len(sayings)))
+    found = {row.failure for row in rows}
+    assert found <= classes
+    assert len(found) > 1 or protocol == "tls"
+    reasons = {row.reason for row in rows if row.failure is not None}
+    # Telling, and yet of few kinds, so that they can be counted.
+    assert 3 < len(reasons) < 30
+    assert all(reason.isprintable() and len(reason) <= 120 for reason in reasons)
