@@ -117,6 +117,19 @@ def test_metrics_that_cannot_be_written_are_a_line_and_no_more(edgeprobe, config
     assert line.startswith(f"edgeprobe: metrics {tmp_path / path}: ")
 
 
+def test_an_outposts_service_link_is_told_to_people_and_to_the_metrics(
+    edgeprobe, configured, target, tmp_path
+):
+    config = configured([target], outpost="op-1", parent="us-west-2", metrics="edgeprobe.prom")
+    done = edgeprobe("run", config)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith("service link to us-west-2: p95 0.")
+    found = samples(tmp_path / "edgeprobe.prom")
+    assert 0 < found["edgeprobe_service_link_p95_seconds", "lab-1", "us-west-2"] < 0.1
+    assert found["edgeprobe_service_link_loss_ratio", "lab-1", "us-west-2"] == 0
+    assert len(edgeprobe("run", config, "--json").stdout.splitlines()) == 2
+
+
 def test_check_says_where_figures_go_and_that_nobody_would_read_them(edgeprobe, configured, target):
     config = configured([target], metrics="edgeprobe.txt", log="json", otlp="http://collector:4318")
     done = edgeprobe("check", config, "--json")
