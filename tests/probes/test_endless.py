@@ -61,3 +61,26 @@ def test_the_others_are_measured_meanwhile(start, measure, misbehave):
     assert len(rows) == 10 * (2 * len(ports) + 1)
     assert {row.failure for row in rows if row.site == "good"} == {None}
     assert max(row.late_ms for row in rows) < 1000
+
+
+@pytest.mark.parametrize(
+    ("resolver", "manner", "failure"),
+    [
+        ("tls://127.0.0.5:{}", "tls/endless_head", "other"),
+        ("https://127.0.0.5:{}/dns-query", "tls/endless_head", "http_protocol"),
+        ("https://127.0.0.5:{}/dns-query", "tls/endless_beginnings", "dns_timeout"),
+        ("https://127.0.0.5:{}/dns-query", "tls/huge_body", "http_protocol"),
+    ],
+)
+def test_a_resolver_ends_with_its_timeout_at_the_latest(
+    measure, misbehave, tmp_path, resolver, manner, failure
+):
+    (port,) = misbehave(manner).values()
+    begin = time.monotonic()
+    rows = measure(
+        [{"site": "s", "host": "name.test", "protocols": ["dns"], "family": 4}],
+        resolvers=[resolver.format(port)],
+        ca_file=str(tmp_path / "authority" / "ca.pem"),
+    )
+    assert time.monotonic() - begin < 10
+    assert sorted((row.sample, row.failure) for row in rows) == [(0, failure), (1, failure)]
