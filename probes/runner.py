@@ -107,15 +107,16 @@ def _sample(
             ]
         )
     live = [lane for lane in series if lane.failure is None]
-    origin: dict[Probe, tuple[Lane, int]] = {}
+    origin: dict[Probe, tuple[Lane, int]] = {
+        lane.probe(): (lane, sample) for sample in range(settings.samples) for lane in live
+    }
+    # What making them took must not make the first ones late.
     begin_ns = time.monotonic_ns()
     gaps_ns = [_gap_ns(lane, len(live), settings, deadline_ns - begin_ns) for lane in live]
-    for sample in range(settings.samples):
-        for position, (lane, gap_ns) in enumerate(zip(live, gaps_ns, strict=True)):
-            probe = lane.probe()
-            offset_ns = sample * gap_ns + round(position / settings.rate_per_s * 1e9)
-            probe.intended_ns = begin_ns + offset_ns // _BURST_NS * _BURST_NS
-            origin[probe] = (lane, sample)
+    for number, (probe, (_, sample)) in enumerate(origin.items()):
+        position = number % len(live)
+        offset_ns = sample * gaps_ns[position] + round(position / settings.rate_per_s * 1e9)
+        probe.intended_ns = begin_ns + offset_ns // _BURST_NS * _BURST_NS
 
     def drain(ended: list[Probe]) -> None:
         rows = []
@@ -145,7 +146,7 @@ def _finding(probe: Probe) -> Finding:
         return Finding("user", "deadline")
     finding = probe.finding()
     if probe.ending == "deadline" and finding.failure is not None:
-        return Finding(finding.clock, "deadline", retransmits=finding.retransmits)
+        return dataclasses.replace(finding, failure="deadline", reason=None)
     return finding
 
 

@@ -114,16 +114,25 @@ class TlsStream:
             chunk, arrival = got
             if not chunk:
                 return got
-            self.session.feed(chunk)
-            if self._left:
-                self._left -= len(chunk)
-                continue
-            if not self._head:
-                self._record = arrival
-            self._head += chunk
-            if len(self._head) == _RECORD_HEAD:
-                self._left, self._head = int.from_bytes(self._head[3:], "big"), b""
+            self._take(chunk, arrival)
         return data, self._record
+
+    def _take(self, chunk: bytes, arrival: Arrival) -> None:
+        """Hand what came to the session, and keep in mind where in which record it ends."""
+        self.session.feed(chunk)
+        at = 0
+        while at < len(chunk):
+            if self._left:
+                step = min(self._left, len(chunk) - at)
+                self._left -= step
+            else:
+                if not self._head:
+                    self._record = arrival
+                step = min(_RECORD_HEAD - len(self._head), len(chunk) - at)
+                self._head += chunk[at : at + step]
+                if len(self._head) == _RECORD_HEAD:
+                    self._left, self._head = int.from_bytes(self._head[3:], "big"), b""
+            at += step
 
     def close(self) -> None:
         """Break the connection off; nobody is called back any more."""
@@ -169,7 +178,7 @@ class TlsStream:
                 self._arrived = arrival
                 self._first = self._first or arrival
                 self._heard += len(data)
-                self.session.feed(data)
+                self._take(data, arrival)
         except OSError as fault:
             ended = errno_words(fault.errno or 0)
         # What came before the end, such as an alert, says more than that it was the end.

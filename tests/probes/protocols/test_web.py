@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import http.server
 import shutil
+import socket
 import ssl
 import threading
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes import kernel
+from probes.loop import Loop
+from probes.stream import Arrival
 from probes.tls_session import TlsError, TlsSession
+from probes.tls_stream import TlsStream
 from tests.netlab.authority import Authority
 
 ADDRESS = "127.0.0.1"
@@ -153,6 +160,28 @@ def test_a_clock_set_meanwhile_spoils_the_sample(serve, measure, authority, monk
         ca_file=str(authority.certificate),
     )
     assert [(row.failure, row.rtt_ms) for row in rows] == [("clock_step", None)] * 2
+
+
+@given(st.lists(st.integers(1, 700), max_size=20), st.lists(st.integers(0, 300), min_size=1, max_size=8))
+def test_records_are_followed_however_they_are_cut(cuts, lengths):
+    """So that a response is stamped as its first byte came, whatever a handshake held behind its end."""
+    records = [b"\x17\x03\x03" + length.to_bytes(2, "big") + bytes(length) for length in lengths]
+    stream = TlsStream(Loop(), socket.AF_INET, None, "example.org", lambda: None)
+    stream.session = SimpleNamespace(feed=lambda _: None)
+    begins = {sum(map(len, records[:number])) for number in range(len(records))}
+    data, at = b"".join(records), 0
+    for number, cut in enumerate([*cuts, len(data)]):
+        chunk = data[at : at + cut]
+        if not chunk:
+            break
+        stream._take(chunk, Arrival(number, 0, None))
+        within = [begin for begin in begins if at <= begin < at + len(chunk)]
+        # The record that was begun last was begun in this piece, if one was.
+        assert (stream._record.stamp_ns == number) == bool(within)
+        at += len(chunk)
+        ends = [begin for begin in (*begins, len(data)) if begin > at or begin == at == len(data)]
+        assert stream._left + at <= min(ends)
+    assert (stream._left, stream._head) == (0, b"")
 
 
 def test_what_is_no_tls_is_an_error_and_no_exception():
