@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
 import time
 
 import pytest
+
+from probes.dns_exchange import Channel
+from probes.loop import Loop
+from probes.protocols.icmp import Echoes
+from probes.resolvers import Resolver
 
 ENDLESS = {
     "tls": {
@@ -84,3 +92,46 @@ def test_a_resolver_ends_with_its_timeout_at_the_latest(
     )
     assert time.monotonic() - begin < 10
     assert sorted((row.sample, row.failure) for row in rows) == [(0, failure), (1, failure)]
+
+
+def readable(opened):
+    poller = select.poll()
+    poller.register(opened, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def flooded(flood, loop, opened):
+    """Whether a flood is still being read after one turn of the loop, and how many turns it takes."""
+    for _ in range(1000):
+        flood()
+    assert readable(opened)
+    loop._dispatch(0.1)
+    assert readable(opened)
+    turns = 1
+    while readable(opened):
+        loop._dispatch(0.1)
+        turns += 1
+    return turns
+
+
+def test_a_flood_from_a_resolver_is_read_in_turns():
+    loop = Loop()
+    with contextlib.closing(loop), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.0.0.1", 0))
+        with contextlib.closing(Channel(Resolver(*resolver.getsockname()), loop)) as channel:
+            near = channel._socket.getsockname()
+            assert flooded(lambda: resolver.sendto(b"x", near), loop, channel._socket) >= 4
+
+
+def test_a_flood_of_echoes_is_read_in_turns():
+    loop = Loop()
+    with contextlib.closing(loop), contextlib.closing(Echoes(4, loop)) as channel:
+        if channel.refused is not None:
+            pytest.skip(channel.refused)
+        # The kernel answers each, and each answer is nobody's.
+        request = bytes.fromhex("0800f7ff00000000")
+
+        def flood():
+            channel._socket.sendto(request, ("127.0.0.1", 0))
+
+        assert flooded(flood, loop, channel._socket) >= 4
