@@ -48,6 +48,26 @@ Failure = Literal[
 ]
 
 FAILURES: Final[tuple[str, ...]] = get_args(Failure)
+
+NOT_LOSS: Final[frozenset[str]] = frozenset(
+    {
+        "dns_timeout",
+        "dns_nxdomain",
+        "dns_servfail",
+        "dns_refused",
+        "tls_certificate",
+        "tls_protocol",
+        "http_status",
+        "http_protocol",
+        "clock_step",
+        "implausible",
+        "deadline",
+        "other",
+    }
+)
+"""Failures that say nothing of the path to the site: it was not tried, the figure is not the site's, or what
+answered was not what was asked for. Of ``dns`` rows, which time a resolver, the first four are failures."""
+
 CLOCKS: Final[tuple[str, ...]] = get_args(Clock)
 TRANSPORTS: Final[tuple[str, ...]] = get_args(Transport)
 

@@ -6,25 +6,10 @@ import collections
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
 
-from probes.record import Measurement
+from probes.record import NOT_LOSS, Measurement
 
 SeriesKey = tuple[object, ...]
-
-# Nobody asked, the figure is not the peer's own, or something answered and was not what was asked for.
-_NO_LOSS: Final = frozenset(
-    {
-        "deadline",
-        "clock_step",
-        "implausible",
-        "tls_certificate",
-        "tls_protocol",
-        "http_status",
-        "http_protocol",
-        "other",
-    }
-)
 
 
 class Series:
@@ -167,4 +152,4 @@ def printable(text: str) -> str:
 
 
 def _is_no_loss(failure: str, protocol: str) -> bool:
-    return failure in _NO_LOSS or (failure.startswith("dns_") and protocol != "dns")
+    return failure in NOT_LOSS and not (failure.startswith("dns_") and protocol == "dns")

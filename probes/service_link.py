@@ -11,17 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.record import Measurement
-from probes.report import quantile
+from probes.record import NOT_LOSS, Measurement
+from probes.series import quantile
 
 LIMIT_MS: Final = 175.0
 """The longest round trip AWS asks for."""
 
 # Whose round trip stands for the link, best first, as in the planner. A dns row times a resolver.
 _PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
-
-# Failures that say nothing of the line: nobody asked, or the figure is not the line's.
-_NOT_LOSS: Final = frozenset({"deadline", "clock_step", "implausible"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def service_link(rows: Iterable[Measurement], parent: str) -> ServiceLink:
         if row.site != parent or row.protocol not in _PROTOCOLS:
             continue
         # Without an address the path was never tried.
-        if row.failure is not None and (row.failure in _NOT_LOSS or row.peer is None):
+        if row.failure is not None and (row.failure in NOT_LOSS or row.peer is None):
             continue
         lost = row.failure is not None or row.rtt_ms is None
         series.setdefault(row.protocol, []).append(math.inf if lost else row.rtt_ms or 0.0)

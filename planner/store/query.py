@@ -30,26 +30,11 @@ import numpy as np
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
 from planner.store.inbox import InboxObject
 from planner.store.loading import Loader, quoted
+from probes.record import NOT_LOSS
 
 PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
 """Whose round trip a pair is judged by, best first: TCP_INFO's is the kernel's own and what a request
 meets."""
-
-NOT_LOSS: Final = (
-    "deadline",
-    "dns_timeout",
-    "dns_nxdomain",
-    "dns_servfail",
-    "dns_refused",
-    "clock_step",
-    "implausible",
-    "tls_certificate",
-    "tls_protocol",
-    "http_status",
-    "http_protocol",
-    "other",
-)
-"""Failures that say nothing of the network between the vantage and the site."""
 
 SEVERAL_SITES: Final = 3
 """With this many sites asked and none reached, the fault is taken to be the vantage's own."""
@@ -69,7 +54,7 @@ WITH once AS (
 SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
 FROM once ANTI JOIN cut_off USING (vantage, run_id)
 WHERE protocol IN ({quoted(PROTOCOLS)})
-    AND (failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(NOT_LOSS)})))
+    AND (failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(sorted(NOT_LOSS))})))
 """
 
 _PAIRS: Final = f"""
@@ -109,7 +94,7 @@ _PAIRS_OF_STORES: Final = f"""
 SELECT DISTINCT url, vantage, site
 FROM sample JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
     ANTI JOIN cut_off USING (vantage, run_id)
-WHERE failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(NOT_LOSS)}))
+WHERE failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(sorted(NOT_LOSS))}))
 """
 
 _PLACES: Final = """
