@@ -12,30 +12,17 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from probes import shipped
-from probes.protocols import PROTOCOLS
 from probes.resolvers import SYSTEM, parse_resolver
-from probes.shipped import catalog_targets
 from probes.strict_toml import Table, nearest_name, parse_toml, read_toml
-from probes.target import Target, address_family, is_host
-
-__all__ = [
-    "PROTOCOLS",
-    "Settings",
-    "Target",
-    "catalog_targets",
-    "load_settings",
-    "parse_settings",
-]
+from probes.target import Target
+from probes.target_tables import SITE_ID, read_catalog, read_protocols, read_targets
 
 DEFAULT_PROTOCOLS: Final = ("dns", "tcp")
-WAVELENGTH: Final = "wavelength_zone"
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
 
 # The vantage becomes a directory and a part of object names, so it may hold nothing that a path could
 # misread.
 _VANTAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-_PATH = re.compile(r"/[!-~]*")
 _HTTP_URL = re.compile(r"https?://[^/\s?#]+[^\s?#]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -135,7 +122,7 @@ def _settings(root: Table, path: Path) -> Settings:
     deadline_s = agent.number("deadline_s", 50.0, low=1, high=3600)
     rate_per_s = agent.number("rate_per_s", 2000.0, low=0.01, high=5000)
     splay_s = agent.number("splay_s", 0.0, low=0, high=3600)
-    protocols = _protocols(agent, DEFAULT_PROTOCOLS)
+    protocols = read_protocols(agent, DEFAULT_PROTOCOLS)
     resolvers = _resolvers(agent)
     spool_max_mb = agent.number("spool_max_mb", SPOOL_MAX_MB, low=1, high=1_000_000)
     metrics = agent.text("metrics", None)
@@ -148,12 +135,12 @@ def _settings(root: Table, path: Path) -> Settings:
     ca_file = _authorities(agent, directory)
     agent.close()
 
-    targets = _targets(root, protocols)
+    targets = read_targets(root, protocols)
     asked: list[str] = []
     for table in root.tables("catalog"):
         taken = {(target.site, target.host, target.port) for target in targets}
         # A target written out by hand goes before the catalog's own row for the same endpoint.
-        found, sites = _catalog(table, protocols, carrier)
+        found, sites = read_catalog(table, protocols, carrier)
         asked += sites
         targets += [target for target in found if (target.site, target.host, target.port) not in taken]
     root.close()
@@ -225,26 +212,12 @@ def _outpost(agent: Table) -> tuple[str | None, str | None]:
     if outpost is None or parent is None:
         missing = "outpost" if outpost is None else "parent"
         raise agent.fault(missing, "is required: a rack and its parent Region are given together")
-    if not _SITE.fullmatch(outpost):
+    if not SITE_ID.fullmatch(outpost):
         raise agent.fault("outpost", f"{outpost!r} is not a site id")
     regions = {site.id for site in shipped.catalog_sites().values() if site.kind == "region"}
     if regions and parent not in regions:
         raise agent.fault("parent", f"{parent!r} is not a known Region", regions, parent)
     return outpost, parent
-
-
-def _protocols(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
-    wanted: tuple[str, ...] = table.texts("protocols", default)
-    if not wanted:
-        raise table.fault("protocols", "is empty")
-    for position, protocol in enumerate(wanted):
-        if protocol in wanted[:position]:
-            raise table.fault("protocols", f"{protocol!r} stands there twice")
-        if protocol not in PROTOCOLS:
-            raise table.fault(
-                "protocols", f"{protocol!r} is not one of {', '.join(PROTOCOLS)}", PROTOCOLS, protocol
-            )
-    return wanted
 
 
 def _resolvers(table: Table) -> tuple[str, ...]:
@@ -263,81 +236,3 @@ def _resolvers(table: Table) -> tuple[str, ...]:
                 resolver,
             )
     return resolvers
-
-
-def _targets(root: Table, default: tuple[str, ...]) -> list[Target]:
-    found: list[Target] = []
-    families: dict[tuple[str, str, int, str], list[tuple[int | None, int]]] = {}
-    places: dict[str, tuple[float | None, float | None, int]] = {}
-    for position, table in enumerate(root.tables("target"), start=1):
-        target = _target(table, default)
-        if target.lat is not None:
-            *place, first = places.setdefault(target.site, (target.lat, target.lon, position))
-            if place != [target.lat, target.lon]:
-                raise table.fault("lat", f"{target.site} stands elsewhere in target[{first}]")
-        for protocol in target.protocols:
-            earlier = families.setdefault((target.site, target.host, target.port, protocol), [])
-            for family, first in earlier:
-                # The same endpoint over IPv4 and over IPv6 is two targets, as long as both say which.
-                if family is None or target.family is None or family == target.family:
-                    raise table.fault(
-                        "host",
-                        f"{target.site} {target.host} port {target.port} {protocol} stands in target[{first}]"
-                        " already",
-                    )
-            earlier.append((target.family, position))
-        found.append(target)
-    return found
-
-
-def _target(table: Table, default: tuple[str, ...]) -> Target:
-    site = table.text("site")
-    if not _SITE.fullmatch(site):
-        raise table.fault("site", f"{site!r} is not a site id")
-    host = table.text("host")
-    if not is_host(host):
-        raise table.fault("host", f"{host!r} is not a host name or an address")
-    port = table.number("port", shipped.DEFAULT_PORT, low=1, high=65535, whole=True)
-    protocols = _protocols(table, default)
-    path = table.text("path", None)
-    if path is not None and not _PATH.fullmatch(path):
-        raise table.fault("path", f"{path!r} is not a path that starts with '/'")
-    scheme = table.text("scheme", None, choices=("https", "http"))
-    family = table.number("family", None, whole=True)
-    if family not in (None, 4, 6):
-        raise table.fault("family", f"{family!r} is neither 4 nor 6")
-    actual = address_family(host)
-    if actual is not None and family not in (None, actual):
-        raise table.fault("family", f"{host} is an IPv{actual} address")
-    lat, lon = table.number("lat", None, low=-90, high=90), table.number("lon", None, low=-180, high=180)
-    if (lat is None) != (lon is None):
-        raise table.fault("lat" if lat is None else "lon", "is required: a place has both lat and lon")
-    table.close()
-    if actual is not None and protocols == ("dns",):
-        raise table.fault("protocols", f"dns needs a host name, and {host} is an address")
-    return Target(site, host, port, protocols, path, family, lat, lon, scheme)
-
-
-def _catalog(
-    table: Table, protocols: tuple[str, ...], carrier: str | None
-) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-    """The targets of a [[catalog]], and every site of its kinds."""
-    known = shipped.providers()
-    provider = table.text("provider", choices=known)
-    kinds = table.texts("kinds", ("region", "local_zone"), choices=shipped.SITE_KINDS)
-    protocols = _protocols(table, protocols)
-    table.close()
-    if WAVELENGTH in kinds and carrier is None:
-        raise table.fault(
-            "kinds",
-            f"a {WAVELENGTH} answers only in its carrier's network: say agent.carrier where the agent is in"
-            f" one ({', '.join(shipped.carriers(shipped.catalog_sites().values()))}), or leave the kind out",
-        )
-    found = catalog_targets(provider, kinds, protocols)
-    if not found:
-        advice = "; write a [[target]] for your own instance in the zone" if WAVELENGTH in kinds else ""
-        raise table.fault(
-            "kinds",
-            f"no shipped endpoint of {provider} {', '.join(kinds)} answers {', '.join(protocols)}{advice}",
-        )
-    return found, shipped.sites_of(provider, kinds, carrier)

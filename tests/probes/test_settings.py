@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from probes.settings import (
-    PROTOCOLS,
-    Target,
-    catalog_targets,
-    load_settings,
-    parse_settings,
-)
+from probes.protocols import PROTOCOLS
+from probes.settings import load_settings, parse_settings
 from probes.settings_writing import render_settings
+from probes.shipped import catalog_targets
 from probes.strict_toml import InputError
+from probes.target import Target
 
 AGENT = '[agent]\nvantage = "v"\ncountry = "DE"\nlat = 50\nlon = 8\n'
 TARGET = '[[target]]\nsite = "a"\nhost = "h.test"\n'
