@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -46,10 +47,11 @@ _PLAIN: Final = "\x1b[0m"
 def table(rows: Iterable[Measurement], *, width: int | None = None, colour: bool = False) -> str:
     """A plain-text table with its legend: per series the samples sent, loss, round trip, jitter, failures.
 
-    A lost sample counts as infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A
-    ``width`` shortens endpoints so that figures fit it as far as they can; failures are told in full.
+    Series stand in the order they were begun, which is the configuration's. A lost sample counts as
+    infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A ``width`` shortens endpoints so that figures fit it as far as they can; failures are told in full.
     """
-    lines = layout(gather(rows), width=width, colour=colour)
+    begun = sorted(rows, key=operator.attrgetter("started_at"))
+    lines = layout(gather(begun), width=width, colour=colour)
     return "\n".join((*lines, "", LEGEND))
 
 

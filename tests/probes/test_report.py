@@ -71,6 +71,12 @@ def test_both_families_of_a_name_are_told_apart():
     ]
 
 
+def test_series_stand_as_they_were_begun_whichever_came_back_first():
+    late = replace(ROW, site="first", started_at="2026-11-23T04:59:59.999999Z")
+    lines = table([ROW, late]).splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["first", "eu-central-1"]
+
+
 def test_jitter_is_of_consecutive_samples_that_came_back_whatever_order_they_came_in():
     rows = samples(*(replace(ROW, rtt_ms=ms) for ms in (10.0, 14.0)), LOST, replace(ROW, rtt_ms=50.0), ROW)
     (series,) = gather([rows[3], rows[1], rows[4], rows[0], rows[2]])
