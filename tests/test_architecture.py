@@ -173,7 +173,7 @@ def test_constraints_are_versions_only_and_cover_what_is_asked_for():
 
 def test_base_install_is_the_agent():
     names = {re.match(r"\w+", item).group() for item in configuration()["project"]["dependencies"]}
-    assert names == {"dnspython", "httpx"}
+    assert names == {"certifi", "dnspython", "h11"}
 
 
 def loaded_by(module: str) -> set[str]:
