@@ -8,6 +8,7 @@ Sources: linux/tcp.h (struct tcp_info, a stable, append-only layout), socket(7),
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import socket
 import struct
@@ -23,7 +24,12 @@ _TCP_INFO: Final = 11
 _STATE_AT: Final = 0
 _RTT_AT: Final = 68
 _TOTAL_RETRANS_AT: Final = 100
-_TCP_INFO_SIZE: Final = 104
+_DATA_SEGMENTS_IN_AT: Final = 152
+_OUT_OF_ORDER_AT: Final = 224
+_TCP_INFO_SIZE: Final = 228
+
+# What every kernel since 2.6.26 tells; later ones append.
+_LEAST_TCP_INFO: Final = 104
 _U32: Final = struct.Struct("=I")
 
 _ESTABLISHED: Final = 1
@@ -43,13 +49,16 @@ class TcpInfo:
     """What the kernel says of one TCP connection; times in µs, None where it has none to tell.
 
     ``rtt_us`` right after a connect is the round trip of the SYN alone. ``retransmits`` counts every segment
-    sent again since the first SYN.
+    sent again since the first SYN, ``data_segments`` those with data that came, and ``out_of_order`` those
+    of them that came before one that was sent earlier: the network lost that one, or let it be overtaken.
     """
 
     connecting: bool
     connected: bool
     rtt_us: int | None
     retransmits: int
+    data_segments: int | None = None
+    out_of_order: int | None = None
 
 
 def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
@@ -60,12 +69,17 @@ def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
         raw = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
     except OSError:
         return None
-    if len(raw) < _TCP_INFO_SIZE:
+    if len(raw) < _LEAST_TCP_INFO:
         return None
     (rtt,) = _U32.unpack_from(raw, _RTT_AT)
     (retransmits,) = _U32.unpack_from(raw, _TOTAL_RETRANS_AT)
     state = raw[_STATE_AT]
-    return TcpInfo(state == _SYN_SENT, state in (_ESTABLISHED, _CLOSE_WAIT), rtt or None, retransmits)
+    segments, late = (
+        _U32.unpack_from(raw, at)[0] if len(raw) >= at + _U32.size else None
+        for at in (_DATA_SEGMENTS_IN_AT, _OUT_OF_ORDER_AT)
+    )
+    connected = state in (_ESTABLISHED, _CLOSE_WAIT)
+    return TcpInfo(state == _SYN_SENT, connected, rtt or None, retransmits, segments, late)
 
 
 def reset_on_close(connection: socket.SocketType) -> None:
@@ -91,18 +105,20 @@ def stamp_receives(receiver: socket.SocketType) -> bool:
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     except OSError:
         return False
-    _keep_stamping()
+    keep_stamping()
     return True
 
 
 @functools.cache
-def _keep_stamping() -> socket.socket | None:
+def keep_stamping() -> socket.socket | None:
     """A socket that stays open so that the kernel goes on stamping; None where there is no loopback.
 
     The first socket of a machine to ask for stamps switches stamping on from a kernel worker, a moment later;
     until then a packet is stamped when it is read and not when it arrived. So wait, once, until a stamp is
-    seen to be older than the reading.
+    seen to be older than the reading: better before the first sample than in it.
     """
+    if not LINUX:
+        return None
     keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         keeper.bind(("127.0.0.1", 0))
@@ -133,6 +149,34 @@ def receive(receiver: socket.SocketType, size: int) -> tuple[bytes, int | None]:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
             return data, seconds * 1_000_000_000 + nanoseconds
     return data, None
+
+
+# SO_RCVBUF stops at net.core.rmem_max, which holds a few hundred datagrams; this one wants CAP_NET_ADMIN.
+_SO_RCVBUFFORCE: Final = 33
+
+# socket(7), linux/sock_diag.h: nine 32-bit figures, the last of them datagrams dropped.
+_SO_MEMINFO: Final = 55
+_MEMINFO: Final = struct.Struct("=9I")
+
+
+def widen_receive_buffer(receiver: socket.socket, size: int) -> None:
+    """Let ``size`` bytes wait to be read, or as many as this process may ask for."""
+    if LINUX:
+        with contextlib.suppress(OSError):
+            receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+            return
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+def dropped(receiver: socket.socket) -> int:
+    """How many datagrams found no room in the receive buffer so far; 0 where the kernel does not tell."""
+    if not LINUX:
+        return 0
+    try:
+        raw = receiver.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    except OSError:
+        return 0
+    return int(_MEMINFO.unpack(raw)[-1]) if len(raw) == _MEMINFO.size else 0
 
 
 # struct sock_extended_err: errno, origin, type, code, padding, info, data. ip(7), ipv6(7), linux/errqueue.h
