@@ -12,7 +12,7 @@ from probes.addresses import Prefixes
 from probes.protocols import PROTOCOLS
 from probes.shipped import DEFAULT_PORT
 from probes.strict_toml import nearest_name
-from probes.target import Target, address_family, is_host
+from probes.target import Target, address_family, ascii_host
 
 PER_GROUP: Final = 2
 """So many addresses of a network border group and family: some never answer."""
@@ -68,11 +68,12 @@ def outpost_targets(study: Study) -> list[Target]:
         host = outpost.terms.host
         if host is None:
             continue
-        if not is_host(host):
-            message = f"{host!r} is not a host name or an address"
+        try:
+            host = ascii_host(host)
+        except ValueError as fault:
             raise StudyError(
-                study.path or study.name, message, column=f"candidates.outpost {outpost.id}.host"
-            )
+                study.path or study.name, str(fault), column=f"candidates.outpost {outpost.id}.host"
+            ) from None
         wanted = ("tcp", "icmp") if address_family(host) else ("dns", "tcp", "icmp")
         protocols = tuple(name for name in PROTOCOLS if name in wanted)
         found.append(Target(outpost.id, host, DEFAULT_PORT, protocols, lat=outpost.lat, lon=outpost.lon))

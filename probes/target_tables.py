@@ -9,7 +9,7 @@ from probes import shipped
 from probes.protocols import PROTOCOLS
 from probes.shipped import catalog_targets
 from probes.strict_toml import Table
-from probes.target import Target, address_family, is_host
+from probes.target import Target, address_family, ascii_host
 
 WAVELENGTH: Final = "wavelength_zone"
 SITE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
@@ -87,8 +87,10 @@ def _target(table: Table, default: tuple[str, ...]) -> Target:
     if not SITE_ID.fullmatch(site):
         raise table.fault("site", f"{site!r} is not a site id")
     host = table.text("host")
-    if not is_host(host):
-        raise table.fault("host", f"{host!r} is not a host name or an address")
+    try:
+        host = ascii_host(host)
+    except ValueError as fault:
+        raise table.fault("host", str(fault)) from None
     port = table.number("port", shipped.DEFAULT_PORT, low=1, high=65535, whole=True)
     protocols = read_protocols(table, default)
     path = table.text("path", None)

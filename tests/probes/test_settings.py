@@ -75,6 +75,17 @@ def test_a_target_of_one_s_own_goes_before_the_catalog_s():
     assert [target.protocols for target in settings.targets if target.host == host] == [("tcp",)]
 
 
+def test_an_internationalised_host_is_known_by_its_a_label():
+    """So that the resolver, the certificate, the Host header and the rows all have the same name."""
+    text = AGENT + TARGET.replace("h.test", "Bücher.example.")
+    (target,) = read(text).targets
+    assert target.host == "xn--bcher-kva.example."
+    again = render_settings(vantage="v", country="DE", lat=50, lon=8, targets=[target])
+    assert read(again).targets == (target,)
+    with pytest.raises(InputError, match="stands in target\\[1\\] already"):
+        read(text + TARGET.replace("h.test", "xn--bcher-kva.example."))
+
+
 def test_both_families_of_one_endpoint():
     text = AGENT + TARGET + "family = 4\n" + TARGET + "family = 6\n"
     assert [target.family for target in read(text).targets] == [4, 6]
@@ -183,6 +194,15 @@ BAD = {
     "host is no address": (
         AGENT + '[[target]]\nsite = "a"\nhost = "10.0.0.300"\n',
         "target[1].host: '10.0.0.300' is not a host name or an address",
+    ),
+    "host of two names": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "faß.example"\n',
+        "target[1].host: 'faß.example' is a different name by IDNA2003 and IDNA2008:"
+        " write its A-label, xn--...",
+    ),
+    "host of an empty label": (
+        AGENT + '[[target]]\nsite = "a"\nhost = "a..example"\n',
+        "target[1].host: 'a..example' is not a host name or an address",
     ),
     "empty host": (
         AGENT + '[[target]]\nsite = "a"\nhost = ""\n',
@@ -305,7 +325,7 @@ def test_what_is_rendered_reads_back():
     targets = (
         Target("us-west-2-lax-1a", "70.224.192.0", 443, ("tcp",)),
         Target("op-1", "rack.example.org", 8443, ("dns", "tcp"), "/ping", 6),
-        Target("op-2", "münchen.example.org", 443, ("tcp",)),
+        Target("op-2", "xn--mnchen-3ya.example.org", 443, ("tcp",)),
     )
     text = render_settings(vantage="tokyo-1", country="JP", lat=35.69, lon=139.69, targets=targets)
     settings = parse_settings(text, "/somewhere/probes.toml")

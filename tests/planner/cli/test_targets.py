@@ -252,6 +252,11 @@ def test_a_rack_with_a_name_is_resolved_too(settings, study):
     assert "dns" in rack.protocols
 
 
+def test_a_rack_with_an_internationalised_name(settings, study):
+    found, _ = settings(*PLACE, "--kind", "region", "--study", study("bücher.example"))
+    assert "xn--bcher-kva.example" in {target.host for target in found.targets}
+
+
 def test_a_rack_without_a_host(settings, study, capsys):
     found, said = settings(*PLACE, "--kind", "region", "--study", study(None))
     assert "op-1" not in {target.site for target in found.targets}
