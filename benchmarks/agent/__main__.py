@@ -15,7 +15,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.agent.gates import GATES, Line
+from benchmarks.agent.gates import GATES
+from benchmarks.agent.lines import Line
 from benchmarks.agent.probers import versions
 from tests.netlab import missing
 

@@ -1,10 +1,10 @@
 """httpx as a prober: one connection per probe, its own trace as the clock.
 
-    python httpx_peer.py TARGETS TOTAL RATE [CAFILE]
+    python httpx_peer.py TARGETS TOTAL RATE [CAFILE NAME]
 
-Prints a JSON line per probe: address, port, connect_ms, tls_ms, ttfb_ms (each None where the trace has none).
-With CAFILE the targets are asked over TLS. The trace is told the time by the event loop that carries it,
-which is what is being compared.
+Prints a JSON line per probe: peer, port, failure, connect_ms, tls_ms, ttfb_ms (None where there is none).
+With CAFILE the targets are asked over TLS, all by the one NAME, so that none has to be resolved. The trace is
+told the time by the event loop that carries it, which is what is being compared.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ PHASES = {
 }
 
 
-async def probe(client: httpx.AsyncClient, scheme: str, address: str, port: str) -> dict[str, object]:
-    """One GET; how long each phase took by the trace."""
+async def probe(client: httpx.AsyncClient, url: str, extensions: dict[str, str]) -> dict[str, object]:
+    """One GET; how long each phase took by the trace, in ms, and the failure's name."""
     moments: dict[str, float] = {}
 
     async def trace(name: str, _: object) -> None:
         moments[name] = time.perf_counter()
 
-    row: dict[str, object] = {"address": address, "port": int(port), **dict.fromkeys(PHASES)}
+    row: dict[str, object] = dict.fromkeys(("failure", *PHASES))
     try:
-        await client.get(f"{scheme}://{address}:{port}/", extensions={"trace": trace})
+        await client.get(url, extensions={**extensions, "trace": trace})
     except httpx.HTTPError as fault:
         row["failure"] = type(fault).__name__
     for key, phase in PHASES.items():
@@ -47,18 +47,20 @@ async def probe(client: httpx.AsyncClient, scheme: str, address: str, port: str)
 async def main() -> None:
     targets = [line.split() for line in Path(sys.argv[1]).read_text().splitlines()]
     total, rate = int(sys.argv[2]), float(sys.argv[3])
-    authority = sys.argv[4] if len(sys.argv) > 4 else None
+    authority, name = sys.argv[4:] or (None, None)
     verify = ssl.create_default_context(cafile=authority) if authority else False
+    scheme, extensions = ("https", {"sni_hostname": name}) if name else ("http", {})
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     begin = time.perf_counter()
     async with httpx.AsyncClient(verify=verify, limits=limits, timeout=20, trust_env=False) as client:
-        tasks = []
+        asked, tasks = [], []
         for number in range(total):
             await asyncio.sleep(max(begin + number / rate - time.perf_counter(), 0))
             address, port = targets[number % len(targets)]
-            tasks.append(asyncio.create_task(probe(client, "https" if authority else "http", address, port)))
-        for row in await asyncio.gather(*tasks):
-            print(json.dumps(row))
+            asked.append({"peer": address, "port": int(port)})
+            tasks.append(asyncio.create_task(probe(client, f"{scheme}://{address}:{port}/", extensions)))
+        for target, row in zip(asked, await asyncio.gather(*tasks), strict=True):
+            print(json.dumps(target | row))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ class Run:
 
     rows: list[dict[str, Any]]
     cpu_s: float
-    wall_s: float
     peak_mb: float
     window: tuple[int, int]
     words: dict[str, Any] = field(default_factory=dict)
@@ -66,10 +65,10 @@ def _waited(child: subprocess.Popen[Any], timeout_s: float = 300) -> tuple[int, 
 def _measured(lab: Netlab, command: Sequence[object], accepted: Sequence[int] = (0,), **options: Any) -> Run:
     """Run a command on the near host; its lines of standard output (and error) are in ``words``."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        began, clock = time.time_ns(), time.perf_counter()
+        began = time.time_ns()
         child = lab.near.popen(command, stdout=out, stderr=err, **options)
         code, cpu_s, peak_mb = _waited(child)
-        wall_s, ended = time.perf_counter() - clock, time.time_ns()
+        ended = time.time_ns()
         lab.near.end(child)
         out.seek(0)
         err.seek(0)
@@ -79,7 +78,6 @@ def _measured(lab: Netlab, command: Sequence[object], accepted: Sequence[int] = 
     return Run(
         [],
         cpu_s,
-        wall_s,
         peak_mb,
         (began, ended),
         {"out": text, "err": complaint},
@@ -130,8 +128,12 @@ def edgeprobe(
             env={**os.environ, "PYTHONPATH": str(ROOT), **trust},
             files={"/etc/hosts": hosts} if names else None,
         )
-    rows = [json.loads(line) for line in run.words["out"].splitlines()]
-    return Run(rows, run.cpu_s, run.wall_s, run.peak_mb, run.window)
+    return _with_rows(run)
+
+
+def _with_rows(run: Run) -> Run:
+    """Of a program that prints a JSON line per row."""
+    return replace(run, rows=[json.loads(line) for line in run.words["out"].splitlines()], words={})
 
 
 @contextlib.contextmanager
@@ -145,21 +147,23 @@ def _target_file(targets: Sequence[Target]) -> Iterator[Path]:
 def unpaced(lab: Netlab, targets: Sequence[Target], samples: int, in_flight: int) -> Run:
     """The agent's own round, as fast as it will go, at most so many connects at once."""
     with _target_file(targets) as file:
-        return _measured(
+        run = _measured(
             lab,
             [sys.executable, HERE / "unpaced.py", file, samples, in_flight],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
+    return _with_rows(run)
 
 
 def epoll(lab: Netlab, program: str, targets: Sequence[Target], total: int, in_flight: int) -> Run:
-    """The C epoll loop; ``wall_s`` is of its loop alone."""
+    """The C epoll loop; it has no rows, and all its connects are answered."""
     with _target_file(targets) as file:
         run = _measured(lab, [program, file, total, in_flight])
-    answered, failed, wall_s, user_s, system_s = map(float, run.words["out"].split())
-    words = {"answered": int(answered), "failed": int(failed)}
-    return Run([], user_s + system_s, wall_s, run.peak_mb, run.window, words)
+    answered, failed = map(int, run.words["out"].split())
+    if (answered, failed) != (total, 0):
+        raise SystemExit(f"the loop in C: {answered} answered and {failed} failed of {total}")
+    return run
 
 
 _BLACKBOX = """
@@ -197,7 +201,7 @@ class Blackbox:
             address, port = target.rsplit(":", 1)
             if success == "1":
                 rows.append({"peer": address, "port": int(port), "duration_ms": float(seconds) * 1000})
-        return Run(rows, cpu_s, run.wall_s, 0.0, run.window)
+        return Run(rows, cpu_s, 0.0, run.window)
 
 
 @contextlib.contextmanager
@@ -238,16 +242,17 @@ else:
 
 
 def httpx(
-    lab: Netlab, targets: Sequence[Target], total: int, rate_per_s: float, authority: Path | None = None
+    lab: Netlab,
+    targets: Sequence[Target],
+    total: int,
+    rate_per_s: float,
+    tls: tuple[Path, str] | None = None,
 ) -> Run:
-    """httpx's own trace, one connection a probe."""
+    """httpx's own trace, one connection and one GET a probe. ``tls``: the certificate to trust, and the name
+    all targets are asked by."""
     with _target_file(targets) as file:
-        words = [sys.executable, HERE / "httpx_peer.py", file, total, rate_per_s]
-        run = _measured(lab, words if authority is None else [*words, authority])
-    rows = [json.loads(line) for line in run.words["out"].splitlines()]
-    for row in rows:
-        row["peer"] = row["address"]
-    return Run(rows, run.cpu_s, run.wall_s, run.peak_mb, run.window)
+        words = [sys.executable, HERE / "httpx_peer.py", file, total, rate_per_s, *(tls or ())]
+        return _with_rows(_measured(lab, words))
 
 
 _FPING_LINE = re.compile(r"^(\S+)\s*:((?: (?:-|[0-9.]+))+)$", re.MULTILINE)
@@ -272,7 +277,7 @@ def fping(lab: Netlab, addresses: Sequence[str], count: int, *, period_ms: int =
         for sample, value in enumerate(values.split())
         if value != "-"
     ]
-    return Run(rows, run.cpu_s, run.wall_s, run.peak_mb, run.window)
+    return Run(rows, run.cpu_s, run.peak_mb, run.window)
 
 
 @contextlib.contextmanager
