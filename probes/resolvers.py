@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
 
-from probes.target import address_family, is_host
+from probes.target import address_family, ascii_host, is_host
 
 SYSTEM: Final = "system"
 DNS_PORT: Final = 53
@@ -94,7 +94,8 @@ def _encrypted(text: str) -> Resolver | None:
         return None
     if name is not None and (family is None or not is_host(name) or address_family(name) is not None):
         return None
-    address = host if family is None else str(ip_address(host))
+    address = ascii_host(host) if family is None else str(ip_address(host))
+    name = None if name is None else ascii_host(name)
     if scheme == "tls":
         return None if family is None or path is not None else Resolver(address, port, "tls", name or "")
     return None if path is None else Resolver(address, port, "https", name or "", path)

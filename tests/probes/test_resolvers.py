@@ -56,6 +56,13 @@ def test_what_a_resolver_s_text_says():
     assert (named.server_name, named.family) == ("dns.google", None)
 
 
+def test_an_internationalised_resolver_is_known_by_its_a_label():
+    assert (
+        str(parse_resolver("https://Bücher.example/dns-query")) == "https://xn--bcher-kva.example/dns-query"
+    )
+    assert parse_resolver("tls://9.9.9.9#bücher.example").server_name == "xn--bcher-kva.example"
+
+
 @pytest.mark.parametrize(
     "text",
     [
