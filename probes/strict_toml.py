@@ -40,7 +40,20 @@ class InputError(ValueError):
         if column is not None:
             where.append(f"column {column}" if row is not None else column)
         hint = f"; did you mean {nearest!r}?" if nearest is not None else ""
-        super().__init__(f"{', '.join(where)}: {message}{hint}")
+        super().__init__(printable(f"{', '.join(where)}: {message}{hint}"))
+
+
+def printable(text: str) -> str:
+    """The text in one line that any terminal shows as it is: what is not printable is escaped.
+
+    >>> printable("a\\nb\\x1b[2J.toml")
+    'a\\\\nb\\\\x1b[2J.toml'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 def nearest_name(name: str, valid: Collection[str]) -> str | None:
@@ -63,6 +76,8 @@ def read_text(path: str | Path, error: type[InputError] = InputError) -> str:
         raise error(path, f"is not UTF-8 (byte {fault.start})") from None
     except OSError as fault:
         raise error(path, fault.strerror or str(fault)) from None
+    except ValueError:
+        raise error(path, "no file has a name with a NUL in it") from None
 
 
 def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError) -> Table:

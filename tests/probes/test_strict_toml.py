@@ -34,3 +34,23 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfvantage = 'a'\r\n")
     assert read_toml(path).text("vantage") == "a"
     assert parse_toml("\ufeffvantage = 'a'", "x.toml").text("vantage") == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"a\\nb" = 1', r"x\ny.toml, a\nb: unknown key"),
+        ('"a\\u2028b" = 1', r"x\ny.toml, a\u2028b: unknown key"),
+        ('"\\u001b[2J" = 1', r"x\ny.toml, \x1b[2J: unknown key"),
+        ('"größer" = 1', r"x\ny.toml, größer: unknown key"),
+    ],
+)
+def test_a_complaint_is_one_line_whatever_it_is_about(text, said):
+    with pytest.raises(InputError) as caught:
+        parse_toml(text, "x\ny.toml").close()
+    assert str(caught.value) == said
+
+
+def test_a_name_no_file_can_have():
+    with pytest.raises(InputError, match=r"^x\\x00y\.toml: no file has a name with a NUL in it$"):
+        read_toml("x\0y.toml")
