@@ -66,7 +66,7 @@ NOT_LOSS: Final[frozenset[str]] = frozenset(
     }
 )
 """Failures that say nothing of the path to the site: it was not tried, the figure is not the site's, or what
-answered was not what was asked for. Of ``dns`` rows, which time a resolver, the first four are failures."""
+answered was not what was asked for. Of ``dns`` rows, which time a resolver, the first four are loss."""
 
 CLOCKS: Final[tuple[str, ...]] = get_args(Clock)
 TRANSPORTS: Final[tuple[str, ...]] = get_args(Transport)
@@ -133,6 +133,19 @@ class Measurement:
         return _LINE % tuple(
             ["null" if value is None else _TEXT[type(value)](value) for value in _values(self)]
         )
+
+
+def is_loss(row: Measurement) -> bool:
+    """Whether the way to the peer lost this sample; a failure that is no loss says nothing of that way.
+
+    A row without a peer has none: no address was known, so nothing was sent. A ``dns`` row times a resolver,
+    and is lost where that did not answer the question. The planner counts the same.
+    """
+    if row.failure is None:
+        return False
+    if row.protocol == "dns":
+        return row.failure not in NOT_LOSS or row.failure.startswith("dns_")
+    return row.peer is not None and row.failure not in NOT_LOSS
 
 
 FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in dataclasses.fields(Measurement))

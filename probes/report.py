@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from probes.record import Measurement
-from probes.series import Series, gather, quantile
+from probes.series import Series, gather
 
-__all__ = ["LEGEND", "align", "layout", "quantile", "table"]
+__all__ = ["LEGEND", "align", "layout", "table"]
 
 LEGEND: Final = (
     "loss: of the samples that could have come back; a lost one is infinitely late\n"
@@ -48,7 +48,8 @@ def table(rows: Iterable[Measurement], *, width: int | None = None, colour: bool
     """A plain-text table with its legend: per series the samples sent, loss, round trip, jitter, failures.
 
     Series stand in the order they were begun, which is the configuration's. A lost sample counts as
-    infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A ``width`` shortens endpoints so that figures fit it as far as they can; failures are told in full.
+    infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A ``width`` shortens endpoints
+    so that figures fit it as far as they can; failures are told in full.
     """
     begun = sorted(rows, key=operator.attrgetter("started_at"))
     lines = layout(gather(begun), width=width, colour=colour)

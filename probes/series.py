@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from probes.record import NOT_LOSS, Measurement
+from probes.record import Measurement, is_loss
 
 SeriesKey = tuple[object, ...]
 
@@ -16,9 +16,8 @@ class Series:
     """The samples of one endpoint by one protocol, as they come in.
 
     ``sent`` counts all of them, ``failures`` those that failed by class, ``lost`` those the way to the peer
-    lost. A failure that says nothing of the way is neither lost nor answered (the deadline, a wrong answer, a
-    name that was not resolved where resolving is not what is measured): the planner leaves out the same. A
-    lost sample is infinitely late.
+    lost (:func:`probes.record.is_loss`). A failure that says nothing of the way is neither lost nor answered.
+    A lost sample is infinitely late.
     """
 
     __slots__ = (
@@ -48,7 +47,7 @@ class Series:
             self.failures[row.failure] += 1
         if row.reason is not None:
             self._reasons.setdefault(row.failure or "", collections.Counter())[row.reason] += 1
-        if row.failure is not None and _is_no_loss(row.failure, row.protocol):
+        if row.failure is not None and not is_loss(row):
             return
         time_ms = math.inf if row.failure is not None or row.rtt_ms is None else row.rtt_ms
         if time_ms == math.inf:
@@ -149,7 +148,3 @@ def endpoint(row: Measurement) -> str:
 def printable(text: str) -> str:
     """``text`` without characters that a terminal would obey."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _is_no_loss(failure: str, protocol: str) -> bool:
-    return failure in NOT_LOSS and not (failure.startswith("dns_") and protocol == "dns")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.record import NOT_LOSS, Measurement
+from probes.record import Measurement, is_loss
 from probes.series import quantile
 
 LIMIT_MS: Final = 175.0
@@ -70,8 +70,7 @@ def service_link(rows: Iterable[Measurement], parent: str) -> ServiceLink:
     for row in rows:
         if row.site != parent or row.protocol not in _PROTOCOLS:
             continue
-        # Without an address the path was never tried.
-        if row.failure is not None and (row.failure in NOT_LOSS or row.peer is None):
+        if row.failure is not None and not is_loss(row):
             continue
         lost = row.failure is not None or row.rtt_ms is None
         series.setdefault(row.protocol, []).append(math.inf if lost else row.rtt_ms or 0.0)

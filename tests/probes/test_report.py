@@ -99,6 +99,15 @@ def test_what_says_nothing_of_the_way_is_no_loss():
     assert series.loss_ratio == 1.0
 
 
+def test_a_path_that_was_never_tried_lost_nothing():
+    unknown = replace(LOST, failure="unreachable", peer=None)
+    (series,) = gather([ROW, unknown])
+    assert (series.sent, series.lost, series.loss_ratio) == (2, 0, 0.0)
+    # Of a question to a resolver the peer may be unknown, and it is lost all the same.
+    (series,) = gather([replace(unknown, protocol="dns", resolver="1.1.1.1")])
+    assert series.loss_ratio == 1.0
+
+
 def test_reasons_stand_beside_their_class():
     expired = replace(LOST, failure="tls_certificate", reason="certificate has expired")
     other = replace(expired, reason="self-signed certificate")

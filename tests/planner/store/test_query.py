@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.measurements import MeasurementError, StoreError, hash_sources, read_stores
-from probes.record import FAILURES
+from planner.store.query import PROTOCOLS
+from probes.record import FAILURES, is_loss
 from tests.planner.latency.order_statistics import sample_quantile
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, put_bytes, samples
 
@@ -77,6 +78,23 @@ def test_a_path_that_was_never_tried_is_no_loss(tmp_path, failure):
     put(tmp_path, [*samples(10.0, 11.0, 12.0), unresolved])
     found = only(read(tmp_path, quantile=0.9))
     assert (found.samples, found.loss_ratio, found.rtt_ms) == (3, 0.0, 12.0)
+
+
+def test_the_planner_counts_as_lost_what_the_agent_does(tmp_path):
+    failed = {
+        f"{protocol}-{failure}-{peer}": dataclasses.replace(
+            SAMPLE, protocol=protocol, rtt_ms=None, failure=failure, peer=peer, sample=1
+        )
+        for protocol in PROTOCOLS
+        for failure in FAILURES
+        for peer in (None, "192.0.2.1")
+    }
+    rows = [dataclasses.replace(row, site=site) for site, row in failed.items()]
+    answered = [dataclasses.replace(row, sample=0, rtt_ms=10.0, failure=None) for row in rows]
+    put(tmp_path, [*answered, *rows])
+    found = {each.site_id: each.loss_ratio for each in read(tmp_path, sites=tuple(failed)).statistics}
+    assert found == {site: 0.5 if is_loss(row) else 0.0 for site, row in failed.items()}
+    assert set(found.values()) == {0.0, 0.5}
 
 
 def test_a_failure_that_carries_a_time_is_still_a_failure(tmp_path):
