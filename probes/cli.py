@@ -21,9 +21,10 @@ from probes import duration, schedule, shipped
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
 from probes.inbox import StoreError, is_object_store, open_inbox
+from probes.locations import resolve_store
 from probes.report import align
 from probes.sanity import Sanity
-from probes.settings import Settings, load_settings, resolve_store
+from probes.settings import Settings, load_settings
 from probes.spool import Spool, SpoolBusyError, SpoolError
 from probes.strict_toml import InputError, nearest_name
 from probes.target import Target

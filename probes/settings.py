@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, get_args, overload
 
 from probes import shipped
+from probes.locations import check_endpoint, resolve_path, resolve_store
 from probes.resolvers import SYSTEM, parse_resolver
-from probes.strict_toml import Table, nearest_name, parse_toml, read_toml
+from probes.strict_toml import Table, parse_toml, read_toml
 from probes.target import Target
 from probes.target_tables import SITE_ID, read_catalog, read_protocols, read_targets
 
 DEFAULT_PROTOCOLS: Final = ("dns", "tcp")
-STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
 
 # The vantage becomes a directory and a part of object names, so it may hold nothing that a path could
 # misread.
 _VANTAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_HTTP_URL = re.compile(r"https?://[^/\s?#]+[^\s?#]*")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 Log = Literal["text", "json"]
 
@@ -81,22 +79,6 @@ def parse_settings(text: str, path: str | Path) -> Settings:
     return _settings(parse_toml(text, path), Path(path))
 
 
-def resolve_store(store: str, directory: Path) -> str:
-    """``store`` with a relative path made absolute from ``directory``; a URL stays as it is.
-
-    Raises ValueError when its scheme is not one a store can have.
-    """
-    found = _SCHEME.match(store)
-    if found is None:
-        return str((directory / Path(store).expanduser()).absolute())
-    scheme = found[1].lower()
-    if scheme not in STORE_SCHEMES:
-        hint = nearest_name(scheme, STORE_SCHEMES)
-        offer = f"; did you mean {hint!r}?" if hint else ""
-        raise ValueError(f"{scheme!r} is not one of {', '.join(STORE_SCHEMES)}{offer}")
-    return store
-
-
 def _settings(root: Table, path: Path) -> Settings:
     directory = path.absolute().parent
     agent = root.table("agent")
@@ -116,7 +98,7 @@ def _settings(root: Table, path: Path) -> Settings:
         store = resolve_store(store, directory)
     except ValueError as fault:
         raise agent.fault("store", str(fault)) from None
-    spool = (directory / Path(agent.text("spool", ".edgeprobe")).expanduser()).absolute()
+    spool = _path(agent, "spool", directory, ".edgeprobe")
     samples = agent.number("samples", 5, low=1, high=1000, whole=True)
     timeout_ms = agent.number("timeout_ms", 3000.0, low=1, high=60_000)
     deadline_s = agent.number("deadline_s", 50.0, low=1, high=3600)
@@ -125,11 +107,14 @@ def _settings(root: Table, path: Path) -> Settings:
     protocols = read_protocols(agent, DEFAULT_PROTOCOLS)
     resolvers = _resolvers(agent)
     spool_max_mb = agent.number("spool_max_mb", SPOOL_MAX_MB, low=1, high=1_000_000)
-    metrics = agent.text("metrics", None)
+    metrics = _path(agent, "metrics", directory)
     log: Log = "json" if agent.text("log", "text", choices=get_args(Log)) == "json" else "text"
     otlp = agent.text("otlp", None)
-    if otlp is not None and not _HTTP_URL.fullmatch(otlp):
-        raise agent.fault("otlp", f"{otlp!r} is not an http:// or https:// URL")
+    if otlp is not None:
+        try:
+            check_endpoint(otlp)
+        except ValueError as fault:
+            raise agent.fault("otlp", str(fault)) from None
     carrier = _carrier(agent)
     outpost, parent = _outpost(agent)
     ca_file = _authorities(agent, directory)
@@ -167,7 +152,7 @@ def _settings(root: Table, path: Path) -> Settings:
         tuple(targets),
         tuple(site for site in dict.fromkeys(asked) if site not in {target.site for target in targets}),
         spool_max_mb,
-        None if metrics is None else (directory / Path(metrics).expanduser()).absolute(),
+        metrics,
         log,
         otlp,
         carrier,
@@ -177,11 +162,24 @@ def _settings(root: Table, path: Path) -> Settings:
     )
 
 
-def _authorities(agent: Table, directory: Path) -> Path | None:
-    name = agent.text("ca_file", None)
-    if name is None:
+@overload
+def _path(agent: Table, key: str, directory: Path, default: str) -> Path: ...
+@overload
+def _path(agent: Table, key: str, directory: Path) -> Path | None: ...
+def _path(agent: Table, key: str, directory: Path, default: str | None = None) -> Path | None:
+    text = agent.text(key, default)
+    if text is None:
         return None
-    file = (directory / Path(name).expanduser()).absolute()
+    try:
+        return resolve_path(text, directory)
+    except ValueError as fault:
+        raise agent.fault(key, str(fault)) from None
+
+
+def _authorities(agent: Table, directory: Path) -> Path | None:
+    file = _path(agent, "ca_file", directory)
+    if file is None:
+        return None
     try:
         text = file.read_bytes()
     except OSError as fault:

@@ -46,6 +46,25 @@ def test_absolute_stores_stay_as_they_are(store, kept):
     assert read(AGENT + f'store = "{store}"\n' + TARGET).store == kept
 
 
+@pytest.mark.parametrize(
+    "store", ["s3://rows.of_us/edge", "abfs://c@acc.dfs.core.windows.net/x", "https://[::1]:9000/c", "gs://b"]
+)
+def test_object_stores_stay_as_they_are(store):
+    assert read(AGENT + f'store = "{store}"\n' + TARGET).store == store
+
+
+@pytest.mark.parametrize("url", ["http://collector_1:4318", "https://[::1]:4318/otlp", "http://bücher.test"])
+def test_endpoints_of_an_export(url):
+    assert read(AGENT + f'otlp = "{url}"\n' + TARGET).otlp == url
+
+
+def test_a_home_directory_stands_for_itself(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/edge")
+    settings = read(AGENT + 'store = "~/rows"\nspool = "~/spool"\nmetrics = "~/edge.prom"\n' + TARGET)
+    assert (settings.store, str(settings.spool)) == ("/home/edge/rows", "/home/edge/spool")
+    assert str(settings.metrics) == "/home/edge/edge.prom"
+
+
 def test_every_key_of_the_contract():
     text = AGENT + (
         'store = "rows"\nspool = "/var/spool/edge"\nsamples = 3\ntimeout_ms = 1500\ndeadline_s = 20\n'
@@ -181,6 +200,93 @@ BAD = {
         AGENT + 'store = "gcs://bucket"\n' + TARGET,
         "agent.store: 'gcs' is not one of file, s3, s3a, gs, az, adl, azure, abfs, abfss, https;"
         " did you mean 'gs'?",
+    ),
+    "spool in nobody's home": (
+        AGENT + 'spool = "~nosuch/x"\n' + TARGET,
+        "agent.spool: '~nosuch/x': the home directory is not known",
+    ),
+    "store in nobody's home": (
+        AGENT + 'store = "~nosuch/x"\n' + TARGET,
+        "agent.store: '~nosuch/x': the home directory is not known",
+    ),
+    "metrics in nobody's home": (
+        AGENT + 'metrics = "~nosuch/x"\n' + TARGET,
+        "agent.metrics: '~nosuch/x': the home directory is not known",
+    ),
+    "authorities in nobody's home": (
+        AGENT + 'ca_file = "~nosuch/x"\n' + TARGET,
+        "agent.ca_file: '~nosuch/x': the home directory is not known",
+    ),
+    **{
+        f"NUL in {key}": (
+            AGENT + f'{key} = "a\\u0000b"\n' + TARGET,
+            f"agent.{key}: 'a\\x00b' is no path: it holds a NUL",
+        )
+        for key in ("store", "spool", "metrics", "ca_file")
+    },
+    "NUL in a file URL": (
+        AGENT + 'store = "file:///a\\u0000b"\n' + TARGET,
+        "agent.store: 'file:///a\\x00b' is not a URL: it holds a space or a control character",
+    ),
+    "escaped NUL in a file URL": (
+        AGENT + 'store = "file:///a%00b"\n' + TARGET,
+        "agent.store: 'file:///a%00b' is no path: it holds a NUL",
+    ),
+    "file URL of half an address": (
+        AGENT + 'store = "file://[x"\n' + TARGET,
+        "agent.store: 'file://[x' is not a URL: Invalid IPv6 URL",
+    ),
+    "file URL of nothing": (
+        AGENT + 'store = "file://"\n' + TARGET,
+        "agent.store: 'file://' names no directory: file:///path",
+    ),
+    "file URL elsewhere": (
+        AGENT + 'store = "file://srv/rows"\n' + TARGET,
+        "agent.store: 'file://srv/rows': a file:// store is on this machine: file:///path",
+    ),
+    "file URL with a query": (
+        AGENT + 'store = "file:///rows?x"\n' + TARGET,
+        "agent.store: 'file:///rows?x' holds a ? or a #, which in a path are written %3F and %23",
+    ),
+    "bucket of no name": (
+        AGENT + 'store = "s3://"\n' + TARGET,
+        "agent.store: 's3://' names no bucket or container",
+    ),
+    "bucket of half an address": (
+        AGENT + 'store = "s3://[b"\n' + TARGET,
+        "agent.store: 's3://[b' is not a URL: Invalid IPv6 URL",
+    ),
+    "store of no host": (
+        AGENT + 'store = "https://"\n' + TARGET,
+        "agent.store: 'https://' names no host",
+    ),
+    "store of no port": (
+        AGENT + 'store = "https://h.test:99999/c"\n' + TARGET,
+        "agent.store: 'https://h.test:99999/c' is not a URL: Port out of range 0-65535",
+    ),
+    "export to nowhere": (
+        AGENT + 'otlp = "collector:4318"\n' + TARGET,
+        "agent.otlp: 'collector:4318' is not an http:// or https:// URL",
+    ),
+    "export to no host": (
+        AGENT + 'otlp = "http://:4318"\n' + TARGET,
+        "agent.otlp: 'http://:4318' names no host",
+    ),
+    "export to half an address": (
+        AGENT + 'otlp = "http://[::1"\n' + TARGET,
+        "agent.otlp: 'http://[::1' is not a URL: Invalid IPv6 URL",
+    ),
+    "export to no port": (
+        AGENT + 'otlp = "http://h:99999"\n' + TARGET,
+        "agent.otlp: 'http://h:99999' is not a URL: Port out of range 0-65535",
+    ),
+    "export to port 0": (
+        AGENT + 'otlp = "http://h:0"\n' + TARGET,
+        "agent.otlp: 'http://h:0' is not a URL: port 0 is none",
+    ),
+    "export to no address": (
+        AGENT + 'otlp = "http://10.0.0.300:4318"\n' + TARGET,
+        "agent.otlp: 'http://10.0.0.300:4318': '10.0.0.300' is not a host name or an address",
     ),
     "nothing to probe": (AGENT, "target: nothing to probe: write [[target]] or [[catalog]]"),
     "target as a table": (

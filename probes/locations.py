@@ -1,0 +1,96 @@
+"""Where things are, as a configuration names them: files, stores and endpoints. Reads home directories [I/O].
+
+Whatever could never work is refused here, so that it is known before anything was measured.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from probes.strict_toml import nearest_name
+from probes.target import address_family, is_host
+
+STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_NOT_IN_A_URL: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+def resolve_path(text: str, directory: Path) -> Path:
+    """An absolute path: a relative one is taken from ``directory``, ~ is a home directory.
+
+    Raises ValueError for what can be no path here.
+    """
+    if "\0" in text:
+        raise ValueError(f"{text!r} is no path: it holds a NUL")
+    try:
+        return (directory / Path(text).expanduser()).absolute()
+    except RuntimeError:
+        raise ValueError(f"{text!r}: the home directory is not known") from None
+
+
+def resolve_store(store: str, directory: Path) -> str:
+    """``store`` with a relative path made absolute from ``directory``; a URL stays as it is.
+
+    Raises ValueError for what no store can be.
+    """
+    found = _SCHEME.match(store)
+    if found is None:
+        return str(resolve_path(store, directory))
+    scheme = found[1].lower()
+    if scheme not in STORE_SCHEMES:
+        hint = nearest_name(scheme, STORE_SCHEMES)
+        offer = f"; did you mean {hint!r}?" if hint else ""
+        raise ValueError(f"{scheme!r} is not one of {', '.join(STORE_SCHEMES)}{offer}")
+    parts = _split(store)
+    if scheme == "file":
+        _check_file(store, parts)
+    elif scheme == "https":
+        _check_host(store, parts)
+    elif not parts.netloc:
+        raise ValueError(f"{store!r} names no bucket or container")
+    return store
+
+
+def check_endpoint(url: str) -> None:
+    """Raises ValueError for what is not the http:// or https:// URL of a server."""
+    if not re.match("https?://", url):
+        raise ValueError(f"{url!r} is not an http:// or https:// URL")
+    _check_host(url, _split(url))
+
+
+def _split(url: str) -> SplitResult:
+    if _NOT_IN_A_URL.search(url):
+        raise ValueError(f"{url!r} is not a URL: it holds a space or a control character")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as fault:
+        raise ValueError(f"{url!r} is not a URL: {fault}") from None
+    if port == 0:
+        raise ValueError(f"{url!r} is not a URL: port 0 is none")
+    if "?" in url or "#" in url:
+        # Nothing would read them: what they say would be left out without a word.
+        raise ValueError(f"{url!r} holds a ? or a #, which in a path are written %3F and %23")
+    return parts
+
+
+def _check_host(url: str, parts: SplitResult) -> None:
+    host = parts.hostname
+    if not host:
+        raise ValueError(f"{url!r} names no host")
+    if not is_host(host) or (address_family(host) == 6) != ("[" in parts.netloc):
+        raise ValueError(f"{url!r}: {host!r} is not a host name or an address")
+
+
+def _check_file(url: str, parts: SplitResult) -> None:
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError(f"{url!r}: a file:// store is on this machine: file:///path")
+    path = unquote(parts.path)
+    if not path.startswith("/"):
+        raise ValueError(f"{url!r} names no directory: file:///path")
+    if "\0" in path:
+        raise ValueError(f"{url!r} is no path: it holds a NUL")
