@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from probes.durable import sync_directory
+from probes.redaction import redacted, without_secrets
 
 # No single request may take more than this share of the span given to shipping: a silent store then costs one
 # request's time, since a request that ran out of time is not repeated, and two in the worst case (one that
@@ -86,7 +87,7 @@ def directory_of(store: str) -> Path:
         return Path(store)
     parts = urllib.parse.urlsplit(store)
     if parts.netloc not in ("", "localhost"):
-        raise StoreError(f"{store}: a file:// store is on this machine: file:///path")
+        raise StoreError(f"{without_secrets(store)}: a file:// store is on this machine: file:///path")
     return Path(urllib.parse.unquote(parts.path))
 
 
@@ -138,13 +139,14 @@ class ObjectStoreInbox:
     """
 
     def __init__(self, url: str, span_s: float = _LONGEST_SPAN_S) -> None:
+        shown = without_secrets(url)
         try:
             import obstore
             import obstore.exceptions
             import obstore.store
         except ImportError:
-            raise StoreError(f"store {url}: needs obstore: pip install 'edgeplan[s3]'") from None
-        self._url, self._obstore = url, obstore
+            raise StoreError(f"store {shown}: needs obstore: pip install 'edgeplan[s3]'") from None
+        self._shown, self._obstore = shown, obstore
         faults = obstore.exceptions
         # Older S3 lookalikes answer a conditional put with 412 instead of 409.
         self._exists: tuple[type[Exception], ...] = (faults.AlreadyExistsError, faults.PreconditionError)
@@ -172,7 +174,7 @@ class ObjectStoreInbox:
                 },
             )
         except (self._fault, ValueError, TypeError) as fault:
-            raise StoreError(f"store {url}: {_first_line(fault)}") from None
+            raise StoreError(f"store {shown}: {_first_line(fault)}") from None
 
     def create(self, key: str, payload: bytes) -> bool:
         try:
@@ -213,7 +215,7 @@ class ObjectStoreInbox:
         kind = StoreDeniedError if isinstance(fault, self._denied) else StoreError
         text = _first_line(fault)
         hint = "no credentials in the environment, and no instance metadata: " if _METADATA in text else ""
-        return kind(f"store {self._url}: {hint}{text}")
+        return kind(f"store {self._shown}: {hint}{text}")
 
 
 def _make_directories(directory: Path) -> list[Path]:
@@ -244,4 +246,4 @@ def _name_once(draft: Path, final: Path) -> bool:
 
 def _first_line(fault: Exception) -> str:
     lines = str(fault).strip().splitlines()
-    return lines[0] if lines else type(fault).__name__
+    return redacted(lines[0]) if lines else type(fault).__name__

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from probes import AGENT_VERSION
 from probes.outcome import Outcome
 from probes.readings import FAMILIES, Reading, readings
+from probes.redaction import redacted, without_secrets
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -54,9 +55,9 @@ def export(url: str, vantage: str, outcome: Outcome) -> None:
     sender.start()
     sender.join(LONGEST_S)
     if sender.is_alive():
-        raise ExportError(f"otlp {url}: no answer within {LONGEST_S:g} s")
+        raise ExportError(f"otlp {without_secrets(url)}: no answer within {LONGEST_S:g} s")
     if fault:
-        raise ExportError(f"otlp {url}: {fault[0]}")
+        raise ExportError(f"otlp {without_secrets(url)}: {redacted(fault[0])}")
 
 
 def endpoint(url: str) -> str:
