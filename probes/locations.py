@@ -59,7 +59,10 @@ def check_endpoint(url: str) -> None:
     """Raises ValueError for what is not the http:// or https:// URL of a server."""
     if not re.match("https?://", url):
         raise ValueError(f"{url!r} is not an http:// or https:// URL")
-    _check_host(url, _split(url))
+    parts = _split(url)
+    if parts.query:
+        raise ValueError(f"{url!r} has a query, which an endpoint has not")
+    _check_host(url, parts)
 
 
 def _split(url: str) -> SplitResult:
@@ -72,8 +75,9 @@ def _split(url: str) -> SplitResult:
         raise ValueError(f"{url!r} is not a URL: {fault}") from None
     if port == 0:
         raise ValueError(f"{url!r} is not a URL: port 0 is none")
-    if "?" in url or "#" in url:
-        # Nothing would read them: what they say would be left out without a word.
+    if "#" in url or ("?" in url and parts.scheme != "https"):
+        # Nothing would read them: what they say would be left out without a word. A signature may stand behind
+        # an https:// store.
         raise ValueError(f"{url!r} holds a ? or a #, which in a path are written %3F and %23")
     return parts
 

@@ -47,7 +47,14 @@ def test_absolute_stores_stay_as_they_are(store, kept):
 
 
 @pytest.mark.parametrize(
-    "store", ["s3://rows.of_us/edge", "abfs://c@acc.dfs.core.windows.net/x", "https://[::1]:9000/c", "gs://b"]
+    "store",
+    [
+        "s3://rows.of_us/edge",
+        "abfs://c@acc.dfs.core.windows.net/x",
+        "https://[::1]:9000/c",
+        "https://h/c?sig=1",
+        "gs://b",
+    ],
 )
 def test_object_stores_stay_as_they_are(store):
     assert read(AGENT + f'store = "{store}"\n' + TARGET).store == store
@@ -279,6 +286,10 @@ BAD = {
     "export to no port": (
         AGENT + 'otlp = "http://h:99999"\n' + TARGET,
         "agent.otlp: 'http://h:99999' is not a URL: Port out of range 0-65535",
+    ),
+    "export with a query": (
+        AGENT + 'otlp = "https://h/otlp?key=1"\n' + TARGET,
+        "agent.otlp: 'https://h/otlp?key=1' has a query, which an endpoint has not",
     ),
     "export to port 0": (
         AGENT + 'otlp = "http://h:0"\n' + TARGET,
