@@ -76,8 +76,8 @@ def _split(url: str) -> SplitResult:
     if port == 0:
         raise ValueError(f"{url!r} is not a URL: port 0 is none")
     if "#" in url or ("?" in url and parts.scheme != "https"):
-        # Nothing would read them: what they say would be left out without a word. A signature may stand behind
-        # an https:// store.
+        # Nothing would read them: what they say would be left out without a word. A signature may stand
+        # behind an https:// store.
         raise ValueError(f"{url!r} holds a ? or a #, which in a path are written %3F and %23")
     return parts
 

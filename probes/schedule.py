@@ -18,6 +18,9 @@ _MARGIN_S: Final = 1.0
 _SHORTEST_SHIPPING_S: Final = 9.0
 _LONGEST_SHIPPING_S: Final = 75.0
 
+# The year 9999 begins, UTC. Beyond it nothing can be reckoned with: a round ends after it was due.
+_END_S: Final = 253_370_764_800.0
+
 
 def due(now_s: float, every_s: float | None) -> float:
     """The start that ``now_s`` belongs to: the last point of the grid, or now where there is none.
@@ -72,6 +75,8 @@ def longest_round(splay_s: float, deadline_s: float) -> float:
 def moment(text: str) -> float:
     """An RFC 3339 moment, with its offset, as a scheduler hands it on. Raises ValueError.
 
+    Rounds are named and filed by years of four digits, so it lies within 1970 to 9998.
+
     >>> moment("2026-11-24T05:00:00Z")
     1795496400.0
     """
@@ -81,4 +86,6 @@ def moment(text: str) -> float:
         found = None
     if found is None or found.tzinfo is None:
         raise ValueError(f"{text!r} is not a moment such as 2026-11-24T05:00:00Z")
-    return found.timestamp()
+    if not 0 <= (moment_s := found.timestamp()) < _END_S:
+        raise ValueError(f"{text!r} is not within the years 1970 to 9998")
+    return moment_s
