@@ -135,7 +135,16 @@ def test_the_log_is_json_where_the_configuration_says_so(function, capsys):
 
 
 @pytest.mark.parametrize(
-    "event", [{}, {"scheduled_at": "<aws.scheduler.scheduled-time>"}, {"scheduled_at": "2026-11-24"}]
+    "event",
+    [
+        {},
+        {"scheduled_at": "<aws.scheduler.scheduled-time>"},
+        {"scheduled_at": "2026-11-24"},
+        None,
+        [],
+        "x",
+        7,
+    ],
 )
 def test_an_event_that_names_no_moment(function, event):
     with pytest.raises(InputError, match=r"event, scheduled_at: .* is not a moment such as"):
