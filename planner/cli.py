@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from planner import __version__
+from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Usage errors exit 2 from within argparse."""
+    open_missing()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Names of cities are not ASCII, whatever the locale says.

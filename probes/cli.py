@@ -1,8 +1,8 @@
 """``edgeprobe``: check a configuration, measure, ship what is spooled, write units [I/O].
 
-Exit codes: 0 done (failures that were measured included) · 2 bad input · 5 the store or the spool cannot be
-written · 75 another round of this vantage still runs · 128 + n when signal n cut a round short, or nobody
-reads what is printed (141).
+Exit codes: 0 done (failures that were measured included) · 2 bad input · 5 the store, the spool or stdout
+cannot be written · 75 another round of this vantage still runs · 128 + n when signal n cut a round short, or
+nobody reads what is printed (141).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from probes import duration, schedule, shipped
+from probes import duration, schedule, shipped, standard_streams
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
 from probes.inbox import StoreError, is_object_store, open_inbox
@@ -30,6 +30,7 @@ from probes.strict_toml import InputError, nearest_name
 from probes.target import Target
 
 _DEFAULT_EVERY: Final = "5m"
+_INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
 _SCHEDULED_AT: Final = "EDGEPROBE_SCHEDULED_AT"
 
@@ -43,6 +44,17 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
+    standard_streams.open_missing()
+    standard_streams.accept_any_text()
+    # Whatever the umask says, the agent itself must be able to read and enter what it makes.
+    os.umask(os.umask(0o077) & 0o077)
+    try:
+        return _main(arguments)
+    finally:
+        standard_streams.settle()
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(as_json=options.json)
     try:
@@ -60,8 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(console, fault, "busy", EXIT_BUSY)
     except BrokenPipeError:
         # Whoever read the output has gone. The interpreter must not complain about it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        standard_streams.discard(sys.stdout)
         return _BROKEN_PIPE
+    except OSError as fault:
+        # What was asked for could not be printed, mostly.
+        what = f"{fault.filename}: " if fault.filename is not None else ""
+        return _complain(console, f"{what}{fault.strerror or fault}", "failed", EXIT_STORE)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def _run(options: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -78,7 +96,7 @@ def _run(options: argparse.Namespace, settings: Settings, console: Console) -> i
     return Agent(settings, console).run(rounds, options.every, scheduled_s)
 
 
-def _complain(console: Console, fault: Exception, event: str, code: int) -> int:
+def _complain(console: Console, fault: Exception | str, event: str, code: int) -> int:
     console.say(str(fault), event=event, level="error", code=code)
     return code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from probes.record import Measurement
 from probes.report import table
 from probes.round_file import SealedRound
 from probes.spool import Shipped
+from probes.standard_streams import discard
 
 if TYPE_CHECKING:
     from probes.live import Live
@@ -23,7 +25,8 @@ class Console:
     """What a person or a program sees: rows or a table on stdout, everything else on stderr.
 
     ``log`` is how stderr reads: words for a person, or an object a line that names ``vantage`` and the run.
-    At a terminal that a person reads, a round is shown as it happens.
+    At a terminal that a person reads, a round is shown as it happens. A stream that takes nothing (a full
+    disk, a terminal that has gone) stops nothing: what could not be said is in the exit code and the metrics.
     """
 
     def __init__(self, *, as_json: bool, log: Log = "text", vantage: str | None = None) -> None:
@@ -31,6 +34,7 @@ class Console:
         self._run: str | None = None
         self._view: Live | None = None
         self._unsent = b""
+        self._unheard = False
 
     def begin(self, run: str) -> None:
         """What is said from here on is said of this round."""
@@ -77,8 +81,7 @@ class Console:
             if self._unsent and _is_terminal(sys.stdout):
                 # It was stopped, and has to be waited for now.
                 self._write(self._unsent.decode(errors="replace"))
-            width = os.get_terminal_size(sys.stdout.fileno()).columns if _is_terminal(sys.stdout) else 0
-            self._write(table(whole.judged, width=width or None, colour=_is_coloured(sys.stdout)) + "\n")
+            self._write(table(whole.judged, width=_width(sys.stdout), colour=_is_coloured(sys.stdout)) + "\n")
 
     def remark(self, text: str) -> None:
         """A line on what the round's rows say, below the table."""
@@ -117,22 +120,42 @@ class Console:
         """One line for a person or for cron to mail; in a log of JSON, under the name ``event``."""
         if self._log == "json":
             known = {"vantage": self._vantage, "run_id": self._run}
-            print(json_line(time.time(), level, event, message, {**known, **fields}), file=sys.stderr)
+            line = json_line(time.time(), level, event, message, {**known, **fields})
         else:
-            print(f"edgeprobe: {message}", file=sys.stderr)
+            line = f"edgeprobe: {message}"
+        # A log on a full disk takes the next line once there is room.
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr)
 
     def _write(self, text: str) -> None:
+        if self._unheard:
+            return
         try:
             sys.stdout.write(text)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # Nobody reads any more; measuring goes on. Python would complain again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError) as fault:
+            # Measuring goes on. Python would complain again at exit.
+            discard(sys.stdout)
+            self._unheard = True
+            # Who reads no more, as head does, need not be told.
+            if not isinstance(fault, BrokenPipeError):
+                reason = fault.strerror if isinstance(fault, OSError) else None
+                self.say(f"stdout: {reason or fault}: no more is printed there", event="output_lost")
 
 
 def _is_terminal(stream: TextIO) -> bool:
     """Whether a person reads it who can be shown something in place."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _width(stream: TextIO) -> int | None:
+    """The columns of a terminal; None of what is none, or does not say."""
+    if not _is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
 
 
 def _is_coloured(stream: TextIO) -> bool:
