@@ -5,13 +5,16 @@ import os
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.schedule import due
 from probes.settings import parse_settings
 from probes.strict_toml import InputError
 from probes.units import UNITS, unit
@@ -76,15 +79,84 @@ def test_the_cron_line_runs_in_cron_s_bare_environment(edgeprobe, configured, st
     ("every_s", "times"),
     [
         (60, "* * * * *"),
+        (180, "*/3 * * * *"),
         (300, "*/5 * * * *"),
-        (1800, "*/30 * * * *"),
-        (3600, "0 * * * *"),
-        (21_600, "0 */6 * * *"),
-        (86_400, "0 0 * * *"),
+        (900, "*/15 * * * *"),
     ],
 )
-def test_spans_as_cron_writes_them(every_s, times):
-    assert cron(settings(), every_s).splitlines()[1].startswith(f"{times} ")
+def test_spans_that_every_time_zone_shares(every_s, times):
+    _, line = cron(settings(), every_s).splitlines()
+    # No other process is begun than the agent.
+    assert as_cron_runs_it(line).startswith("PYTHONPATH=")
+    assert line.startswith(f"{times} ")
+
+
+def begun(line, zone, first, days):
+    """The moments of those days at which cron, where clocks are as in ``zone``, begins the line."""
+    minute, *others = line.split(None, 5)[:5]
+    assert others == ["*"] * 4
+    step = int(minute.removeprefix("*/")) if minute != "*" else 1
+    start = int(datetime.fromisoformat(f"{first}T00:00:00+00:00").timestamp())
+    moments = range(start, start + days * 86_400, 60)
+    return [at for at in moments if datetime.fromtimestamp(at, ZoneInfo(zone)).minute % step == 0]
+
+
+# Around the nights when clocks are changed, and where that is by half an hour.
+NIGHTS = [
+    ("Europe/London", "2026-03-28"),
+    ("Europe/London", "2026-10-24"),
+    ("America/New_York", "2026-03-07"),
+    ("America/New_York", "2026-10-31"),
+    ("Australia/Lord_Howe", "2026-04-04"),
+    ("Asia/Kolkata", "2026-06-01"),
+    ("Asia/Kathmandu", "2026-06-01"),
+    ("America/St_Johns", "2026-11-01"),
+    ("Asia/Tokyo", "2026-06-01"),
+]
+
+
+@pytest.mark.parametrize(("zone", "first"), NIGHTS)
+@pytest.mark.parametrize("every_s", [1800, 3600, 21_600, 86_400])
+def test_rounds_are_of_the_grid_in_utc_whatever_the_zone(zone, first, every_s):
+    late_s = 170
+    *_, line = cron(settings(), every_s).splitlines()
+    condition, either, _ = as_cron_runs_it(line).partition(" || PYTHONPATH=")
+    moments = begun(line, zone, first, days=2)
+    script = f'date() {{ [ "$*" = +%s ] && echo $((now + {late_s})); }}\n'
+    script += f"for now in {' '.join(map(str, moments))}; do\n{condition} || echo $now\ndone\n"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert either
+    assert (done.returncode, done.stderr) == (0, "")
+    started = [int(word) for word in done.stdout.split()]
+    grid = [at for at in range(moments[0], moments[0] + 2 * 86_400) if at % every_s == 0]
+    assert started == grid
+    # None is taken for one that was measured already, nor for an older one than it is.
+    assert [due(at + late_s, float(every_s)) for at in started] == started
+
+
+@pytest.mark.parametrize("every_s", [120, 240, 360, 600, 720, 1200, 1800, 7200, 43_200])
+def test_a_line_begins_whenever_a_round_is_due_in_any_zone(every_s):
+    *notes, line = cron(settings(), every_s).splitlines()
+    assert all(note.startswith("# ") for note in notes)
+    for zone in ("Etc/UTC", "Asia/Kolkata", "Asia/Kathmandu"):
+        moments = set(begun(line, zone, "2026-06-01", days=1))
+        assert {at for at in range(min(moments), max(moments) + 1) if at % every_s == 0} <= moments
+
+
+def test_the_line_goes_on_by_the_tools_that_cron_finds():
+    """With date(1) and expr(1) as they are, and cron's PATH; by a divisor of 1 a round is always due."""
+    *_, line = cron(settings(), 86_400).splitlines()
+    condition, _, _ = as_cron_runs_it(line).partition(" || PYTHONPATH=")
+    assert condition.endswith("% 96 >/dev/null")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{condition.replace('% 96', '% 1')} || echo goes on"],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
 
 
 @pytest.mark.parametrize("every_s", [30, 90, 420, 5400, 7 * 3600, 2 * 86_400])
