@@ -51,7 +51,7 @@ def crontab(request: Request) -> str:
     notes = [f"# {request.title}; install with: crontab -e"]
     if condition:
         notes.append(
-            f"# It begins every {in_words(begun_s)}, and goes on when a round is due by UTC, in any time zone."
+            f"# It begins every {in_words(begun_s)}, and goes on when a round is due, in any time zone."
         )
     if is_object_store(request.settings.store):
         notes.append(
