@@ -19,27 +19,30 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NOT_IN_A_URL: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
-def resolve_path(text: str, directory: Path) -> Path:
+def resolve_path(text: str, directory: Path, *, here: bool = True) -> Path:
     """An absolute path: a relative one is taken from ``directory``, ~ is a home directory.
 
-    Raises ValueError for what can be no path here.
+    Unless it is meant ``here``, on this machine, no home directory is known. Raises ValueError for what can
+    be no path.
     """
     if "\0" in text:
         raise ValueError(f"{text!r} is no path: it holds a NUL")
+    if not here and text.startswith("~"):
+        raise ValueError(f"{text!r}: no home directory is known there")
     try:
         return (directory / Path(text).expanduser()).absolute()
     except RuntimeError:
         raise ValueError(f"{text!r}: the home directory is not known") from None
 
 
-def resolve_store(store: str, directory: Path) -> str:
+def resolve_store(store: str, directory: Path, *, here: bool = True) -> str:
     """``store`` with a relative path made absolute from ``directory``; a URL stays as it is.
 
     Raises ValueError for what no store can be.
     """
     found = _SCHEME.match(store)
     if found is None:
-        return str(resolve_path(store, directory))
+        return str(resolve_path(store, directory, here=here))
     scheme = found[1].lower()
     if scheme not in STORE_SCHEMES:
         hint = nearest_name(scheme, STORE_SCHEMES)

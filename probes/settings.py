@@ -71,15 +71,18 @@ class Settings:
 
 def load_settings(path: str | Path) -> Settings:
     """Read and check a configuration file. Raises InputError naming file, place and nearest valid name."""
-    return _settings(read_toml(path), Path(path))
+    return _settings(read_toml(path), Path(path), here=True)
 
 
-def parse_settings(text: str, path: str | Path) -> Settings:
-    """The same for text already read; ``path`` names it and anchors relative paths."""
-    return _settings(parse_toml(text, path), Path(path))
+def parse_settings(text: str, path: str | Path, *, here: bool = True) -> Settings:
+    """The same for text already read; ``path`` names it and anchors relative paths.
+
+    Unless that path is ``here``, on this machine, no file that the configuration names is looked for.
+    """
+    return _settings(parse_toml(text, path), Path(path), here=here)
 
 
-def _settings(root: Table, path: Path) -> Settings:
+def _settings(root: Table, path: Path, *, here: bool) -> Settings:
     directory = path.absolute().parent
     agent = root.table("agent")
     vantage = agent.text("vantage")
@@ -95,10 +98,10 @@ def _settings(root: Table, path: Path) -> Settings:
     lon = agent.number("lon", low=-180, high=180)
     store = agent.text("store", "measurements")
     try:
-        store = resolve_store(store, directory)
+        store = resolve_store(store, directory, here=here)
     except ValueError as fault:
         raise agent.fault("store", str(fault)) from None
-    spool = _path(agent, "spool", directory, ".edgeprobe")
+    spool = _path(agent, "spool", directory, ".edgeprobe", here=here)
     samples = agent.number("samples", 5, low=1, high=1000, whole=True)
     timeout_ms = agent.number("timeout_ms", 3000.0, low=1, high=60_000)
     deadline_s = agent.number("deadline_s", 50.0, low=1, high=3600)
@@ -107,7 +110,7 @@ def _settings(root: Table, path: Path) -> Settings:
     protocols = read_protocols(agent, DEFAULT_PROTOCOLS)
     resolvers = _resolvers(agent)
     spool_max_mb = agent.number("spool_max_mb", SPOOL_MAX_MB, low=1, high=1_000_000)
-    metrics = _path(agent, "metrics", directory)
+    metrics = _path(agent, "metrics", directory, here=here)
     log: Log = "json" if agent.text("log", "text", choices=get_args(Log)) == "json" else "text"
     otlp = agent.text("otlp", None)
     if otlp is not None:
@@ -117,7 +120,7 @@ def _settings(root: Table, path: Path) -> Settings:
             raise agent.fault("otlp", str(fault)) from None
     carrier = _carrier(agent)
     outpost, parent = _outpost(agent)
-    ca_file = _authorities(agent, directory)
+    ca_file = _authorities(agent, directory, here=here)
     agent.close()
 
     targets = read_targets(root, protocols)
@@ -163,23 +166,23 @@ def _settings(root: Table, path: Path) -> Settings:
 
 
 @overload
-def _path(agent: Table, key: str, directory: Path, default: str) -> Path: ...
+def _path(agent: Table, key: str, directory: Path, default: str, *, here: bool) -> Path: ...
 @overload
-def _path(agent: Table, key: str, directory: Path) -> Path | None: ...
-def _path(agent: Table, key: str, directory: Path, default: str | None = None) -> Path | None:
+def _path(agent: Table, key: str, directory: Path, *, here: bool) -> Path | None: ...
+def _path(agent: Table, key: str, directory: Path, default: str | None = None, *, here: bool) -> Path | None:
     text = agent.text(key, default)
     if text is None:
         return None
     try:
-        return resolve_path(text, directory)
+        return resolve_path(text, directory, here=here)
     except ValueError as fault:
         raise agent.fault(key, str(fault)) from None
 
 
-def _authorities(agent: Table, directory: Path) -> Path | None:
-    file = _path(agent, "ca_file", directory)
-    if file is None:
-        return None
+def _authorities(agent: Table, directory: Path, *, here: bool) -> Path | None:
+    file = _path(agent, "ca_file", directory, here=here)
+    if file is None or not here:
+        return file
     try:
         text = file.read_bytes()
     except OSError as fault:

@@ -7,6 +7,7 @@ import math
 import os.path
 import re
 import shlex
+from pathlib import Path
 from typing import Any, Final
 
 from probes import AGENT_VERSION
@@ -20,6 +21,8 @@ from probes.units.yaml_text import yaml_text
 # In the pod, the configuration stands in the volume, so that paths relative to it are in the volume too.
 _PLACE: Final = "/var/lib/edgeprobe"
 _CONFIG: Final = f"{_PLACE}/probes.toml"
+_CONFIG_KEY: Final = "probes.toml"
+_CA_KEY: Final = "ca.pem"
 _CONFIG_BYTES: Final = 1_000_000
 
 # Nobody's user and group, as images without a shell have it.
@@ -42,10 +45,17 @@ def cron_job(request: Request) -> str:
     The volume is a claim, because a pod ends with its round: rounds that the store did not take wait in it.
     A CronJob starts a round once per point of the grid; its name is that point, whichever pod measures it.
     """
-    text = request.text().rstrip("\n") + "\n"
-    if len(text.encode()) > _CONFIG_BYTES:
-        raise InputError(request.settings.file, "is larger than the 1 MB that a ConfigMap takes")
-    _check_paths(request, request.standing_at(_CONFIG))
+    files = {_CONFIG_KEY: request.text().rstrip("\n") + "\n"}
+    if (authorities := request.authorities()) is not None:
+        files[_CA_KEY] = authorities
+    if sum(len(text.encode()) for text in files.values()) > _CONFIG_BYTES:
+        what = "is" if authorities is None else "and its ca_file are"
+        raise InputError(request.settings.file, f"{what} larger than the 1 MB that a ConfigMap takes")
+    inside = request.standing_at(_CONFIG)
+    _check_paths(request, inside)
+    mounts = {_CONFIG: _CONFIG_KEY}
+    if inside.ca_file is not None:
+        mounts[_mounted(request, inside.ca_file)] = _CA_KEY
     name = _name(request.settings.vantage)
     labels = {
         "app.kubernetes.io/name": "edgeprobe",
@@ -54,7 +64,7 @@ def cron_job(request: Request) -> str:
     }
     metadata = {"name": name, "labels": labels}
     documents = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"probes.toml": text}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files},
         {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
@@ -68,13 +78,13 @@ def cron_job(request: Request) -> str:
             "apiVersion": "batch/v1",
             "kind": "CronJob",
             "metadata": metadata,
-            "spec": _cron_job(request, name, labels),
+            "spec": _cron_job(request, name, labels, mounts),
         },
     ]
     return "---\n".join([_heading(request, name), *map(yaml_text, documents)])
 
 
-def _cron_job(request: Request, name: str, labels: dict[str, str]) -> dict[str, Any]:
+def _cron_job(request: Request, name: str, labels: dict[str, str], mounts: dict[str, str]) -> dict[str, Any]:
     return {
         "schedule": crontab_times(request.every_s),
         # Rounds are named after a grid in UTC.
@@ -90,13 +100,13 @@ def _cron_job(request: Request, name: str, labels: dict[str, str]) -> dict[str, 
                 # What failed to be shipped is in the volume, and the next round ships it.
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": request.longest_s + _BEFORE_A_ROUND_S,
-                "template": {"metadata": {"labels": labels}, "spec": _pod(request, name)},
+                "template": {"metadata": {"labels": labels}, "spec": _pod(request, name, mounts)},
             },
         },
     }
 
 
-def _pod(request: Request, name: str) -> dict[str, Any]:
+def _pod(request: Request, name: str, mounts: dict[str, str]) -> dict[str, Any]:
     # A process without privileges gains nothing from a capability added to its container; a datagram socket
     # for echoes it may have, where this sysctl, which Kubernetes calls safe, says so.
     echoes = {"name": "net.ipv4.ping_group_range", "value": f"{_NOBODY} {_NOBODY}"}
@@ -134,7 +144,10 @@ def _pod(request: Request, name: str) -> dict[str, Any]:
                 },
                 "volumeMounts": [
                     {"name": "place", "mountPath": _PLACE},
-                    {"name": "config", "mountPath": _CONFIG, "subPath": "probes.toml", "readOnly": True},
+                    *(
+                        {"name": "config", "mountPath": path, "subPath": key, "readOnly": True}
+                        for path, key in mounts.items()
+                    ),
                 ],
             }
         ],
@@ -173,6 +186,8 @@ def _heading(request: Request, name: str) -> str:
         "              persistentVolumeClaim, emptyDir: {} does too, but loses them.",
         "Place:        a vantage is one place: where nodes stand in several, add a nodeSelector.",
     ]
+    if settings.ca_file is not None:
+        words.append("Authorities:  those of ca_file are in the ConfigMap: when they change, install again.")
     if request.wants_icmp:
         words.append(
             "ICMP:         needs net.ipv4.ping_group_range, which a pod in the host's network cannot set."
@@ -197,6 +212,15 @@ def _check_paths(request: Request, inside: Settings) -> None:
                 f"{path} would be lost with the pod, whose volume is {_PLACE}:"
                 " write it relative to the configuration file, inside its folder",
             )
+
+
+def _mounted(request: Request, file: Path) -> str:
+    """Where the pod has the file that it reads as ``file``. Raises InputError where none can be mounted."""
+    path = os.path.normpath(file)
+    # Kubernetes takes no colon in it.
+    if ":" in path or path in (_PLACE, _CONFIG):
+        raise request.fault("agent.ca_file", f"{path} cannot be mounted in a pod: give the file another name")
+    return path
 
 
 def _gigabytes(settings: Settings) -> int:

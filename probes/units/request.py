@@ -28,6 +28,8 @@ _STEPS: Final = ((1, 60), (_MINUTE, 60), (_HOUR, 24), (_DAY, 1))
 
 _IMAGE: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 
+_CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----\n.*?\n-----END CERTIFICATE-----", re.DOTALL)
+
 # What would end a line, or could not be printed.
 _NOT_IN_A_LINE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
@@ -82,7 +84,11 @@ class Request:
     @property
     def requirement(self) -> str:
         """What pip is told to install where the agent is to run."""
-        wanted = {"s3": is_object_store(self.settings.store), "otlp": self.settings.otlp is not None}
+        wanted = {
+            "s3": is_object_store(self.settings.store),
+            "doh": any(one.startswith("https://") for one in self.settings.resolvers),
+            "otlp": self.settings.otlp is not None,
+        }
         extras = ",".join(name for name, used in wanted.items() if used)
         return f"edgeplan{f'[{extras}]' if extras else ''}=={AGENT_VERSION}"
 
@@ -95,9 +101,24 @@ class Request:
         """The configuration itself. Raises InputError when it cannot be read."""
         return read_text(self.settings.file)
 
+    def authorities(self) -> str | None:
+        """The certificates of ``ca_file``, as PEM, and nothing else that stands in it. Raises InputError."""
+        file = self.settings.ca_file
+        if file is None:
+            return None
+        try:
+            text = file.read_bytes().decode("ascii", "replace")
+        except OSError as fault:
+            raise self.fault("agent.ca_file", f"{file}: {fault.strerror or fault}") from None
+        # A key may stand beside them.
+        found = _CERTIFICATE.findall(text.replace("\r\n", "\n"))
+        if not found:
+            raise self.fault("agent.ca_file", f"{file} holds no certificate in PEM")
+        return "".join(f"{one}\n" for one in found)
+
     def standing_at(self, path: str) -> Settings:
-        """The same configuration as it is read at another place. Raises InputError."""
-        return parse_settings(self.text(), path)
+        """The same configuration as it is read at a place of another machine. Raises InputError."""
+        return parse_settings(self.text(), path, here=False)
 
     def command_line(self, scheduler: str) -> str:
         """The command that printed this, for a comment."""

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from probes import AGENT_VERSION
+from probes.inbox import directory_of
 from probes.settings import parse_settings
 from probes.strict_toml import InputError
 from probes.units import unit
@@ -18,6 +19,9 @@ from probes.units.request import Request
 
 # The oldest one that has the time zone for good, one between, and the newest.
 VERSIONS = ("1.27", "1.32", "1.37")
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2E=\n-----END CERTIFICATE-----\n"
+PRIVATE = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgE=\n-----END PRIVATE KEY-----\n"
 
 
 def agent(vantage="lab-1", more="", **keys):
@@ -42,6 +46,14 @@ def documents(tmp_path):
         return found, made.partition("---\n")[0]
 
     return write
+
+
+def volume(found):
+    """Where the pod has the claim's volume."""
+    (container,) = pod(found)["containers"]
+    (claimed,) = (one["name"] for one in pod(found)["volumes"] if "persistentVolumeClaim" in one)
+    (mount,) = (one for one in container["volumeMounts"] if one["name"] == claimed)
+    return mount
 
 
 def pod(found):
@@ -142,7 +154,6 @@ def test_a_pod_may_do_no_more_than_it_must(documents, more, echoes):
     [
         ("spool", "/var/spool/edgeprobe"),
         ("spool", "../spool"),
-        ("spool", "~/spool"),
         ("store", "/srv/rows"),
         ("store", "file:///srv/rows"),
         ("metrics", "/var/lib/node_exporter/edge.prom"),
@@ -155,8 +166,71 @@ def test_what_would_be_lost_with_the_pod_is_refused(documents, tmp_path, key, va
     assert "would be lost with the pod" in str(caught.value)
 
 
-def test_an_absolute_path_in_the_volume_is_fine(documents):
-    documents(agent(spool="/var/lib/edgeprobe/spool", store="file:///var/lib/edgeprobe/rows"))
+@pytest.mark.parametrize("key", ["spool", "store", "metrics", "ca_file"])
+def test_a_home_directory_is_none_of_the_pod(documents, tmp_path, monkeypatch, key):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x").write_text(PEM, encoding="ascii")
+    with pytest.raises(InputError, match=rf"agent.{key}: '~/x': no home directory is known there$"):
+        documents(agent(**{key: "~/x"}))
+
+
+def test_absolute_paths_in_the_volume_stay_as_they_are(documents):
+    text = agent(
+        spool="/var/lib/edgeprobe/spool",
+        store="file:///var/lib/edgeprobe/rows",
+        metrics="/var/lib/edgeprobe/edge.prom",
+    )
+    found, _ = documents(text)
+    inside = parse_settings(found["ConfigMap"]["data"]["probes.toml"], "/var/lib/edgeprobe/probes.toml")
+    place = Path(volume(found)["mountPath"])
+    for path in (inside.spool, directory_of(inside.store), inside.metrics):
+        assert path.is_relative_to(place)
+    assert inside.spool == Path("/var/lib/edgeprobe/spool")
+
+
+@pytest.mark.parametrize(
+    ("name", "mounted"),
+    [
+        ("ca.pem", "/var/lib/edgeprobe/ca.pem"),
+        ("certs/../own ca.pem", "/var/lib/edgeprobe/own ca.pem"),
+        ("{place}/ca.pem", "{place}/ca.pem"),
+    ],
+)
+def test_authorities_travel_with_the_configuration(documents, tmp_path, name, mounted):
+    (tmp_path / "certs").mkdir()
+    file = tmp_path / name.format(place=tmp_path)
+    # Whoever made it wrote a name in Latin-1, and left the key beside it.
+    file.write_bytes("# größer\n".encode("latin-1") + PEM.encode() + PRIVATE.encode() + PEM.encode())
+    found, heading = documents(agent(ca_file=name.format(place=tmp_path)))
+    for document in found.values():
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+    data = found["ConfigMap"]["data"]
+    assert data["ca.pem"] == PEM * 2
+    (container,) = pod(found)["containers"]
+    mounts = {one["mountPath"]: one for one in container["volumeMounts"]}
+    assert mounts[mounted.format(place=tmp_path)] == {
+        "name": "config",
+        "mountPath": mounted.format(place=tmp_path),
+        "subPath": "ca.pem",
+        "readOnly": True,
+    }
+    assert len(mounts) == 3
+    assert "install again" in heading
+
+
+def test_without_authorities_there_are_none(documents):
+    found, heading = documents(agent())
+    assert list(found["ConfigMap"]["data"]) == ["probes.toml"]
+    assert "Authorities" not in heading
+
+
+def test_authorities_that_no_pod_can_have(documents, tmp_path):
+    (tmp_path / "a:b.pem").write_text(PEM, encoding="ascii")
+    with pytest.raises(InputError, match=r"agent.ca_file: .*/a:b.pem cannot be mounted in a pod"):
+        documents(agent(ca_file="a:b.pem"))
+    (tmp_path / "many.pem").write_text(PEM * 20_000, encoding="ascii")
+    with pytest.raises(InputError, match="and its ca_file are larger than the 1 MB that a ConfigMap takes"):
+        documents(agent(ca_file="many.pem"))
 
 
 def test_the_volume_holds_the_spool_and_a_store_of_its_own(documents):
@@ -178,6 +252,11 @@ def test_images(documents):
     found, heading = documents(agent(), image=named)
     assert pod(found)["containers"][0]["image"] == named
     assert "FROM" not in heading
+    wanted = agent(
+        store="s3://rows", otlp="http://collector:4318", resolvers=["system", "https://dns.example/dns-query"]
+    )
+    _, heading = documents(wanted)
+    assert f"'edgeplan[s3,doh,otlp]=={AGENT_VERSION}'" in heading
     for bad in ("", "a b", "-x", "a\nb"):
         with pytest.raises(InputError, match=r"^--image: .* is not the name of an image$"):
             documents(agent(), image=bad)
