@@ -7,7 +7,7 @@ from benchmarks.agent.labs import HIGHEST_MS, LOWEST_MS, ONE_NAME, secure_lab, t
 from benchmarks.agent.lines import Line, at_once, in_turns, median, say, us
 from benchmarks.agent.probers import Target
 from benchmarks.agent.truth import (
-    answered,
+    TIMED,
     connections_at_once,
     during,
     most_in_flight,
@@ -15,9 +15,11 @@ from benchmarks.agent.truth import (
     peer_p95_us,
 )
 from tests.netlab import Netlab, spread, wire
-from tests.netlab.servers import RECORD_OVER, name_server
+from tests.netlab.servers import name_server
 
-# So long that 1,000 connects are under way at once, begun 5,000 a second.
+# So long that a crowd is under way at once, begun 5,000 a second; of TLS the farthest first, since the
+# processor does not allow so many.
+_CROWD = 1000
 _CROWD_HIGHEST_MS = 420.0
 _TLS_HIGHEST_MS = 700.0
 _RATE_PER_S = 5000.0
@@ -46,7 +48,7 @@ def _tcp(runs: int, count: int, times: int, highest_ms: float) -> Line:
             def mine() -> None:
                 run = probers.edgeprobe(lab, targets, "tcp", samples=3)
                 exchanges = during(wire.handshakes(lab.wire()), run)
-                ours.append(p95_us(answered(run), exchanges, "rtt_ms"))
+                ours.append(p95_us(run.rows, exchanges, "rtt_ms"))
                 flight.append(most_in_flight(exchanges))
 
             def its() -> None:
@@ -78,44 +80,47 @@ def _tcp(runs: int, count: int, times: int, highest_ms: float) -> Line:
 def tls_and_http(runs: int) -> list[Line]:
     """``tls_ms`` and ``ttfb_ms`` with 1,000 connections at once; httpx's trace of a GET over TLS beside
     them."""
-    ways = spread(1400, LOWEST_MS, _TLS_HIGHEST_MS)
+    ways = dict(reversed(spread(1400, LOWEST_MS, _TLS_HIGHEST_MS).items()))
     targets: list[Target] = [(address, 443) for address in ways]
-    tls, first, tls_flight, first_flight = [], [], [], []
-    peer_tls, peer_first, peer_flight = [], [], []
+    tls: list[float] = []
+    first: list[float] = []
+    tls_flight: list[int] = []
+    first_flight: list[int] = []
+    peer_tls: list[float] = []
+    peer_first: list[float] = []
+    peer_flight = []
     for number in range(runs):
         with secure_lab(ways, seed=number) as far:
 
-            def shaken() -> None:
-                run = far.edgeprobe("tls")
-                tls.append(
-                    p95_us(answered(run), during(wire.tls_flights(far.lab.wire(), 443), run), "tls_ms")
-                )
-                tls_flight.append(connections_at_once(far.lab.wire(), run))
-
-            def got() -> None:
-                run = far.edgeprobe("http")
-                bytes_ = during(wire.first_bytes(far.lab.wire(), 443, record_over=RECORD_OVER), run)
-                first.append(p95_us(answered(run), bytes_, "ttfb_ms"))
-                first_flight.append(connections_at_once(far.lab.wire(), run))
+            def mine(protocol: str, errors: list[float], flight: list[int]) -> None:
+                run = far.edgeprobe(protocol, timeout_ms=9000)
+                value, exchanges = TIMED[protocol]
+                packets = far.lab.wire()
+                errors.append(p95_us(run.rows, during(exchanges(packets), run), value))
+                flight.append(connections_at_once(packets, run))
 
             def its() -> None:
                 run = probers.httpx(far.lab, targets, len(ways), 1000, (far.authority, ONE_NAME))
                 packets = far.lab.wire()
-                flights = during(wire.tls_flights(packets, 443), run)
-                peer_tls.append(peer_p95_us(run.rows, flights, "tls_ms"))
-                bytes_ = during(wire.first_bytes(packets, 443, record_over=RECORD_OVER), run)
-                peer_first.append(peer_p95_us(run.rows, bytes_, "ttfb_ms"))
+                for protocol, errors in (("tls", peer_tls), ("http", peer_first)):
+                    value, exchanges = TIMED[protocol]
+                    errors.append(peer_p95_us(run.rows, during(exchanges(packets), run), value))
                 peer_flight.append(connections_at_once(packets, run))
 
-            in_turns(number, shaken, got, its)
+            in_turns(
+                number,
+                lambda: mine("tls", tls, tls_flight),
+                lambda: mine("http", first, first_flight),
+                its,
+            )
         say(f"tls {us(tls[-1])}, ttfb {us(first[-1])}; httpx {us(peer_tls[-1])}, {us(peer_first[-1])}")
     return [
         Line(
             f"{what} p95 error, {len(ways):,} targets",
-            f"≤ {most_us} µs",
+            f"≤ {most_us} µs with ≥ {_CROWD:,} in flight",
             f"{us(median(ours))}, {at_once(flight)}",
             f"httpx's trace of a GET over TLS {us(median(theirs))}, {at_once(peer_flight)}",
-            median(ours) <= most_us,
+            median(ours) <= most_us and min(flight) >= _CROWD,
             {"ours_us": ours, "httpx_us": theirs, "in_flight": flight, "httpx_in_flight": peer_flight},
         )
         for what, most_us, ours, theirs, flight in (
@@ -135,7 +140,7 @@ def icmp(runs: int) -> Line:
             def mine() -> None:
                 run = probers.edgeprobe(lab, [(address, 443) for address in ways], "icmp", samples=3)
                 echoes = during(wire.echoes(lab.wire()), run)
-                ours.append(p95_us(answered(run), echoes, "rtt_ms"))
+                ours.append(p95_us(run.rows, echoes, "rtt_ms"))
                 flight.append(most_in_flight(echoes))
 
             def its() -> None:
@@ -165,7 +170,7 @@ def dns(runs: int) -> list[Line]:
             targets: list[Target] = [("www.netlab.test", 443)]
             run = probers.edgeprobe(lab, targets, "dns", samples=2, resolvers=list(ways), family=4)
             questions = [one for one in during(wire.dns_exchanges(lab.wire()), run) if one.peer[0] in ways]
-            ours.append(p95_us(answered(run), questions, "rtt_ms"))
+            ours.append(p95_us(run.rows, questions, "rtt_ms"))
             flight.append(most_in_flight(questions))
         say(f"dns {us(ours[-1])}")
     return [

@@ -7,9 +7,8 @@ import contextlib
 from benchmarks.agent import probers
 from benchmarks.agent.labs import HIGHEST_MS, LOWEST_MS, secure_lab, tcp_lab
 from benchmarks.agent.lines import Line, in_turns, median, say, us
-from benchmarks.agent.truth import answered, during, p95_us
+from benchmarks.agent.truth import TIMED, answered, during, p95_us
 from tests.netlab import Way, spread, wire
-from tests.netlab.servers import RECORD_OVER
 from tests.netlab.wire import pair
 
 # At which a TLS handshake on each side leaves a quiet host quiet.
@@ -45,25 +44,20 @@ def loss(runs: int) -> list[Line]:
 
 def busy(runs: int) -> list[Line]:
     """The error with two processes that use all the CPU they can, against a quiet host; same lab."""
-    truths = {
-        "tcp": ("rtt_ms", wire.handshakes),
-        "tls": ("tls_ms", lambda packets: wire.tls_flights(packets, 443)),
-        "http": ("ttfb_ms", lambda packets: wire.first_bytes(packets, 443, record_over=RECORD_OVER)),
-    }
-    quiet: dict[str, list[float]] = {protocol: [] for protocol in truths}
-    loud: dict[str, list[float]] = {protocol: [] for protocol in truths}
+    quiet: dict[str, list[float]] = {protocol: [] for protocol in TIMED}
+    loud: dict[str, list[float]] = {protocol: [] for protocol in TIMED}
     for number in range(runs):
         with secure_lab(spread(300, LOWEST_MS, HIGHEST_MS), seed=number) as far:
 
             def measure(errors: dict[str, list[float]], hogs: int) -> None:
-                for protocol, (value, exchanges) in truths.items():
+                for protocol, (value, exchanges) in TIMED.items():
                     with probers.hogs(far.lab, hogs) if hogs else contextlib.nullcontext():
                         run = far.edgeprobe(protocol, samples=5, rate_per_s=_RATE_PER_S)
                     found = during(exchanges(far.lab.wire()), run)
-                    errors[protocol].append(p95_us(answered(run), found, value))
+                    errors[protocol].append(p95_us(run.rows, found, value))
 
             in_turns(number, lambda: measure(quiet, 0), lambda: measure(loud, 2))
-        say("busy " + ", ".join(f"{one} {us(loud[one][-1])}, quiet {us(quiet[one][-1])}" for one in truths))
+        say("busy " + ", ".join(f"{one} {us(loud[one][-1])}, quiet {us(quiet[one][-1])}" for one in TIMED))
     return [
         Line(
             f"{what} p95 error with two CPU hogs against quiet",
