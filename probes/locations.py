@@ -16,7 +16,7 @@ from probes.target import address_family, is_host
 STORE_SCHEMES: Final = ("file", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_NOT_IN_A_URL: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def resolve_path(text: str, directory: Path, *, here: bool = True) -> Path:
@@ -60,7 +60,7 @@ def resolve_store(store: str, directory: Path, *, here: bool = True) -> str:
 
 def check_endpoint(url: str) -> None:
     """Raises ValueError for what is not the http:// or https:// URL of a server."""
-    if not re.match("https?://", url):
+    if not re.fullmatch(r"https?://\S*", url):
         raise ValueError(f"{url!r} is not an http:// or https:// URL")
     parts = _split(url)
     if parts.query:
@@ -69,8 +69,8 @@ def check_endpoint(url: str) -> None:
 
 
 def _split(url: str) -> SplitResult:
-    if _NOT_IN_A_URL.search(url):
-        raise ValueError(f"{url!r} is not a URL: it holds a space or a control character")
+    if _CONTROLS.search(url):
+        raise ValueError(f"{url!r} is not a URL: it holds a control character")
     try:
         parts = urlsplit(url)
         port = parts.port

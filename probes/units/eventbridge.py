@@ -6,10 +6,13 @@ sockets, so ICMP is not measured there; and outside a VPC it speaks IPv4 only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os.path
 import re
 import shlex
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from probes.strict_toml import InputError
@@ -18,6 +21,23 @@ from probes.units.yaml_text import yaml_text
 
 _LONGEST_LAMBDA_S: Final = 900
 _RUNTIME: Final = "3.13"
+
+# Where Lambda unpacks a function, and its configuration's name there.
+_TASK: Final = "/var/task"
+_CONFIG: Final = "probes.toml"
+
+# The package's name is no parameter: deploying again would keep the value that it has.
+_PARAMETERS: Final = {
+    "CodeBucket": {
+        "Type": "String",
+        "Description": "The bucket of this Region that the package was copied to",
+    },
+    "StoreRegion": {
+        "Type": "String",
+        "Default": "",
+        "Description": "The Region of the store's bucket; empty where it is this one",
+    },
+}
 
 # /tmp in megabytes: Lambda's least and most.
 _SMALLEST_TMP_MB: Final = 512
@@ -62,10 +82,12 @@ def template(request: Request) -> str:
             f"{settings.store!r} is not to be had from Lambda, which keeps no files:"
             " write s3://bucket/prefix, of plain letters",
         )
+    authorities = _authorities(request)
+    package = _package(request)
     document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": request.title,
-        "Parameters": _parameters(settings.vantage),
+        "Parameters": _PARAMETERS,
         "Conditions": {"StoreIsElsewhere": {"Fn::Not": [{"Fn::Equals": [{"Ref": "StoreRegion"}, ""]}]}},
         "Resources": {
             "Log": {
@@ -75,7 +97,7 @@ def template(request: Request) -> str:
                 "Properties": {"RetentionInDays": _LOG_DAYS},
             },
             "AgentRole": _role("lambda.amazonaws.com", _agent_may(found[1] + found[2], settings.vantage)),
-            "Agent": _function(request),
+            "Agent": _function(request, package),
             "Repeats": {
                 "Type": "AWS::Lambda::EventInvokeConfig",
                 "Properties": {
@@ -93,24 +115,50 @@ def template(request: Request) -> str:
             "Schedule": _schedule(request),
         },
     }
-    return _heading(request) + yaml_text(document)
+    return _heading(request, package, authorities) + yaml_text(document)
 
 
-def _heading(request: Request) -> str:
+def _authorities(request: Request) -> PurePosixPath | None:
+    """Where in the package ``ca_file`` stands. Raises InputError when the function would not find it."""
+    file = request.standing_at(f"{_TASK}/{_CONFIG}").ca_file
+    if file is None:
+        return None
+    place = PurePosixPath(os.path.normpath(file))
+    if not place.is_relative_to(_TASK) or place in (PurePosixPath(_TASK), PurePosixPath(_TASK, _CONFIG)):
+        raise request.fault(
+            "agent.ca_file",
+            f"{place} is nothing that Lambda has:"
+            " write it relative to the configuration file, inside its folder",
+        )
+    return place.relative_to(_TASK)
+
+
+def _package(request: Request) -> str:
+    """The package's name, by what is in it: under a name that it knows, CloudFormation updates nothing."""
+    parts = (request.requirement, _RUNTIME, request.text(), request.authorities() or "")
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    return f"{_letters(f'edgeprobe-{request.settings.vantage}')}-{digest}.zip"
+
+
+def _heading(request: Request, package: str, authorities: PurePosixPath | None) -> str:
     stack = _letters(f"edgeprobe-{request.settings.vantage}")
     words = [
         f"{request.title}, by EventBridge Scheduler and Lambda: a CloudFormation template.",
         "1. Pack the agent and its configuration:",
-        f"       pip install --target package --platform manylinux2014_x86_64 --python-version {_RUNTIME}"
-        f" --only-binary=:all: {shlex.quote(request.requirement)}",
-        f"       cp -- {shlex.quote(request.config)} package/probes.toml",
-        f"       (cd package && zip -qr ../{stack}.zip .)",
-        f"       aws s3 cp {stack}.zip s3://CODE-BUCKET/",
+        "       pip install --upgrade --target package --platform manylinux2014_x86_64"
+        f" --python-version {_RUNTIME} --only-binary=:all: {shlex.quote(request.requirement)}",
+        f"       cp -- {shlex.quote(request.config)} package/{_CONFIG}",
+        *_copied(request, authorities),
+        "       chmod -R a+rX package",
+        f"       (cd package && zip -qr ../{package} .)",
+        f"       aws s3 cp {package} s3://CODE-BUCKET/",
         "2. Deploy, in the Region where the vantage is to be:",
         f"       {request.command_line('eventbridge')} > {stack}.yaml",
         f"       aws cloudformation deploy --stack-name {stack} --template-file {stack}.yaml"
         " --capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=CODE-BUCKET",
         "   and add StoreRegion=REGION where the store's bucket is in another Region.",
+        "After a change of the configuration, or of edgeplan, do both again: the package has then another",
+        "name, by which CloudFormation knows that there is something to update.",
         "The spool is in /tmp, whatever the configuration says, and no metrics file is written.",
         "A round that the store did not take is repeated under its own name, twice at most. What then still",
         "waits in /tmp is shipped by a later round, unless Lambda has dropped it by then.",
@@ -119,22 +167,18 @@ def _heading(request: Request) -> str:
     return "".join(f"# {line}\n" for line in words)
 
 
-def _parameters(vantage: str) -> dict[str, Any]:
-    return {
-        "CodeBucket": {
-            "Type": "String",
-            "Description": "The bucket of this Region that the package was copied to",
-        },
-        "CodeKey": {"Type": "String", "Default": f"{_letters(f'edgeprobe-{vantage}')}.zip"},
-        "StoreRegion": {
-            "Type": "String",
-            "Default": "",
-            "Description": "The Region of the store's bucket; empty where it is this one",
-        },
-    }
+def _copied(request: Request, authorities: PurePosixPath | None) -> list[str]:
+    """The commands that put the certificates of ``ca_file`` into the package; a key may stand beside them."""
+    if authorities is None:
+        return []
+    copy = shlex.quote(f"package/{authorities}")
+    folder = shlex.quote(f"package/{authorities.parent}")
+    made = [] if authorities.parent == PurePosixPath() else [f"       mkdir -p -- {folder}"]
+    file = shlex.quote(str(request.settings.ca_file))
+    return [*made, f"       sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' {file} > {copy}"]
 
 
-def _function(request: Request) -> dict[str, Any]:
+def _function(request: Request, package: str) -> dict[str, Any]:
     tmp_mb = math.ceil(2 * request.settings.spool_max_mb)
     return {
         "Type": "AWS::Lambda::Function",
@@ -143,7 +187,7 @@ def _function(request: Request) -> dict[str, Any]:
             "Runtime": f"python{_RUNTIME}",
             "Architectures": ["x86_64"],
             "Handler": "probes.lambda_handler.handler",
-            "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}},
+            "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": package},
             "Role": {"Fn::GetAtt": ["AgentRole", "Arn"]},
             "Timeout": request.longest_s,
             "MemorySize": _MEMORY_MB,
@@ -151,7 +195,7 @@ def _function(request: Request) -> dict[str, Any]:
             "LoggingConfig": {"LogGroup": {"Ref": "Log"}},
             "Environment": {
                 "Variables": {
-                    "EDGEPROBE_CONFIG": "probes.toml",
+                    "EDGEPROBE_CONFIG": _CONFIG,
                     "EDGEPROBE_STORE_REGION": {
                         "Fn::If": ["StoreIsElsewhere", {"Ref": "StoreRegion"}, {"Ref": "AWS::Region"}]
                     },

@@ -47,6 +47,8 @@ class Request:
 
     def __post_init__(self) -> None:
         check_path(self.config)
+        if self.settings.ca_file is not None:
+            check_path(str(self.settings.ca_file))
         if self.image is not None and not _IMAGE.fullmatch(self.image):
             raise InputError("--image", f"{self.image!r} is not the name of an image")
         if self.settings.splay_s >= self.every_s:
