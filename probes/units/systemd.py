@@ -86,6 +86,7 @@ def _service(request: Request, name: str, owner: str, folders: list[Path]) -> li
         Path(request.config),
         *folders,
         *(Path(path) for path in (sys.executable, sys.prefix, sys.base_prefix)),
+        *([] if request.settings.ca_file is None else [request.settings.ca_file]),
         *([] if root is None else [root]),
     ]
     capability = "CAP_NET_RAW" if request.wants_icmp else ""

@@ -190,6 +190,13 @@ def test_a_path_that_no_line_can_hold_is_refused(scheduler, name):
 
 
 @pytest.mark.parametrize("scheduler", UNITS)
+def test_authorities_whose_path_no_line_can_hold_are_refused(scheduler):
+    text = TEXT.replace("[[target]]", 'store = "s3://rows"\nca_file = "a\\nb.pem"\n[[target]]')
+    with pytest.raises(InputError, match="a unit cannot hold a path with a line break"):
+        unit(scheduler, parse_settings(text, "/etc/probes.toml", here=False), 300)
+
+
+@pytest.mark.parametrize("scheduler", UNITS)
 def test_a_splay_that_does_not_fit_between_two_rounds_is_refused(edgeprobe, configured, scheduler):
     config = configured([{"site": "us-west-2", "host": "127.0.0.1"}], splay_s=300, store="s3://rows")
     done = edgeprobe("units", config, "--for", scheduler)

@@ -187,8 +187,10 @@ def test_what_the_agent_needs_is_not_hidden_from_it(place, hidden, monkeypatch):
     monkeypatch.setattr("probes.units.systemd.uninstalled_root", lambda: None)
     elsewhere = unit("systemd", parse_settings(agent(), "/etc/edge/probes.toml"), 300)
     there = unit("systemd", parse_settings(agent(), f"{place}/probes.toml"), 300)
+    trusted = parse_settings(agent(ca_file=f"{place}/ca.pem"), "/etc/edge/probes.toml", here=False)
     assert f"\n{hidden}=yes\n" in elsewhere
     assert hidden not in there
+    assert hidden not in unit("systemd", trusted, 300)
 
 
 def test_a_service_runs_as_who_owns_the_spool(tmp_path):
