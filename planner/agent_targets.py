@@ -13,6 +13,7 @@ from probes.protocols import PROTOCOLS
 from probes.shipped import DEFAULT_PORT
 from probes.strict_toml import nearest_name
 from probes.target import Target, address_family, ascii_host
+from probes.target_tables import SITE_ID
 
 PER_GROUP: Final = 2
 """So many addresses of a network border group and family: some never answer."""
@@ -68,12 +69,13 @@ def outpost_targets(study: Study) -> list[Target]:
         host = outpost.terms.host
         if host is None:
             continue
+        place, column = study.path or study.name, f"candidates.outpost {outpost.id}"
+        if not SITE_ID.fullmatch(outpost.id):
+            raise StudyError(place, "no agent takes a site id as long as that", column=f"{column}.id")
         try:
             host = ascii_host(host)
         except ValueError as fault:
-            raise StudyError(
-                study.path or study.name, str(fault), column=f"candidates.outpost {outpost.id}.host"
-            ) from None
+            raise StudyError(place, str(fault), column=f"{column}.host") from None
         wanted = ("tcp", "icmp") if address_family(host) else ("dns", "tcp", "icmp")
         protocols = tuple(name for name in PROTOCOLS if name in wanted)
         found.append(Target(outpost.id, host, DEFAULT_PORT, protocols, lat=outpost.lat, lon=outpost.lon))

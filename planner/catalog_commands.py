@@ -28,6 +28,7 @@ from planner.reachability import load_reachability
 from planner.study import OutpostSpec, Study
 from planner.study_lookup import find_study
 from planner.tabulate import table
+from probes.settings import check_vantage
 from probes.settings_writing import render_settings
 from probes.shipped import prefixes
 from probes.strict_toml import InputError, nearest_name
@@ -37,6 +38,9 @@ DONE: Final = 0
 
 PREMIUM: Final = 0.20
 """What a Local Zone with no price of its own is assumed to add to its parent's, as in a study by default."""
+
+NAMED: Final = 5
+"""So many of what was left out are named; the rest is counted."""
 
 KEPT_HOME: Final = (
     "--server.address=127.0.0.1",
@@ -115,17 +119,21 @@ def targets(
     study, rack = _study_and_rack(wanted, standing)
     found = endpoint_targets(catalog, chosen)
     if rack is not None:
+        _check_vantage("--outpost", rack.id)
         standing = Standing(rack.id, rack.country, rack.lat, rack.lon)
         # The service link comes first, whatever kinds were asked for.
         link = [target for target in endpoint_targets(catalog, ("region",)) if target.site == rack.parent]
         if not link:
             raise InputError("--outpost", f"no endpoint is known of {rack.parent}, the parent of {rack.id}")
         found = [*link, *found]
-    addresses = load_reachability(wanted.reachability)
+    addresses, left_out = load_reachability(wanted.reachability)
     found += reachability_targets(catalog, chosen, addresses, prefixes(provider))
     racks = [] if study is None else outpost_targets(study)
     every = distinct([*found, *racks])
     notes = notes_of(out_of_reach(catalog, chosen, every), with_addresses=bool(wanted.reachability))
+    if left_out:
+        count = "1 address" if len(left_out) == 1 else f"{len(left_out)} addresses"
+        notes.append(f"--reachability: {count} left out that no host of the internet has: {_some(left_out)}")
     if study is not None and (silent := hostless(study)):
         notes.append(f"{study.name} says no host of {', '.join(silent)}, so nothing probes it")
     if not every:
@@ -197,6 +205,7 @@ def check_standing(
     if vantage is None or country is None or lat is None or lon is None:
         missing = next(option for option, value in given.items() if value is None)
         raise InputError(missing, "is required with any of --vantage, --country, --lat and --lon")
+    _check_vantage("--vantage", vantage)
     if country not in load_countries():
         message = f"{country!r} is not a known ISO 3166 country code"
         raise InputError("--country", message, nearest=nearest_country(country))
@@ -204,6 +213,13 @@ def check_standing(
         if not -limit <= degrees <= limit:
             raise InputError(option, f"{degrees:g} is out of range (from -{limit:g} up to {limit:g})")
     return Standing(vantage, country, lat, lon)
+
+
+def _check_vantage(option: str, name: str) -> None:
+    try:
+        check_vantage(name)
+    except ValueError as fault:
+        raise InputError(option, str(fault)) from None
 
 
 def check_kinds(kinds: Sequence[str]) -> Sequence[str]:
@@ -227,6 +243,12 @@ def ui(arguments: Sequence[str]) -> NoReturn:
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError(name="streamlit")
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *KEPT_HOME, *arguments])
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of many."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _priced(catalog: Catalog, site: Site, instance: str) -> dict[str, Any]:

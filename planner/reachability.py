@@ -12,25 +12,36 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from probes.addresses import Prefixes, nowhere, true_address
 from probes.strict_toml import InputError
 
 
-def load_reachability(paths: Sequence[Path]) -> Mapping[str, tuple[str, ...]]:
-    """The addresses of each network border group, in the order of the files. Raises InputError."""
+def load_reachability(paths: Sequence[Path]) -> tuple[Mapping[str, tuple[str, ...]], tuple[str, ...]]:
+    """The addresses of each network border group, in the order of the files, and what was left out of them.
+
+    Left out is what no host of the internet has as its address: an echo to it would measure this network, or
+    this machine. Raises InputError.
+    """
     found: dict[str, dict[str, None]] = {}
+    left_out: dict[str, None] = {}
+    special = nowhere()
     for path in paths:
         for entry in _entries(path):
             for group, addresses in entry.items():
                 if not isinstance(addresses, dict):
                     raise InputError(path, f"{addresses!r} is not a mapping of prefixes", column=group)
                 for prefix, address in addresses.items():
-                    found.setdefault(group, {})[_address(path, group, prefix, address)] = None
-    return {group: tuple(addresses) for group, addresses in found.items()}
+                    text = _address(path, group, prefix, address)
+                    if _is_public(text, special):
+                        found.setdefault(group, {})[text] = None
+                    else:
+                        left_out[text] = None
+    return {group: tuple(addresses) for group, addresses in found.items()}, tuple(left_out)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        document = json.loads(path.read_bytes().decode("utf-8"))
+        document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as fault:
         raise InputError(path, fault.strerror or str(fault)) from None
     except UnicodeDecodeError as fault:
@@ -52,3 +63,10 @@ def _address(path: Path, group: str, prefix: str, address: object) -> str:
     except ValueError:
         pass
     raise InputError(path, f"{address!r} is not an address", column=f"{group}.{prefix}")
+
+
+def _is_public(text: str, special: Prefixes) -> bool:
+    """Whether a host of the internet can have an address: of no special purpose, of no link, not another's
+    in disguise."""
+    address = ip_address(text)
+    return "%" not in text and true_address(text) == address and special.name(address) is None

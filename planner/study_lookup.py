@@ -12,10 +12,14 @@ def find_study(name: str) -> Study:
     """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
     shipped = {path.stem: path for path in shipped_studies()}
     path = Path(name)
+    try:
+        is_file, exists = path.is_file(), path.exists()
+    except OSError as fault:  # a name too long for a file, or a folder that is somebody else's
+        raise StudyError(path, fault.strerror or str(fault)) from None
     # A directory may well have the name of a shipped study: the one its plan was written to.
-    if name in shipped and not path.is_file():
+    if name in shipped and not is_file:
         return load_study(shipped[name])
-    if path.parent == Path() and not path.exists():
+    if path.parent == Path() and not exists:
         hint = nearest_name(name, shipped)
         raise StudyError(path, "no such file, and no shipped study of that name", nearest=hint)
     return load_study(path)

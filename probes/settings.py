@@ -82,14 +82,20 @@ def parse_settings(text: str, path: str | Path, *, here: bool = True) -> Setting
     return _settings(parse_toml(text, path), Path(path), here=here)
 
 
+def check_vantage(name: str) -> None:
+    """Raises ValueError for what no vantage can be called."""
+    if not _VANTAGE.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name of letters, digits, '.', '_' and '-' (up to 63)")
+
+
 def _settings(root: Table, path: Path, *, here: bool) -> Settings:
     directory = path.absolute().parent
     agent = root.table("agent")
     vantage = agent.text("vantage")
-    if not _VANTAGE.fullmatch(vantage):
-        raise agent.fault(
-            "vantage", f"{vantage!r} is not a name of letters, digits, '.', '_' and '-' (up to 63)"
-        )
+    try:
+        check_vantage(vantage)
+    except ValueError as fault:
+        raise agent.fault("vantage", str(fault)) from None
     country = agent.text("country")
     codes = shipped.country_codes()
     if country not in codes if codes else not re.fullmatch("[A-Z]{2}", country):

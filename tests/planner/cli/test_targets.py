@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_published_addresses_reach_zones(settings, published):
             "us-east-1-bos-1": {"15.181.112.0/22": "15.181.112.5"},
             "eu-west-1": {"3.248.0.0/13": "3.248.0.0", "34.240.0.0/13": "34.240.0.253"},
             "us-east-1-wl1-bos-wlz-1": {"155.146.0.0/21": "155.146.0.1"},
-            "nowhere-1": {"192.0.2.0/24": "192.0.2.1"},
+            "nowhere-1": {"4.0.0.0/9": "4.4.4.4"},
         }
     )
     found, said = settings(*PLACE, "--kind", "region,local_zone,wavelength_zone", "--reachability", file)
@@ -185,6 +186,49 @@ def test_a_bad_list_of_addresses(capsys, tmp_path, text, words):
     assert (code, printed, said.count("\n")) == (2, "", 1)
     assert str(file) in said
     assert words in said
+
+
+def test_a_list_that_an_editor_on_windows_saved(settings, published):
+    file = published({"us-west-2-lax-1": {"70.224.192.0/18": "70.224.192.0"}})
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    found, _ = settings(*PLACE, "--kind", "local_zone", "--reachability", file)
+    assert "70.224.192.0" in {target.host for target in found.targets}
+
+
+SPECIAL = [
+    "127.0.0.1",
+    "0.0.0.0",
+    "224.0.0.1",
+    "10.1.2.3",
+    "100.64.0.1",
+    "fe80::1%eth0",
+    "2600:1f14::1%eth0",
+    "::1",
+    "::ffff:3.80.0.0",
+    "64:ff9b::3.80.0.0",
+    "2001:db8::1",
+]
+
+
+@pytest.mark.parametrize("address", SPECIAL)
+def test_an_address_that_no_region_has_is_left_out(settings, published, address):
+    file = published({"us-east-1": {"3.80.0.0/12": address, "3.208.0.0/12": "3.208.0.253"}})
+    found, said = settings(*PLACE, "--kind", "region", "--reachability", file)
+    hosts = {target.host for target in found.targets}
+    assert "3.208.0.253" in hosts
+    assert address not in hosts
+    # As Python writes it, which is not in every version the same.
+    assert said == (
+        f"edgeplan: note: --reachability: 1 address left out that no host of the internet has:"
+        f" {ip_address(address)}\n"
+    )
+
+
+def test_addresses_left_out_are_counted(settings, published):
+    file = published({"us-east-1": {str(place): address for place, address in enumerate(SPECIAL)}})
+    _, said = settings(*PLACE, "--kind", "region", "--reachability", file)
+    assert f"{len(SPECIAL)} addresses left out" in said
+    assert said.endswith(f"{SPECIAL[4]} and {len(SPECIAL) - 5} more\n")
 
 
 def test_no_list_of_addresses(capsys, tmp_path):
@@ -294,6 +338,35 @@ def test_a_host_no_agent_could_ask_for(capsys, study):
     code, printed, said = run(capsys, *PLACE, "--study", study("https://rack"))
     assert (code, printed) == (2, "")
     assert "candidates.outpost op-1.host: 'https://rack' is not a host name or an address" in said
+
+
+@pytest.mark.parametrize("vantage", ["a/b", "../a", "", "a b", "a\nb", "x" * 64])
+def test_a_vantage_that_no_agent_takes(capsys, vantage):
+    code, printed, said = run(capsys, "--vantage", vantage, *PLACE[2:])
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert "--vantage: " in said
+    assert "is not a name of letters, digits" in said
+
+
+@pytest.mark.parametrize(
+    ("length", "arguments", "words"),
+    [
+        (64, ["--outpost", "x" * 64], "--outpost: 'xxx"),
+        (129, [*PLACE], ".id: no agent takes a site id as long as that"),
+    ],
+)
+def test_a_rack_whose_id_no_agent_takes(capsys, study, length, arguments, words):
+    path = study("10.0.0.9")
+    path.write_text(path.read_text("utf-8").replace('"op-1"', f'"{"x" * length}"'), "utf-8")
+    code, printed, said = run(capsys, "--study", path, *arguments)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert words in said
+
+
+def test_a_study_of_a_name_that_no_file_can_have(capsys):
+    code, printed, said = run(capsys, *PLACE, "--study", "x" * 300)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert "File name too long" in said
 
 
 def test_a_parent_that_no_endpoint_speaks_for(capsys, study):
