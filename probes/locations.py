@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from probes.redaction import without_secrets
 from probes.strict_toml import nearest_name
 from probes.target import address_family, is_host
 
@@ -54,50 +55,55 @@ def resolve_store(store: str, directory: Path, *, here: bool = True) -> str:
     elif scheme == "https":
         _check_host(store, parts)
     elif not parts.netloc:
-        raise ValueError(f"{store!r} names no bucket or container")
+        raise ValueError(f"{_shown(store)} names no bucket or container")
     return store
 
 
 def check_endpoint(url: str) -> None:
     """Raises ValueError for what is not the http:// or https:// URL of a server."""
     if not re.fullmatch(r"https?://\S*", url):
-        raise ValueError(f"{url!r} is not an http:// or https:// URL")
+        raise ValueError(f"{_shown(url)} is not an http:// or https:// URL")
     parts = _split(url)
     if parts.query:
-        raise ValueError(f"{url!r} has a query, which an endpoint has not")
+        raise ValueError(f"{_shown(url)} has a query, which an endpoint has not")
     _check_host(url, parts)
+
+
+def _shown(url: str) -> str:
+    """A URL in a complaint, which more people read than the configuration."""
+    return repr(without_secrets(url))
 
 
 def _split(url: str) -> SplitResult:
     if _CONTROLS.search(url):
-        raise ValueError(f"{url!r} is not a URL: it holds a control character")
+        raise ValueError(f"{_shown(url)} is not a URL: it holds a control character")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as fault:
-        raise ValueError(f"{url!r} is not a URL: {fault}") from None
+        raise ValueError(f"{_shown(url)} is not a URL: {fault}") from None
     if port == 0:
-        raise ValueError(f"{url!r} is not a URL: port 0 is none")
+        raise ValueError(f"{_shown(url)} is not a URL: port 0 is none")
     if "#" in url or ("?" in url and parts.scheme != "https"):
         # Nothing would read them: what they say would be left out without a word. A signature may stand
         # behind an https:// store.
-        raise ValueError(f"{url!r} holds a ? or a #, which in a path are written %3F and %23")
+        raise ValueError(f"{_shown(url)} goes on with ? or #, which in a path are written %3F and %23")
     return parts
 
 
 def _check_host(url: str, parts: SplitResult) -> None:
     host = parts.hostname
     if not host:
-        raise ValueError(f"{url!r} names no host")
+        raise ValueError(f"{_shown(url)} names no host")
     if not is_host(host) or (address_family(host) == 6) != ("[" in parts.netloc):
-        raise ValueError(f"{url!r}: {host!r} is not a host name or an address")
+        raise ValueError(f"{_shown(url)}: {host!r} is not a host name or an address")
 
 
 def _check_file(url: str, parts: SplitResult) -> None:
     if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"{url!r}: a file:// store is on this machine: file:///path")
+        raise ValueError(f"{_shown(url)}: a file:// store is on this machine: file:///path")
     path = unquote(parts.path)
     if not path.startswith("/"):
-        raise ValueError(f"{url!r} names no directory: file:///path")
+        raise ValueError(f"{_shown(url)} names no directory: file:///path")
     if "\0" in path:
-        raise ValueError(f"{url!r} is no path: it holds a NUL")
+        raise ValueError(f"{_shown(url)} is no path: it holds a NUL")

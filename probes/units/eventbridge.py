@@ -15,6 +15,7 @@ import shlex
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from probes.redaction import without_secrets
 from probes.strict_toml import InputError
 from probes.units.request import Request, even_steps
 from probes.units.yaml_text import yaml_text
@@ -79,7 +80,7 @@ def template(request: Request) -> str:
     if found is None:
         raise request.fault(
             "agent.store",
-            f"{settings.store!r} is not to be had from Lambda, which keeps no files:"
+            f"{without_secrets(settings.store)!r} is not to be had from Lambda, which keeps no files:"
             " write s3://bucket/prefix, of plain letters",
         )
     authorities = _authorities(request)

@@ -255,7 +255,7 @@ BAD = {
     ),
     "file URL with a query": (
         AGENT + 'store = "file:///rows?x"\n' + TARGET,
-        "agent.store: 'file:///rows?x' holds a ? or a #, which in a path are written %3F and %23",
+        "agent.store: 'file:///rows' goes on with ? or #, which in a path are written %3F and %23",
     ),
     "bucket of no name": (
         AGENT + 'store = "s3://"\n' + TARGET,
@@ -291,7 +291,11 @@ BAD = {
     ),
     "export with a query": (
         AGENT + 'otlp = "https://h/otlp?key=1"\n' + TARGET,
-        "agent.otlp: 'https://h/otlp?key=1' has a query, which an endpoint has not",
+        "agent.otlp: 'https://h/otlp' has a query, which an endpoint has not",
+    ),
+    "secrets of a store": (
+        AGENT + 'store = "https://me:secret@h:99999/c?sig=secret"\n' + TARGET,
+        "agent.store: 'https://h:99999/c' is not a URL: Port out of range 0-65535",
     ),
     "export to port 0": (
         AGENT + 'otlp = "http://h:0"\n' + TARGET,
