@@ -195,6 +195,12 @@ def _authorities(agent: Table, directory: Path, *, here: bool) -> Path | None:
         raise agent.fault("ca_file", f"{file}: {fault.strerror or fault}") from None
     if b"-----BEGIN CERTIFICATE-----" not in text:
         raise agent.fault("ca_file", f"{file} holds no certificate in PEM")
+    import ssl  # it takes its time to load, and who trusts authorities of their own needs it anyway
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError as fault:
+        raise agent.fault("ca_file", f"{file} holds a certificate that cannot be read: {fault}") from None
     return file
 
 

@@ -420,6 +420,15 @@ def test_bad_input_is_told_where_and_what(text, message):
     assert str(caught.value) == f"p.toml, {message}"
 
 
+def test_authorities_that_cannot_be_read(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n")
+    with pytest.raises(
+        InputError, match=r"agent.ca_file: .*/ca.pem holds a certificate that cannot be read: "
+    ):
+        read(AGENT + f'ca_file = "{file}"\n' + TARGET)
+
+
 def test_malformed_toml(tmp_path):
     path = tmp_path / "p.toml"
     path.write_text("[agent\nvantage = 1\n")

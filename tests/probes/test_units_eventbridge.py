@@ -1,5 +1,6 @@
 """A CloudFormation template, held against AWS' own resource schemas, and what it hands to the function."""
 
+import base64
 import fnmatch
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 import yaml
 
@@ -20,8 +22,15 @@ from probes.units import unit
 from probes.units.eventbridge import schedule_expression
 from probes.units.request import Request
 
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2E=\n-----END CERTIFICATE-----\n"
-PRIVATE = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgE=\n-----END PRIVATE KEY-----\n"
+# Any certificate does.
+PEM = re.search(
+    "-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----\n",
+    Path(certifi.where()).read_text("ascii"),
+    re.S,
+)[0]
+# An Ed25519 key of zeros (RFC 8410).
+KEY = base64.b64encode(bytes.fromhex("302e020100300506032b657004220420") + bytes(32)).decode()
+PRIVATE = f"-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----\n"
 
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 
@@ -226,10 +235,10 @@ def test_the_head_packs_authorities_where_the_configuration_names_them(written, 
 @pytest.mark.parametrize("name", ["{place}/ca.pem", "../ca.pem", "./probes.toml"])
 def test_authorities_that_lambda_would_not_find_are_refused(written, tmp_path, name):
     (tmp_path / "conf").mkdir()
-    (tmp_path / "ca.pem").write_text(PEM, encoding="ascii")
-    text = agent(ca_file=name.format(place=tmp_path)) + "".join(f"# {line}\n" for line in PEM.splitlines())
+    for file in ("ca.pem", "conf/probes.toml"):
+        (tmp_path / file).write_text(PEM, encoding="ascii")
     with pytest.raises(InputError, match=r"agent.ca_file: .* is nothing that Lambda has: write it relative"):
-        written(text, name="conf/probes.toml")
+        written(agent(ca_file=name.format(place=tmp_path)), name="conf/edge.toml")
 
 
 @pytest.mark.parametrize("key", ["spool", "metrics", "ca_file"])

@@ -1,11 +1,13 @@
 """A CronJob, held against Kubernetes' own schemas, and its container run as far as that goes without one."""
 
+import base64
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import kubernetes_validate
 import pytest
 import yaml
@@ -20,8 +22,15 @@ from probes.units.request import Request
 # The oldest one that has the time zone for good, one between, and the newest.
 VERSIONS = ("1.27", "1.32", "1.37")
 
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2E=\n-----END CERTIFICATE-----\n"
-PRIVATE = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgE=\n-----END PRIVATE KEY-----\n"
+# Any certificate does.
+PEM = re.search(
+    "-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----\n",
+    Path(certifi.where()).read_text("ascii"),
+    re.S,
+)[0]
+# An Ed25519 key of zeros (RFC 8410).
+KEY = base64.b64encode(bytes.fromhex("302e020100300506032b657004220420") + bytes(32)).decode()
+PRIVATE = f"-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----\n"
 
 
 def agent(vantage="lab-1", more="", **keys):
@@ -228,7 +237,7 @@ def test_authorities_that_no_pod_can_have(documents, tmp_path):
     (tmp_path / "a:b.pem").write_text(PEM, encoding="ascii")
     with pytest.raises(InputError, match=r"agent.ca_file: .*/a:b.pem cannot be mounted in a pod"):
         documents(agent(ca_file="a:b.pem"))
-    (tmp_path / "many.pem").write_text(PEM * 20_000, encoding="ascii")
+    (tmp_path / "many.pem").write_text(PEM * 2_000, encoding="ascii")
     with pytest.raises(InputError, match="and its ca_file are larger than the 1 MB that a ConfigMap takes"):
         documents(agent(ca_file="many.pem"))
 
