@@ -4,7 +4,7 @@
 
 Needs root, and of Debian's packages gcc, libc6-dev, iproute2, util-linux, openssl, nginx-light, nsd, fping
 and prometheus-blackbox-exporter. Figures are medians of runs that take turns in one lab (tests/netlab): a
-link of known delays from 5 to 300 ms, whose packets the kernel stamps.
+link of known delays, 5 to 300 ms where nothing else is said, whose packets the kernel stamps.
 """
 
 from __future__ import annotations
