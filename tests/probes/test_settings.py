@@ -68,10 +68,10 @@ def test_endpoints_of_an_export(url):
 
 
 def test_a_home_directory_stands_for_itself(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/edge")
+    monkeypatch.setenv("HOME", "/srv/edge")
     settings = read(AGENT + 'store = "~/rows"\nspool = "~/spool"\nmetrics = "~/edge.prom"\n' + TARGET)
-    assert (settings.store, str(settings.spool)) == ("/home/edge/rows", "/home/edge/spool")
-    assert str(settings.metrics) == "/home/edge/edge.prom"
+    assert (settings.store, str(settings.spool)) == ("/srv/edge/rows", "/srv/edge/spool")
+    assert str(settings.metrics) == "/srv/edge/edge.prom"
 
 
 def test_every_key_of_the_contract():
