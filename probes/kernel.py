@@ -19,18 +19,12 @@ from typing import Final
 
 LINUX: Final = sys.platform == "linux"
 
-# struct tcp_info: eight bytes of state and flags, then 32-bit fields; only those needed are named.
+# struct tcp_info: eight bytes of state and flags, then 32-bit and 64-bit fields. Only those needed are read:
+# the state, tcpi_rtt at 68, tcpi_total_retrans at 100, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224.
+# Kernels before 5.4 end earlier.
 _TCP_INFO: Final = 11
-_STATE_AT: Final = 0
-_RTT_AT: Final = 68
-_TOTAL_RETRANS_AT: Final = 100
-_DATA_SEGMENTS_IN_AT: Final = 152
-_OUT_OF_ORDER_AT: Final = 224
-_TCP_INFO_SIZE: Final = 228
-
-# What every kernel since 2.6.26 tells; later ones append.
-_LEAST_TCP_INFO: Final = 104
-_U32: Final = struct.Struct("=I")
+_FIELDS: Final = struct.Struct("=B67xI28xI48xI68xI")
+_EARLY_FIELDS: Final = struct.Struct("=B67xI28xI")
 
 _ESTABLISHED: Final = 1
 _SYN_SENT: Final = 2
@@ -66,18 +60,15 @@ def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
     if not LINUX:
         return None
     try:
-        raw = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
+        raw = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _FIELDS.size)
     except OSError:
         return None
-    if len(raw) < _LEAST_TCP_INFO:
+    if len(raw) == _FIELDS.size:
+        state, rtt, retransmits, segments, late = _FIELDS.unpack(raw)
+    elif len(raw) >= _EARLY_FIELDS.size:
+        state, rtt, retransmits, segments, late = *_EARLY_FIELDS.unpack_from(raw), None, None
+    else:
         return None
-    (rtt,) = _U32.unpack_from(raw, _RTT_AT)
-    (retransmits,) = _U32.unpack_from(raw, _TOTAL_RETRANS_AT)
-    state = raw[_STATE_AT]
-    segments, late = (
-        _U32.unpack_from(raw, at)[0] if len(raw) >= at + _U32.size else None
-        for at in (_DATA_SEGMENTS_IN_AT, _OUT_OF_ORDER_AT)
-    )
     connected = state in (_ESTABLISHED, _CLOSE_WAIT)
     return TcpInfo(state == _SYN_SENT, connected, rtt or None, retransmits, segments, late)
 
@@ -136,14 +127,14 @@ def keep_stamping() -> socket.socket | None:
     return keeper
 
 
-def receive(receiver: socket.SocketType, size: int) -> tuple[bytes, int | None]:
+def receive(receiver: socket.SocketType, size: int, flags: int = 0) -> tuple[bytes, int | None]:
     """What arrived (at most ``size`` bytes) and when, in ns of CLOCK_REALTIME; None without a stamp.
 
     On a stream the stamp is that of the last segment read. Raises what ``recvmsg`` raises.
     """
     if not LINUX:
-        return receiver.recv(size), None
-    data, control, _, _ = receiver.recvmsg(size, _CONTROL_SPACE)
+        return receiver.recv(size, flags), None
+    data, control, _, _ = receiver.recvmsg(size, _CONTROL_SPACE, flags)
     for level, kind, value in control:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)

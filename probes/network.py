@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from probes.dns_dialogue import Dialogues
+from probes.dns_dialogue import MOST_IDLE, Dialogues
 from probes.dns_encrypted import EncryptedExchange
 from probes.dns_exchange import Channel, Exchange
 from probes.dns_wire import Query, Question, build_query, read_answer
-from probes.loop import Loop, Probe
+from probes.loop import Loop, Probe, descriptors_for_probes
 from probes.record import Failure
 from probes.resolvers import Resolver, bootstrap
 from probes.target import address_family
@@ -82,6 +82,11 @@ class Network:
         for shared in self._shared.values():
             shared.close()
         self._shared.clear()
+
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors are held beside those of probes, at most."""
+        return sum(MOST_IDLE if isinstance(one, Dialogues) else 1 for one in self._shared.values())
 
     def shared(self, key: Hashable, kind: type[_C], opened: Callable[[], _C]) -> _C:
         """The one thing under ``key`` in this round, opened on first use and closed at the end."""
@@ -188,6 +193,7 @@ class Network:
                 timeout_ns=round(pace.timeout_ms * 1e6),
                 deadline_ns=pace.deadline_ns,
                 drain=_leave,
+                most_in_flight=descriptors_for_probes(self.descriptors),
             )
             for name, exchange in queries:
                 asked.heard(name, exchange, str(server))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import heapq
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -49,6 +50,7 @@ def run_round(
     gives none. Where a name has no address in this round, the rows of the protocols that connect have no
     peer, and the failure of the last resolver.
     """
+    descriptors_for_probes()
     loop = Loop(stop, idle)
     deadline_ns = time.monotonic_ns() + round(settings.deadline_s * 1e9)
     resolvers, servers = expand(settings.resolvers)
@@ -69,7 +71,7 @@ def run_round(
             )
             if stop():
                 return
-            _sample(settings, run_id, loop, lanes(settings, network), deadline_ns, emit, expect)
+            _sample(settings, run_id, network, lanes(settings, network), deadline_ns, emit, expect)
     finally:
         loop.close()
 
@@ -88,7 +90,7 @@ def lanes(settings: Settings, network: Network) -> list[Lane]:
 def _sample(
     settings: Settings,
     run_id: str,
-    loop: Loop,
+    network: Network,
     series: Sequence[Lane],
     deadline_ns: int,
     emit: Callable[[list[Measurement]], None],
@@ -107,16 +109,15 @@ def _sample(
             ]
         )
     live = [lane for lane in series if lane.failure is None]
-    origin: dict[Probe, tuple[Lane, int]] = {
-        lane.probe(): (lane, sample) for sample in range(settings.samples) for lane in live
-    }
-    # What making them took must not make the first ones late.
+    origin: dict[Probe, tuple[Lane, int]] = {}
     begin_ns = time.monotonic_ns()
-    gaps_ns = [_gap_ns(lane, len(live), settings, deadline_ns - begin_ns) for lane in live]
-    for number, (probe, (_, sample)) in enumerate(origin.items()):
-        position = number % len(live)
-        offset_ns = sample * gaps_ns[position] + round(position / settings.rate_per_s * 1e9)
-        probe.intended_ns = begin_ns + offset_ns // _BURST_NS * _BURST_NS
+
+    def probes() -> Iterator[Probe]:
+        for offset_ns, sample, lane in _planned(live, settings, deadline_ns - begin_ns):
+            probe = lane.probe()
+            probe.intended_ns = begin_ns + offset_ns // _BURST_NS * _BURST_NS
+            origin[probe] = (lane, sample)
+            yield probe
 
     def drain(ended: list[Probe]) -> None:
         rows = []
@@ -126,12 +127,30 @@ def _sample(
             rows.append(_measurement(settings, run_id, lane, sample, _finding(probe), probe.wall_ns, late_ms))
         emit(rows)
 
-    loop.run(
-        sorted(origin, key=operator.attrgetter("intended_ns")),
+    network.loop.run(
+        probes(),
         timeout_ns=round(settings.timeout_ms * 1e6),
         deadline_ns=deadline_ns,
         drain=drain,
-        most_in_flight=descriptors_for_probes(),
+        most_in_flight=descriptors_for_probes(network.descriptors),
+    )
+
+
+def _planned(live: Sequence[Lane], settings: Settings, left_ns: int) -> Iterator[tuple[int, int, Lane]]:
+    """Every sample to take: when (ns from the begin, ascending), which of its lane, and the lane."""
+    by_gap: dict[int, list[tuple[int, Lane]]] = {}
+    for position, lane in enumerate(live):
+        offset_ns = round(position / settings.rate_per_s * 1e9)
+        by_gap.setdefault(_gap_ns(lane, len(live), settings, left_ns), []).append((offset_ns, lane))
+
+    def series(gap_ns: int, lanes: Sequence[tuple[int, Lane]]) -> Iterator[tuple[int, int, Lane]]:
+        # A gap is never shorter than one start of every lane, so this ascends.
+        for sample in range(settings.samples):
+            for offset_ns, lane in lanes:
+                yield sample * gap_ns + offset_ns, sample, lane
+
+    return heapq.merge(
+        *(series(gap_ns, lanes) for gap_ns, lanes in by_gap.items()), key=operator.itemgetter(0)
     )
 
 

@@ -22,6 +22,8 @@ from probes.sockets import errno_words, network_failure
 # The peer answered the SYN, and broke the connection off before we looked: the round trip stands.
 _BROKEN_OFF: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
 
+_WHOLE_QUEUE: Final = 1 << 18
+
 # A peer that sends faster than it is read must not keep the loop from all others, and from its deadline.
 _READS_IN_A_TURN: Final = 16
 
@@ -106,8 +108,9 @@ class Stream:
         talks: bool = False,
     ) -> None:
         self._loop, self._kind, self._address = loop, kind, address
-        self._settled, self._talks = settled, talks
+        self._settled: Callable[[], None] | None = settled
         self._readable: Callable[[], None] | None = None
+        self._talks = talks
         self._socket: socket.SocketType | None = None
         self._begun_ns = 0
         # What the send buffer had no room for, and whether it is waited for.
@@ -133,7 +136,7 @@ class Stream:
             opened = socket.SocketType(self._kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as fault:
             self._fail(fault.errno or errno.EIO)
-            self._settled()
+            self._report()
             return
         self._socket = opened
         kernel.reset_on_close(opened)
@@ -146,7 +149,7 @@ class Stream:
             self._loop.watch(opened.fileno(), WRITABLE, self._connected)
         else:
             self._end_connecting(opened, error)
-            self._settled()
+            self._report()
 
     def give_up(self) -> None:
         """Time is up: note what there is to note, and close."""
@@ -211,18 +214,39 @@ class Stream:
             lag_ms=self.lag_ms,
         )
 
+    def latest_ns(self) -> int | None:
+        """The stamp of the last byte that waits to be read; None where none does."""
+        if self._socket is None:
+            return None
+        try:
+            return kernel.receive(self._socket, _WHOLE_QUEUE, socket.MSG_PEEK)[1]
+        except OSError:
+            return None
+
+    def ask_kernel(self) -> kernel.TcpInfo | None:
+        """Bring ``info`` up to date."""
+        if self._socket is not None:
+            self.info = kernel.tcp_info(self._socket) or self.info
+        return self.info
+
     def close(self) -> None:
         """Break the connection off; nobody is called back any more."""
+        # Each of these may be a method of who holds this stream, and a circle keeps all of it in memory.
+        self._settled = self._readable = None
         if self._socket is not None:
             if self._talks:
                 # What was sent again since connecting counts too.
-                self.info = kernel.tcp_info(self._socket) or self.info
+                self.ask_kernel()
             self._loop.forget(self._socket.fileno(), closing=True)
             self._socket.close()
             self._socket = None
 
     def _connected(self, _: int) -> None:
         if self._socket is not None and self._end_connecting(self._socket, 0):
+            self._report()
+
+    def _report(self) -> None:
+        if self._settled is not None:
             self._settled()
 
     def _end_connecting(self, opened: socket.SocketType, error: int) -> bool:

@@ -23,6 +23,11 @@ from probes.tls_session import TlsError, TlsSession
 _CHUNK: Final = 1 << 16
 _RECORD_HEAD: Final = 5
 
+# A record of no more than this came in one segment.
+_SEGMENT: Final = 1200
+
+SENT_AGAIN: Final = "a segment was lost and sent again"
+
 # OpenSSL takes certificates of 100 KiB; nobody shakes hands in more than this.
 _LONGEST_HANDSHAKE: Final = 1 << 18
 
@@ -36,6 +41,7 @@ class TlsStream:
 
     __slots__ = (
         "_arrived",
+        "_came_ns",
         "_first",
         "_head",
         "_heard",
@@ -44,9 +50,11 @@ class TlsStream:
         "_left",
         "_offset_ns",
         "_record",
+        "_resent",
         "_rtt_ns",
         "_sent",
         "_settled",
+        "_size",
         "_tls_ns",
         "failure",
         "reason",
@@ -76,13 +84,15 @@ class TlsStream:
         self._kernel_timed = True
         self._offset_ns = 0
         self._heard = 0
+        self._resent = False
         self._sent = Moment(0, 0)
         # The first and the last arrival since the last sending.
         self._first: Arrival | None = None
         self._arrived: Arrival | None = None
         # Of the record being read: its head so far, how much is missing of its body, when its head came.
         self._head = b""
-        self._left = 0
+        self._left = self._size = 0
+        self._came_ns: int | None = None
         self._record = Arrival(None, 0, None)
 
     def open(self) -> None:
@@ -98,6 +108,20 @@ class TlsStream:
     def listen(self, readable: Callable[[], None]) -> None:
         """Call back when there may be something to receive, from now on."""
         self.tcp.listen(readable)
+
+    @property
+    def info(self) -> kernel.TcpInfo | None:
+        """What the kernel said of the TCP connection when it was last asked."""
+        return self.tcp.info
+
+    def ask_kernel(self) -> kernel.TcpInfo | None:
+        """Bring ``info`` up to date."""
+        return self.tcp.ask_kernel()
+
+    def latest_ns(self) -> int | None:
+        """The stamp of the last byte that has come; None where it is that of the record's only segment."""
+        waiting_ns = self.tcp.latest_ns()
+        return self._came_ns if waiting_ns is None and self._size > _SEGMENT else waiting_ns
 
     def send(self, data: bytes) -> Moment:
         """Send ``data`` encrypted; the moment just before. Raises OSError."""
@@ -120,6 +144,7 @@ class TlsStream:
     def _take(self, chunk: bytes, arrival: Arrival) -> None:
         """Hand what came to the session, and keep in mind where in which record it ends."""
         self.session.feed(chunk)
+        self._came_ns = arrival.stamp_ns
         at = 0
         while at < len(chunk):
             if self._left:
@@ -131,7 +156,8 @@ class TlsStream:
                 step = min(_RECORD_HEAD - len(self._head), len(chunk) - at)
                 self._head += chunk[at : at + step]
                 if len(self._head) == _RECORD_HEAD:
-                    self._left, self._head = int.from_bytes(self._head[3:], "big"), b""
+                    self._size = self._left = int.from_bytes(self._head[3:], "big")
+                    self._head = b""
             at += step
 
     def close(self) -> None:
@@ -141,15 +167,23 @@ class TlsStream:
     def finding(self) -> Finding:
         """Connecting and the handshake. ``rtt_ms`` is from the ClientHello to the first byte of its answer,
         ``tls_ms`` the network time of the whole handshake, ``lag_ms`` how long the last of it waited here."""
+        found = self._found()
+        return found.stepped() if self.failure == "clock_step" else found
+
+    def _found(self) -> Finding:
         found = self.tcp.finding()
         timed = self._tls_ns is not None
+        failure, reason = self.failure, self.reason
+        if failure is None and self._resent:
+            # What took longer was the retransmission timer, and not the path.
+            failure, reason = "tls_timeout", SENT_AGAIN
         return replace(
             found,
             clock=found.clock if self.tcp.stamped and self._kernel_timed else "user",
-            failure=self.failure,
-            rtt_ms=milliseconds(self._rtt_ns) if self.failure is None else None,
+            failure=failure,
+            rtt_ms=milliseconds(self._rtt_ns) if failure is None else None,
             tls_ms=milliseconds(self._tls_ns) if self.session.done else None,
-            reason=self.reason,
+            reason=reason,
             tls_version=self.session.version,
             tls_cipher=self.session.cipher,
             certificate_days=self.session.certificate_days(time.time()) if self.session.done else None,
@@ -206,6 +240,7 @@ class TlsStream:
         if self.session.done:
             if self._kernel_timed and kernel.stepped(self._offset_ns, kernel.realtime_offset_ns()):
                 self.failure = "clock_step"
+            self._resent = (info := self.ask_kernel()) is not None and info.retransmits > 0
             self._settled()
         elif self._heard > _LONGEST_HANDSHAKE:
             self._fail("tls_protocol", "endless handshake")

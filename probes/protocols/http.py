@@ -11,12 +11,14 @@ followed. What is read ends with the head of the response; the connection is the
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from probes import AGENT_VERSION, kernel
+from probes.kernel import TcpInfo
 from probes.lane import Lane, connecting_lane
 from probes.loop import Finding, Loop, Probe
 from probes.network import Network
@@ -25,7 +27,7 @@ from probes.sockets import errno_words
 from probes.stream import Arrival, Moment, Stream, elapsed_ns, milliseconds
 from probes.target import Target
 from probes.tls_session import TlsError, client_context
-from probes.tls_stream import TlsStream
+from probes.tls_stream import SENT_AGAIN, TlsStream
 
 if TYPE_CHECKING:
     import h11
@@ -34,6 +36,9 @@ _ALPN: Final = ("http/1.1",)
 _BEGINNING: Final = b"HTTP/1."
 _LONGEST_HEAD: Final = 16_384
 _CHUNK: Final = 4096
+
+# By so much a first byte may be older than its stamp says, and the time still be called the kernel's.
+_UNSURE_NS: Final = 5_000_000
 _LONGEST_REASON: Final = 80
 
 
@@ -47,6 +52,7 @@ class Http:
         if target.secure:
             # Now, and not when the first connection waits for it.
             client_context(_ALPN, network.authorities)
+        kernel.keep_stamping()
 
         headers = (
             ("Host", _authority(target)),
@@ -70,7 +76,9 @@ class _Get(Probe):
         "_address",
         "_arrived",
         "_authorities",
+        "_before",
         "_beginning",
+        "_blurred",
         "_exchange",
         "_failure",
         "_head",
@@ -80,6 +88,7 @@ class _Get(Probe):
         "_loop",
         "_offset_ns",
         "_reason",
+        "_resent",
         "_sent",
         "_stepped",
         "_stream",
@@ -103,7 +112,9 @@ class _Get(Probe):
         self._arrived: Arrival | None = None
         self._failure: Failure | None = None
         self._reason: str | None = None
+        self._before: TcpInfo | None = None
         self._offset_ns, self._stepped = 0, False
+        self._resent = self._blurred = False
         self._beginning, self._heard_bytes = b"", 0
 
     def start(self, loop: Loop) -> None:
@@ -124,23 +135,27 @@ class _Get(Probe):
 
     def cancel(self, loop: Loop) -> None:
         self._stream.give_up()
-        if self._sent is not None:
-            self._failure = "http_timeout"
-            self._reason = None if self._arrived is None else "the head of the response did not end in time"
+        self._failure = "http_timeout"
+        self._reason = None if self._arrived is None else "the head of the response did not end in time"
 
     def finding(self) -> Finding:
-        found = self._stream.finding()
+        # The loop may hold on to an ended sample for a while; what it has found is a hundredth of all this.
+        stream, self._exchange = self._stream, None
+        del self._stream
+        found = stream.finding()
         if found.failure is not None:
             return found
         head, sent, arrived = self._head, self._sent, self._arrived
-        ttfb_ns = None if sent is None or arrived is None else elapsed_ns(sent, arrived)
+        ttfb_ms = None if sent is None or arrived is None else milliseconds(elapsed_ns(sent, arrived))
         failure, reason = self._failure, self._reason
-        if self._stepped and (arrived is None or arrived.stamp_ns is not None):
-            failure, reason, ttfb_ns = "clock_step", None, None
-        ttfb_ms = milliseconds(ttfb_ns)
-        return replace(
+        kernel_timed = arrived is None or (arrived.stamp_ns is not None and not self._blurred)
+        if failure is None and self._resent:
+            failure, reason = "http_timeout", SENT_AGAIN
+        elif failure is None and self._blurred:
+            reason = "read late: the first byte came before its stamp"
+        found = replace(
             found,
-            clock=found.clock if arrived is None or arrived.stamp_ns is not None else "user",
+            clock=found.clock if kernel_timed else "user",
             failure=failure,
             reason=reason,
             rtt_ms=ttfb_ms if failure is None else None,
@@ -151,9 +166,11 @@ class _Get(Probe):
             if arrived is None or arrived.lag_ns is None
             else milliseconds(arrived.lag_ns),
         )
+        return found.stepped() if self._stepped else found
 
     def _settled(self) -> None:
         if self._stream.failure is not None:
+            self._stream.close()
             self._loop.finish(self)
             return
         import h11
@@ -164,6 +181,7 @@ class _Get(Probe):
             h11.Request(method="GET", target=self._target.path or "/", headers=list(self._headers))
         )
         self._stream.listen(self._readable)
+        self._before = self._stream.info
         self._offset_ns = kernel.realtime_offset_ns()
         try:
             self._sent = self._stream.send(data or b"")
@@ -175,7 +193,7 @@ class _Get(Probe):
 
     def _readable(self) -> None:
         try:
-            # Of the first segment alone, the stamp is of the first byte.
+            # Of the first segment alone the stamp is of the first byte.
             while (got := self._stream.receive(_CHUNK if self._arrived else 1)) is not None:
                 if self._heard(*got):
                     return
@@ -190,7 +208,10 @@ class _Get(Probe):
 
         if data and self._arrived is None:
             self._arrived = arrival
-            self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
+            self._stepped = arrival.stamp_ns is not None and kernel.stepped(
+                self._offset_ns, kernel.realtime_offset_ns()
+            )
+            self._compare(self._before, self._stream.ask_kernel(), arrival)
         assert self._exchange is not None
         self._heard_bytes += len(data)
         self._beginning = (self._beginning + data)[: len(_BEGINNING)]
@@ -221,6 +242,19 @@ class _Get(Probe):
             return True
         self._end("http_protocol", "closed by the peer before the response")
         return True
+
+    def _compare(self, before: TcpInfo | None, now: TcpInfo | None, arrival: Arrival) -> None:
+        """What the kernel says of the way from the request to the first byte."""
+        if before is None or now is None:
+            return
+        self._resent = now.retransmits > before.retransmits
+        if before.data_segments is None or now.data_segments is None or arrival.lag_ns is None:
+            return
+        # The kernel may merge segments that wait to be read, and keeps the stamp of the last. The first came
+        # after the loop had looked the time before.
+        unsure_ns = time.monotonic_ns() - self._loop.looked_ns - arrival.lag_ns
+        if now.data_segments - before.data_segments > 1 and unsure_ns > _UNSURE_NS:
+            self._blurred = self._stream.latest_ns() == arrival.stamp_ns
 
     def _end(self, failure: Failure | None, reason: str | None) -> None:
         self._failure, self._reason = failure, reason

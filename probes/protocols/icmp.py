@@ -23,6 +23,7 @@ from probes.loop import READABLE, Finding, Loop, Probe
 from probes.network import Network
 from probes.record import Failure
 from probes.sockets import errno_words, network_failure
+from probes.stream import Arrival, Moment, elapsed_ns, milliseconds
 from probes.target import Target
 
 _NOT_PERMITTED: Final = "needs net.ipv4.ping_group_range or CAP_NET_RAW"
@@ -42,6 +43,8 @@ _RECEIVE_BUFFER: Final = 4 << 20
 # A flood must not keep the loop from its deadline; what is left is reported anew.
 _READS_IN_A_TURN: Final = 256
 
+OVERFLOWED: Final = "the receive buffer overflowed"
+
 
 @dataclass(frozen=True, slots=True)
 class Icmp:
@@ -57,6 +60,7 @@ class Icmp:
             channel = network.shared(("icmp", version), Echoes, lambda: Echoes(version, network.loop))
             return _Echo(channel, address, token)
 
+        kernel.keep_stamping()
         yield connecting_lane("icmp", target, network, probe, port=None)
 
 
@@ -65,7 +69,7 @@ class Echoes:
 
     def __init__(self, version: int, loop: Loop) -> None:
         self.refused: str | None = None
-        self.stamped = False
+        self.stamped, self.dropped = False, 0
         self._loop, self._version = loop, version
         self._waiting: dict[int, _Echo] = {}
         self._sequence = 0
@@ -75,7 +79,7 @@ class Echoes:
         if self._socket is None:
             return
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        kernel.widen_receive_buffer(self._socket, _RECEIVE_BUFFER)
         self.stamped = kernel.stamp_receives(self._socket)
         kernel.queue_errors(self._socket)
         if self._raw:
@@ -95,13 +99,19 @@ class Echoes:
         if self._raw and self._version == 4:
             packet = packet[:2] + internet_checksum(packet).to_bytes(2, "big") + packet[4:]
         self._waiting[sequence] = echo
-        echo.sent_ns = (time.time_ns(), time.monotonic_ns())
+        echo.sent = Moment(time.time_ns(), time.monotonic_ns())
         try:
             self._socket.sendto(packet, echo.address)
         except OSError:
             del self._waiting[sequence]
             raise
         return sequence
+
+    def count_dropped(self) -> int:
+        """How many replies the kernel has dropped so far because they were not read in time."""
+        if self._socket is not None:
+            self.dropped = kernel.dropped(self._socket)
+        return self.dropped
 
     def dismiss(self, sequence: int) -> None:
         """Nobody waits for this one any more."""
@@ -143,11 +153,14 @@ class Echoes:
                 continue
             echo = self._claimed(data, _REPLY[self._version], headed=self._raw and self._version == 4)
             if echo is not None:
-                echo.replied(stamp_ns, time.monotonic_ns(), offset_ns)
+                echo.replied(Arrival.now(stamp_ns), offset_ns)
 
     def _read_errors(self) -> None:
         assert self._socket is not None
-        while (fault := kernel.queued_error(self._socket, _LARGEST)) is not None:
+        for _ in range(_READS_IN_A_TURN):
+            fault = kernel.queued_error(self._socket, _LARGEST)
+            if fault is None:
+                return
             number, data = fault
             echo = self._claimed(data, _REQUEST[self._version])
             if echo is not None:
@@ -172,47 +185,50 @@ class Echoes:
 
 
 class _Echo(Probe):
-    """One echo request and its reply. ``sent_ns``: CLOCK_REALTIME, CLOCK_MONOTONIC just before the send."""
+    """One echo request and its reply. ``sent`` is the moment just before the send."""
 
     __slots__ = (
+        "_arrival",
         "_channel",
+        "_dropped",
         "_failure",
         "_loop",
         "_offset_ns",
         "_reason",
-        "_received",
         "_sequence",
+        "_stepped",
         "address",
-        "sent_ns",
+        "sent",
         "token",
     )
 
     def __init__(self, channel: Echoes, address: Any, token: bytes) -> None:
         super().__init__()
         self._channel, self.address, self.token = channel, address, token
-        self.sent_ns = (0, 0)
-        self._offset_ns = 0
+        self.sent = Moment(0, 0)
+        self._offset_ns = self._dropped = 0
         self._sequence = -1
         self._failure: Failure | None = None
         self._reason: str | None = None
-        # The kernel's stamp or None, CLOCK_MONOTONIC when it was read, and the clocks' offset then.
-        self._received: tuple[int | None, int, int] | None = None
+        self._arrival: Arrival | None = None
+        self._stepped = False
 
     def start(self, loop: Loop) -> None:
         self._loop = loop
         if self._channel.refused is not None:
             self.failed("other", self._channel.refused)
             return
-        self._offset_ns = kernel.realtime_offset_ns()
+        self._offset_ns, self._dropped = kernel.realtime_offset_ns(), self._channel.dropped
         try:
             self._sequence = self._channel.send(self)
         except OSError as fault:
             number = fault.errno or errno.EIO
             self.failed(network_failure(number), errno_words(number))
 
-    def replied(self, stamp_ns: int | None, now_ns: int, offset_ns: int) -> None:
-        """The channel has the reply."""
-        self._received = (stamp_ns, now_ns, offset_ns)
+    def replied(self, arrival: Arrival, offset_ns: int) -> None:
+        """The channel has the reply; ``offset_ns`` is the clocks' when it was read."""
+        self._arrival = arrival
+        self._stepped = arrival.stamp_ns is not None and kernel.stepped(self._offset_ns, offset_ns)
         self._loop.finish(self)
 
     def failed(self, failure: Failure, reason: str | None) -> None:
@@ -224,17 +240,22 @@ class _Echo(Probe):
 
     def cancel(self, loop: Loop) -> None:
         self._channel.dismiss(self._sequence)
-        self._failure = "icmp_timeout"
+        if self._channel.count_dropped() > self._dropped:
+            # Its reply may have been among them.
+            self._failure, self._reason = "other", OVERFLOWED
+        else:
+            self._failure = "icmp_timeout"
 
     def finding(self) -> Finding:
-        if self._received is None:
+        arrival = self._arrival
+        if arrival is None:
             return Finding("kernel" if self._channel.stamped else "user", self._failure, reason=self._reason)
-        stamp_ns, now_ns, offset_ns = self._received
-        if stamp_ns is None:
-            return Finding("user", rtt_ms=(now_ns - self.sent_ns[1]) / 1e6)
-        if kernel.stepped(self._offset_ns, offset_ns):
-            return Finding("kernel", "clock_step")
-        return Finding("kernel", rtt_ms=(stamp_ns - self.sent_ns[0]) / 1e6)
+        found = Finding(
+            "user" if arrival.stamp_ns is None else "kernel",
+            rtt_ms=milliseconds(elapsed_ns(self.sent, arrival)),
+            lag_ms=milliseconds(arrival.lag_ns),
+        )
+        return found.stepped() if self._stepped else found
 
 
 def internet_checksum(data: bytes) -> int:

@@ -51,7 +51,9 @@ class _Connect(Probe):
         self._loop.finish(self)
 
     def finding(self) -> Finding:
-        return self._stream.finding()
+        stream = self._stream
+        del self._stream
+        return stream.finding()
 
 
 TCP: Final = Tcp()

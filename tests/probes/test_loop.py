@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -175,6 +176,64 @@ def test_replies_are_gathered_where_many_are_under_way(loop):
     # The first half, while more than a few are under way.
     alone = sum(later - earlier > 100_000 for earlier, later in itertools.pairwise(moments[:32]))
     assert alone < 16
+
+
+def test_what_has_ended_is_let_go_of_while_others_run(loop):
+    """Also behind one that is slow: a round may have a million samples."""
+    alive = weakref.WeakSet()
+    most = 0
+
+    def probes():
+        nonlocal most
+        for number in range(5000):
+            most = max(most, len(alive))
+            probe = Sleeper(0, at_once=number > 0)
+            alive.add(probe)
+            yield probe
+
+    loop.run(
+        probes(),
+        timeout_ns=300_000_000,
+        deadline_ns=time.monotonic_ns() + 10**10,
+        drain=lambda ended: ended.clear(),
+    )
+    assert most < 1500
+    assert len(alive) <= 1
+
+
+def test_a_process_that_was_away_does_not_blame_the_peer(loop):
+    """Its timeout is over when it comes back, and the answer is there."""
+    reading, writing = os.pipe()
+
+    class Asker(Sleeper):
+        def start(self, loop):
+            loop.watch(reading, READABLE, lambda _: (loop.forget(reading), loop.finish(self)))
+
+    class Absent(Sleeper):
+        def start(self, loop):
+            time.sleep(0.3)
+            loop.finish(self)
+
+    class SecondQuestion(Sleeper):
+        """Asked before the absence; the answer comes 50 ms after it."""
+
+        def start(self, loop):
+            self.timer = threading.Timer(0.35, os.write, (writing, b"x"))
+            self.timer.start()
+            loop.watch(reading, READABLE, lambda _: (loop.forget(reading), loop.finish(self)))
+
+    begin = time.monotonic_ns()
+    asker = Asker(begin)
+    os.write(writing, b"x")
+    assert [probe.ending for probe in run(loop, [asker, Absent(begin)], timeout_s=0.1)] == [None, None]
+    os.read(reading, 1)
+    begin = time.monotonic_ns()
+    late = SecondQuestion(begin)
+    run(loop, [late, Absent(begin)], timeout_s=0.2)
+    late.timer.join()
+    assert late.ending is None
+    os.close(reading)
+    os.close(writing)
 
 
 def test_descriptors_leave_some_to_spare():
