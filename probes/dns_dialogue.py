@@ -20,7 +20,7 @@ _CHUNK: Final = 1 << 16
 _CLOSED: Final = "closed without an answer"
 
 # Enough for a new question every half millisecond at a round trip of 100 ms.
-_MOST_IDLE: Final = 256
+MOST_IDLE: Final = 256
 
 
 class Asker(Protocol):
@@ -184,7 +184,7 @@ class Dialogues:
 
     def keep(self, dialogue: Dialogue) -> None:
         """An answered one, to be asked again."""
-        if dialogue.framing is not None and dialogue.framing.lasts and len(self._idle) < _MOST_IDLE:
+        if dialogue.framing is not None and dialogue.framing.lasts and len(self._idle) < MOST_IDLE:
             dialogue.rest(self._idle.remove)
             self._idle.append(dialogue)
         else:
