@@ -2,16 +2,14 @@
 
 How long one round can take: its splay, ``deadline_s`` of measuring, and the span of shipping (until a second
 before the next point of the grid, but at least 9 s and at most 75; an OTLP export comes out of it). A process
-of one round ends within that, whatever the network or the store does.
+of one round ends within that, whatever the network or the store does; a metrics file that hangs adds 2 s.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
@@ -22,13 +20,16 @@ from probes.console import Console
 from probes.duration import in_words
 from probes.inbox import StoreError, open_inbox
 from probes.outcome import Outcome
+from probes.publishing import Publisher
 from probes.record import Measurement
+from probes.redaction import without_secrets
 from probes.round_file import SealedRound
 from probes.runner import run_round
 from probes.sanity import Sanity
 from probes.settings import Settings
-from probes.spool import Spool, SpoolBusyError, SpoolError, run_id
+from probes.spool import Shipped, Spool, SpoolBusyError, SpoolError, run_id
 from probes.strict_toml import InputError
+from probes.watchdog import Watchdog
 
 EXIT_DONE: Final = 0
 EXIT_BAD_INPUT: Final = 2
@@ -41,10 +42,8 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
 
-# What tells of a store that hangs may hang itself.
-_LAST_WORDS_S: Final = 5.0
-
-# A backlog may take this share of the span for shipping; what is under way by then can still end within it.
+# A backlog may take this share of the span for shipping; what is under way by then, and this round's own
+# object, can still end within it unless the store is very slow.
 _BACKLOG_SHARE: Final = 0.2
 
 
@@ -58,8 +57,10 @@ class Agent:
         self._settings, self._console = settings, console
         judge = Sanity(settings.targets, settings.carrier)
         self._spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb, judge=judge)
+        self._publisher = Publisher(settings, console)
         self._signal = 0
-        self._only_round = False
+        self._only_round = self._last_round = False
+        self._waiting = 0
         self._outcome = Outcome("", 0.0)
         self._sealed: SealedRound | None = None
 
@@ -80,7 +81,8 @@ class Agent:
         self._only_round = rounds == 1
         before = {number: signal.signal(number, self._interrupted) for number in _SIGNALS}
         try:
-            return self._rounds(rounds, every_s, scheduled_s)
+            code = self._rounds(rounds, every_s, scheduled_s)
+            return self._forgo() or code
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -90,6 +92,7 @@ class Agent:
         while True:
             due_s = schedule.due(time.time() if scheduled_s is None else scheduled_s, every_s)
             began_s = time.monotonic()
+            self._last_round = measured + 1 == rounds
             code = self._round(due_s, every_s)
             measured += 1
             if self._stopped() or measured == rounds:
@@ -124,12 +127,13 @@ class Agent:
                     self._measure_and_ship(run, due_s, every_s)
                 except SpoolError as fault:
                     self._fail(str(fault), "spool_failed")
-                self._publish()
         except (SpoolBusyError, SpoolError) as fault:
             busy = isinstance(fault, SpoolBusyError)
             self._fail(str(fault), "busy" if busy else "spool_failed", EXIT_BUSY if busy else EXIT_STORE)
             self._publish()
             return self._outcome.code
+        # The lock is free by now: what watches the agent may be slow.
+        self._publish()
         # Not before: a reader that reads no further must hold up neither shipping nor the next round.
         if self._sealed is not None:
             self._console.judged(self._sealed)
@@ -143,6 +147,8 @@ class Agent:
         if self._spool.knows(run):
             self._console.say(f"round {run} was measured already", event="measured_before", level="info")
             self._ship(due_s, every_s)
+            if not self._outcome.stored:
+                self._note(stored=self._spool.stored(run), displaced=self._spool.conflicts(run))
             return
         self._wait(schedule.splay(self._settings.vantage, self._settings.splay_s))
         if self._stopped():
@@ -184,106 +190,104 @@ class Agent:
             self._console.ended()
 
     def _ship(self, due_s: float, every_s: float | None) -> None:
-        """Ship what the spool holds, oldest first, in bounded time; what then remains is bounded too."""
-        span_s = schedule.shipping_span(due_s, time.time(), every_s) - self._export_s()
+        """Ship what the spool holds in bounded time: the oldest first, but this round whatever else waits.
+
+        What then remains is bounded too. An object store has time limits of its own; a network filesystem can
+        hang, and then a process of one round ends: the next one ships.
+        """
+        span_s = schedule.shipping_span(due_s, time.time(), every_s) - self._publisher.export_s
         enough_s = time.monotonic() + _BACKLOG_SHARE * span_s
-        rounds = rows = lost = 0
+        self._waiting = len(self._spool.pending())
+        guard = Watchdog(span_s, EXIT_STORE, lambda: self._give_up(span_s))
         try:
-            with self._bounded(span_s):
+            with guard if self._only_round else contextlib.nullcontext():
                 inbox = open_inbox(self._settings.store, span_s)
-                for one in self._spool.ship(inbox, lambda: time.monotonic() > enough_s):
-                    self._console.shipped(one)
-                    rounds, rows = rounds + 1, rows + one.rows
+                run = self._outcome.run_id
+                for one in self._spool.ship(inbox, lambda: time.monotonic() > enough_s, fresh=run):
+                    self._took(self._console.shipped(one))
         except StoreError as fault:
-            self._fail(f"{fault}; {self._staying()}", "store_failed", waiting=len(self._spool.pending()))
+            self._fail(f"{fault}; {self._staying()}", "store_failed", waiting=self._waiting)
+        finally:
+            self._tidy()
+
+    def _took(self, one: Shipped) -> None:
+        """Note what became of a round in the spool."""
+        outcome = self._outcome
+        this = one.run_id == outcome.run_id
+        if one.fault is None:
+            self._waiting -= 1
+        if one.stored:
+            self._note(
+                shipped_rounds=outcome.shipped_rounds + 1,
+                shipped_rows=outcome.shipped_rows + one.rows,
+                stored=outcome.stored or this,
+            )
+        else:
+            # Somebody has to look at it.
+            self._note(
+                conflict_rows=outcome.conflict_rows + one.conflict_rows,
+                displaced=outcome.displaced or (this and one.conflict is not None),
+                code=EXIT_STORE,
+            )
+        self._note(lost_rows=self._outcome.lost_rows + one.damaged)
+
+    def _tidy(self) -> None:
+        """Keep the spool within its bound, and note what waits and what is lost."""
+        lost = self._outcome.lost_rows
         for trimmed in self._spool.trim():
+            rows = "its rows" if trimmed.rows is None else f"{trimmed.rows} rows"
             self._fail(
-                f"round {trimmed.run_id}: {trimmed.rows} rows are lost:"
+                f"round {trimmed.run_id}: {rows} are lost:"
                 f" the spool holds more than spool_max_mb = {self._settings.spool_max_mb:g}",
                 "rows_lost",
                 run_id=trimmed.run_id,
                 rows=trimmed.rows,
             )
-            lost += trimmed.rows
-        if unwritten := self._spool.unwritten():
-            fate = "lost" if self._only_round else "in memory only"
+            lost += trimmed.rows or 0
+        if self._last_round or self._stopped():
+            lost += self._lose_unwritten()
+        elif unwritten := self._spool.unwritten():
             self._console.say(
-                f"{unwritten} rows are {fate}: neither the spool nor the store took them",
-                event="rows_lost" if self._only_round else "rows_unwritten",
+                f"{unwritten} rows are in memory only: neither the spool nor the store took them",
+                event="rows_unwritten",
                 level="error",
                 rows=unwritten,
             )
-            lost += unwritten
-        self._note(
-            shipped_rounds=rounds,
-            shipped_rows=rows,
-            lost_rows=lost,
-            waiting_rounds=len(self._spool.pending()),
-        )
+        self._note(lost_rows=lost, waiting_rounds=len(self._spool.pending()))
 
-    @contextlib.contextmanager
-    def _bounded(self, span_s: float) -> Iterator[None]:
-        """End a process of one round if shipping hangs, as a network filesystem can: the next one ships.
-
-        Object stores have time limits of their own, so a process of many rounds goes on after them.
-        """
-        if not self._only_round:
-            yield
-            return
-        import threading
-
-        def give_up() -> None:
-            waiting = len(self._spool.pending())
-            self._fail(
-                f"store {self._settings.store}: no answer within {span_s:.0f} s; {self._staying()}",
-                "store_failed",
-                waiting=waiting,
+    def _lose_unwritten(self) -> int:
+        """Give up what is in memory only, because the process ends; how many rows that was."""
+        if rows := self._spool.forget_unwritten():
+            self._console.say(
+                f"{rows} rows are lost: neither the spool nor the store took them",
+                event="rows_lost",
+                level="error",
+                rows=rows,
             )
-            self._note(waiting_rounds=waiting)
-            # The metrics may lie on what hangs.
-            last = threading.Timer(_LAST_WORDS_S, os._exit, (EXIT_STORE,))
-            last.daemon = True
-            last.start()
-            self._publish()
-            self._console.finished(self._outcome, of_many=False)
-            os._exit(EXIT_STORE)
+        return rows
 
-        timer = threading.Timer(span_s, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _forgo(self) -> int:
+        """The same for a process that was told to end between two rounds; its exit code."""
+        rows = self._lose_unwritten()
+        if rows:
+            self._publisher.lost(rows)
+        return EXIT_STORE if rows else EXIT_DONE
+
+    def _give_up(self, span_s: float) -> None:
+        """Say that shipping hangs; the spool may hang as well, so nothing is asked of it."""
+        self._fail(
+            f"store {without_secrets(self._settings.store)}: no answer within {span_s:.0f} s;"
+            f" {self._staying()}",
+            "store_failed",
+            waiting=self._waiting,
+        )
+        self._note(waiting_rounds=self._waiting)
+        self._publish()
+        self._console.finished(self._outcome, of_many=False)
 
     def _publish(self) -> None:
-        """Tell what watches the agent. Nothing that goes wrong with that is the round's fault."""
-        settings = self._settings
         self._note(ended_s=time.time())
-        if settings.metrics is not None:
-            from probes.metrics import write_metrics
-
-            try:
-                write_metrics(settings.metrics, settings.vantage, self._outcome)
-            except OSError as fault:
-                self._console.say(
-                    f"metrics {settings.metrics}: {fault.strerror or fault}", event="metrics_failed"
-                )
-        if settings.otlp is not None:
-            from probes import otlp
-
-            try:
-                otlp.export(settings.otlp, settings.vantage, self._outcome)
-            except otlp.ExportError as fault:
-                self._console.say(str(fault), event="otlp_failed")
-
-    def _export_s(self) -> float:
-        """What an export may take of the time for shipping."""
-        if self._settings.otlp is None:
-            return 0.0
-        from probes.otlp import LONGEST_S
-
-        return LONGEST_S
+        self._publisher.publish(self._outcome)
 
     def _fail(self, message: str, event: str, code: int = EXIT_STORE, **fields: object) -> None:
         self._console.say(message, event=event, level="warning" if code == EXIT_BUSY else "error", **fields)
@@ -293,8 +297,7 @@ class Agent:
         self._outcome = replace(self._outcome, **known)
 
     def _staying(self) -> str:
-        waiting = len(self._spool.pending())
-        return f"{waiting} {'round stays' if waiting == 1 else 'rounds stay'} in the spool"
+        return f"{self._waiting} {'round stays' if self._waiting == 1 else 'rounds stay'} in the spool"
 
     def _wait(self, span_s: float) -> None:
         end = time.monotonic() + span_s

@@ -20,12 +20,13 @@ from typing import Final, NoReturn
 from probes import duration, schedule, shipped, standard_streams
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
-from probes.inbox import StoreError, is_object_store, open_inbox
+from probes.inbox import StoreError, is_object_store
 from probes.locations import resolve_store
+from probes.redaction import without_secrets
 from probes.report import align
-from probes.sanity import Sanity
 from probes.settings import Settings, load_settings
-from probes.spool import Spool, SpoolBusyError, SpoolError
+from probes.shipping import ship
+from probes.spool import Shipped, SpoolBusyError, SpoolError
 from probes.strict_toml import InputError, nearest_name
 from probes.target import Target
 
@@ -244,7 +245,7 @@ def _as_json(settings: Settings) -> dict[str, object]:
         "country": settings.country,
         "lat": settings.lat,
         "lon": settings.lon,
-        "store": settings.store,
+        "store": without_secrets(settings.store),
         "spool": str(settings.spool),
         "samples": settings.samples,
         "resolvers": list(settings.resolvers),
@@ -267,7 +268,7 @@ def _as_json(settings: Settings) -> dict[str, object]:
         "parent": settings.parent,
         "metrics": None if settings.metrics is None else str(settings.metrics),
         "log": settings.log,
-        "otlp": settings.otlp,
+        "otlp": None if settings.otlp is None else without_secrets(settings.otlp),
     }
 
 
@@ -281,13 +282,13 @@ def _as_text(settings: Settings) -> str:
         count = sum(target.site == settings.parent for target in settings.targets)
         link = f"\nlink     {settings.outpost} to {settings.parent}, by {count} of the targets"
     metrics = "" if settings.metrics is None else f"\nmetrics  {settings.metrics}"
-    otlp = "" if settings.otlp is None else f"\notlp     {settings.otlp}"
+    otlp = "" if settings.otlp is None else f"\notlp     {without_secrets(settings.otlp)}"
     heading = ("site", "host", "port", "protocols", "family")
     listing = align([heading, *map(line, settings.targets)], right=[False, False, True, False, False])
     return (
         f"{listing}\n\n"
         f"vantage  {settings.vantage} ({settings.country}, {settings.lat:g}, {settings.lon:g})\n"
-        f"store    {settings.store}\n"
+        f"store    {without_secrets(settings.store)}\n"
         f"spool    {settings.spool}\n"
         f"targets  {len(settings.targets)}, {settings.samples} samples each by every protocol"
         f"{link}{metrics}{otlp}"
@@ -310,15 +311,23 @@ def _units(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _ship(settings: Settings, console: Console, *, as_json: bool) -> int:
-    judge = Sanity(settings.targets, settings.carrier)
-    spool = Spool(settings.spool, settings.vantage, max_mb=settings.spool_max_mb, judge=judge)
-    with spool.locked():
-        done = [console.shipped(one) for one in spool.ship(open_inbox(settings.store))]
+    done = ship(settings, console, EXIT_STORE)
     if as_json:
-        print(json.dumps([{"run_id": one.run_id, "rows": one.rows, "damaged": one.damaged} for one in done]))
+        print(json.dumps([_shipped_as_json(one) for one in done]))
     else:
-        rows = sum(one.rows for one in done)
-        print(
-            f"{len(done)} {'round' if len(done) == 1 else 'rounds'} ({rows} rows) shipped to {settings.store}"
-        )
-    return EXIT_DONE
+        stored = [one for one in done if one.stored]
+        rows = sum(one.rows for one in stored)
+        rounds = f"{len(stored)} {'round' if len(stored) == 1 else 'rounds'}"
+        print(f"{rounds} ({rows} rows) shipped to {without_secrets(settings.store)}")
+    return EXIT_DONE if all(one.stored for one in done) else EXIT_STORE
+
+
+def _shipped_as_json(one: Shipped) -> dict[str, object]:
+    return {
+        "run_id": one.run_id,
+        "rows": one.rows,
+        "damaged": one.damaged,
+        "conflict": None if one.conflict is None else str(one.conflict),
+        "conflict_rows": one.conflict_rows,
+        "fault": one.fault,
+    }

@@ -89,11 +89,13 @@ class Console:
             self._write(f"{text}\n")
 
     def shipped(self, one: Shipped) -> Shipped:
-        """A round left the spool; only what is wrong with it is worth a line."""
+        """What became of a round in the spool; only what is wrong with it is worth a line."""
         if one.damaged:
             self.say(
-                f"round {one.run_id}: {one.damaged} damaged lines left out, {one.rows} rows shipped",
+                f"round {one.run_id}: {one.damaged} damaged lines could not be read and are set aside,"
+                f" {one.rows} rows shipped",
                 event="damaged",
+                level="error",
                 run_id=one.run_id,
                 rows=one.rows,
                 damaged=one.damaged,
@@ -101,11 +103,19 @@ class Console:
         if one.conflict is not None:
             self.say(
                 f"round {one.run_id}: the store has other rows under this id"
-                f" (do two agents share a vantage?); {one.rows} rows set aside in {one.conflict}",
+                f" (do two agents share a vantage?); {one.conflict_rows} rows set aside in {one.conflict}",
                 event="conflict",
+                level="error",
                 run_id=one.run_id,
-                rows=one.rows,
+                rows=one.conflict_rows,
                 aside=str(one.conflict),
+            )
+        if one.fault is not None:
+            self.say(
+                f"round {one.run_id} stays: {one.fault}",
+                event="spool_failed",
+                level="error",
+                run_id=one.run_id,
             )
         return one
 

@@ -12,6 +12,7 @@ import fcntl
 import math
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +31,32 @@ _PATIENCE_S: Final = 1.0
 _NAP_S: Final = 0.02
 
 _SUCCESS: Final = "edgeprobe_last_success_timestamp_seconds"
+_LOST: Final = "edgeprobe_lost_rows_total"
 _SUM, _COUNT = f"{RTT}_sum", f"{RTT}_count"
 _SAMPLE: Final = re.compile(r"(edgeprobe_\w+)(\{[^\n]*\}) ([^ \n]+)")
+_VANTAGE: Final = re.compile(r'\{vantage="([\w.-]+)"[,}]')
 
 Samples = dict[str, dict[str, float]]
 """By name, then by labels as the file has them: ``samples["edgeprobe_rows_total"]['{vantage="a"}']``."""
 
 
 def write_metrics(path: Path, vantage: str, outcome: Outcome) -> None:
-    """Bring the file up to date with one more outcome. It is whole at any moment. Raises OSError."""
+    """Bring the file up to date with one more outcome. It is whole at any moment.
+
+    Raises OSError, also where it would take the place of another vantage's figures or of what is no file.
+    """
     with _locked(path.parent):
         text = metrics_text(vantage, outcome, _read(path, vantage))
         write_whole(path, text.encode(), mode=_MODE)
+
+
+def add_lost_rows(path: Path, vantage: str, rows: int) -> None:
+    """Count rows as lost that no outcome tells of. Raises OSError as :func:`write_metrics` does."""
+    with _locked(path.parent):
+        found: Samples = collections.defaultdict(dict, _read(path, vantage))
+        key = _labels(vantage)
+        found[_LOST][key] = found[_LOST].get(key, 0.0) + rows
+        write_whole(path, _text(found).encode(), mode=_MODE)
 
 
 def metrics_text(vantage: str, outcome: Outcome, earlier: Samples) -> str:
@@ -57,10 +72,12 @@ def metrics_text(vantage: str, outcome: Outcome, earlier: Samples) -> str:
         stays = not measured or name in (_SUM, _COUNT) or not FAMILIES[_family(name)].of_round
         if name not in found and stays:
             found[name] = dict(samples)
-    succeeded_s = outcome.ended_s if outcome.code == 0 else found[_SUCCESS].get(_labels(vantage), 0.0)
-    found[_SUCCESS][_labels(vantage)] = succeeded_s
+    succeeded = outcome.code == 0 and outcome.stored
+    found[_SUCCESS].setdefault(_labels(vantage), 0.0)
+    if succeeded:
+        found[_SUCCESS][_labels(vantage)] = outcome.ended_s
     _count(found, vantage, outcome)
-    return "".join(_written(name, family.kind, family.meaning, found) for name, family in FAMILIES.items())
+    return _text(found)
 
 
 def _count(found: Samples, vantage: str, outcome: Outcome) -> None:
@@ -72,7 +89,8 @@ def _count(found: Samples, vantage: str, outcome: Outcome) -> None:
     add("edgeprobe_runs_total", 1, (("code", str(outcome.code)),))
     add("edgeprobe_rows_total", len(outcome.rows))
     add("edgeprobe_shipped_rows_total", outcome.shipped_rows)
-    add("edgeprobe_lost_rows_total", outcome.lost_rows)
+    add(_LOST, outcome.lost_rows)
+    add("edgeprobe_conflict_rows_total", outcome.conflict_rows)
     failures = outcome.failures
     for failure in FAILURES:
         add("edgeprobe_failures_total", failures.get(failure, 0), (("failure", failure),))
@@ -85,6 +103,10 @@ def _count(found: Samples, vantage: str, outcome: Outcome) -> None:
     if outcome.measuring_s is not None and outcome.code == 0:
         for name in (_SUM, _COUNT):
             found[name] = {key: value for key, value in found[name].items() if key in probed}
+
+
+def _text(found: Samples) -> str:
+    return "".join(_written(name, family.kind, family.meaning, found) for name, family in FAMILIES.items())
 
 
 def _written(name: str, kind: str, meaning: str, found: Samples) -> str:
@@ -116,17 +138,26 @@ def _read(path: Path, vantage: str) -> Samples:
     """What the file held of this vantage; nothing where there is none or it is not ours. Raises OSError."""
     samples: Samples = {}
     try:
+        # Reading a pipe would wait for ever, and writing would put a file in its place.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError("not a regular file")
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return samples
-    own = _labels(vantage)[:-1]
     for line in text.split("\n"):
         found = _SAMPLE.fullmatch(line)
-        if found is None or _family(found[1]) not in FAMILIES or found[2][len(own) :][:1] not in (",", "}"):
+        if found is None or _family(found[1]) not in FAMILIES:
             continue
+        whose = _VANTAGE.match(found[2])
+        if whose is None:
+            continue
+        if whose[1] != vantage:
+            raise OSError(
+                f"the figures of vantage {whose[1]} are there; each vantage needs a file of its own"
+            )
         with contextlib.suppress(ValueError):
             value = float(found[3])
-            if found[2].startswith(own) and value >= 0:
+            if value >= 0:
                 samples.setdefault(found[1], {})[found[2]] = value
     return samples
 

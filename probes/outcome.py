@@ -22,9 +22,12 @@ class Outcome:
     began, the splay included, and ``measuring_s`` how long it took: both None when nothing was measured.
     ``rows`` are as they were judged. ``shipped_rounds`` and ``shipped_rows`` count what reached the store
     meanwhile, earlier rounds included; ``waiting_rounds`` are in the spool afterwards, None where nobody
-    looked; ``lost_rows`` neither spool nor store took, or the spool's bound pushed out. ``code`` is the exit
-    code, and ``ended_s`` when all that was over, in seconds of the epoch. ``parent`` is the Region at the
-    other end of the service link of the Outpost where the agent stands.
+    looked; ``lost_rows`` neither spool nor store will ever hold: damaged, pushed out by the spool's bound, or
+    in the memory of a process that ends; ``conflict_rows`` were set aside, because the store has other rows
+    under their run id. ``stored`` is whether the store has this very round, and ``displaced`` whether it has
+    another one under this name. ``code`` is the exit code, and ``ended_s`` when all that was over, in seconds
+    of the epoch. ``parent`` is the Region at the other end of the service link of the Outpost where the agent
+    stands.
     """
 
     run_id: str
@@ -36,6 +39,9 @@ class Outcome:
     shipped_rows: int = 0
     waiting_rounds: int | None = None
     lost_rows: int = 0
+    conflict_rows: int = 0
+    stored: bool = False
+    displaced: bool = False
     code: int = 0
     ended_s: float = 0.0
     parent: str | None = None
@@ -63,7 +69,8 @@ class Outcome:
             measured = f"{len(self.rows)} rows, {failed} failed, in {self.measuring_s:.1f} s"
         waiting = "" if self.waiting_rounds is None else f", {self.waiting_rounds} waiting"
         lost = f", {self.lost_rows} rows lost" if self.lost_rows else ""
-        return f"round {self.run_id}: {measured}; {self.shipped_rounds} shipped{waiting}{lost}"
+        aside = f", {self.conflict_rows} rows set aside" if self.conflict_rows else ""
+        return f"round {self.run_id}: {measured}; {self.shipped_rounds} shipped{waiting}{lost}{aside}"
 
     def as_fields(self) -> dict[str, object]:
         """The same for a log of JSON lines."""
@@ -79,6 +86,8 @@ class Outcome:
             "shipped_rows": self.shipped_rows,
             "waiting": self.waiting_rounds,
             "lost_rows": self.lost_rows,
+            "conflict_rows": self.conflict_rows,
+            "stored": self.stored,
             "code": self.code,
         }
 

@@ -35,7 +35,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "edgeprobe_build_info": Family("gauge", "The agent's version; the value is always 1."),
     "edgeprobe_last_run_timestamp_seconds": Family("gauge", "When the last run ended, whatever came of it."),
     "edgeprobe_last_success_timestamp_seconds": Family(
-        "gauge", "When the last run ended whose rows all reached the store; 0 before the first."
+        "gauge", "When the last run ended whose own round reached the store; 0 before the first."
     ),
     "edgeprobe_last_exit_code": Family(
         "gauge", "Exit code of the last run: 0 success, 5 store or spool failed, 75 another one still ran."
@@ -83,7 +83,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "edgeprobe_rows_total": Family("counter", "Rows measured, failures included."),
     "edgeprobe_failures_total": Family("counter", "Failed samples, by class."),
     "edgeprobe_shipped_rows_total": Family("counter", "Rows the store took."),
-    "edgeprobe_lost_rows_total": Family("counter", "Rows that neither spool nor store could keep."),
+    "edgeprobe_lost_rows_total": Family("counter", "Rows that neither spool nor store will ever hold."),
+    "edgeprobe_conflict_rows_total": Family(
+        "counter", "Rows set aside because the store has others under their run id."
+    ),
 }
 
 

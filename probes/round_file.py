@@ -34,6 +34,7 @@ class SpoolError(Exception):
 class SealedRound:
     """A whole round: ``payload`` is None when it has no row; ``damaged`` lines could not be read back.
 
+    ``unread`` is what these were found in: the lines alone, or the whole of an object that a disk garbled.
     Of a round that was sealed here and not read back, ``judged`` are its rows and ``text`` their lines.
     """
 
@@ -42,6 +43,7 @@ class SealedRound:
     damaged: int
     judged: Sequence[Measurement] = ()
     text: bytes = b""
+    unread: bytes = b""
 
 
 class RoundFile:
@@ -107,41 +109,46 @@ class RoundFile:
 
 
 def seal(lines: Iterable[bytes], judge: Judge) -> SealedRound:
-    """The round that lines read back make. Equal lines count once."""
-    rows, sound, damaged = [], [], 0
+    """The round that lines read back make. Equal lines count once.
+
+    A line of another schema, or with a failure class this version does not know, cannot be read either.
+    """
+    rows, sound, unread = [], [], []
     for line in dict.fromkeys(lines):
         try:
             rows.append(from_json(line))
         except (ValueError, TypeError):
-            damaged += 1
+            unread.append(line)
         else:
             sound.append(line)
-    return seal_rows(rows, sound, judge, damaged)
+    return seal_rows(rows, sound, judge, unread)
 
 
 def seal_rows(
-    rows: Sequence[Measurement], lines: Sequence[bytes], judge: Judge, damaged: int = 0
+    rows: Sequence[Measurement], lines: Sequence[bytes], judge: Judge, unread: Sequence[bytes] = ()
 ) -> SealedRound:
     """The same for rows at hand, each with its line."""
     judged = judge(rows) if rows else []
+    left = b"".join(line + b"\n" for line in unread)
     if not judged:
-        return SealedRound(None, 0, damaged)
+        return SealedRound(None, 0, len(unread), unread=left)
     # What the judge left alone need not be written anew.
     text = {id(row): line for row, line in zip(rows, lines, strict=True)}
     known = [text[id(row)] if id(row) in text else row.to_json().encode() for row in judged]
     whole = b"\n".join([*known, b""])
-    return SealedRound(gzip.compress(whole, _LEVEL, mtime=0), len(judged), damaged, judged, whole)
+    payload = gzip.compress(whole, _LEVEL, mtime=0)
+    return SealedRound(payload, len(judged), len(unread), judged, whole, left)
 
 
 def read_sealed(path: Path) -> SealedRound:
-    """Read a sealed round back; what a failing disk garbled is left out. Raises SpoolError."""
+    """Read a sealed round back, or of one that a failing disk garbled what there is. Raises SpoolError."""
     payload = _read(path)
     text, whole = _inflate(payload)
     if whole:
         return SealedRound(payload, text.count(b"\n"), 0)
     # It has been judged already.
     salvaged = seal(_lines(text), list)
-    return SealedRound(salvaged.payload, salvaged.rows, max(salvaged.damaged, 1))
+    return SealedRound(salvaged.payload, salvaged.rows, max(salvaged.damaged, 1), unread=payload)
 
 
 def read_lines(path: Path) -> list[bytes]:

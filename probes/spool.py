@@ -2,8 +2,9 @@
 
 Under ``<spool>/<vantage>/``: ``lock``; ``RUN_ID.jsonl``, the round being measured; ``RUN_ID.jsonl.gz``, one
 per sealed round that is not yet shipped; ``shipped``, the last run ids the store took; ``conflicts/``, rounds
-the store already had with other rows. A process killed at any instant leaves at most a damaged last line, and
-a round is removed only after its object exists, or when it is the oldest and the spool has reached its bound.
+the store already had with other rows; ``damaged/``, what could not be read back. A process killed at any
+instant leaves at most a damaged last line, and a round is removed only after its object exists, or when it is
+the oldest and the spool has reached its bound. Files of other names are left alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from probes.aside import Aside
 from probes.durable import write_whole
 from probes.inbox import Inbox, StoreDeniedError, inbox_key
 from probes.round_file import (
@@ -31,12 +34,12 @@ from probes.round_file import (
     seal,
     seal_rows,
 )
+from probes.shipped_list import ShippedList
+from probes.spool_bound import Trimmed, delete_oldest
 
 __all__ = ["Shipped", "Spool", "SpoolBusyError", "SpoolError", "Trimmed", "run_id"]
 
-# An hour of one-second rounds, should the clock be set back by that much.
-_REMEMBERED: Final = 4000
-_RUN_ID_BYTES: Final = 37
+_ROUND: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.jsonl(\.gz)?")
 
 _MEGABYTE: Final = 1_000_000
 
@@ -50,23 +53,23 @@ class SpoolBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What became of one round: ``rows`` put in the store, ``damaged`` lines left out.
+    """What became of one round: ``rows`` the store has of it, ``damaged`` lines that could not be read back.
 
-    ``conflict`` names the file set aside when the store had other rows under this run id.
+    ``conflict`` names the file where its ``conflict_rows`` were set aside, because the store has other rows
+    under this run id. ``fault`` is why nothing could be done with it: it stays, and the others go on.
     """
 
     run_id: str
     rows: int
     damaged: int
     conflict: Path | None = None
+    conflict_rows: int = 0
+    fault: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Trimmed:
-    """A round that was deleted unshipped to keep the spool within its bound."""
-
-    run_id: str
-    rows: int
+    @property
+    def stored(self) -> bool:
+        """Whether the store has what there is of this round."""
+        return self.conflict is None and self.fault is None
 
 
 def run_id(vantage: str, scheduled: datetime) -> str:
@@ -93,8 +96,10 @@ class Spool:
         self._directory, self._vantage = directory / vantage, vantage
         self._max_bytes = None if max_mb is None else max_mb * _MEGABYTE
         self._judge = judge
+        self._shipped = ShippedList(self._directory / "shipped")
+        self._conflicts = Aside(self._directory / "conflicts")
+        self._damaged = Aside(self._directory / "damaged")
         self._rounds: dict[str, RoundFile] = {}
-        self._damaged: dict[str, int] = {}
         # The round sealed last, so that it need not be read back to be shipped.
         self._fresh: tuple[str, SealedRound] | None = None
         self.fault: OSError | None = None
@@ -127,9 +132,15 @@ class Spool:
         with contextlib.suppress(OSError):
             if self._sealed(run).exists() or self._raw(run).stat().st_size > 0:
                 return True
-        with contextlib.suppress(OSError):
-            return run in (self._directory / "shipped").read_text(encoding="utf-8").split()
-        return False
+        return run in self._shipped
+
+    def conflicts(self, run: str) -> bool:
+        """Whether the store had other rows under this run id than were measured here."""
+        return bool(self._conflicts.files(run))
+
+    def stored(self, run: str) -> bool:
+        """Whether the store took this round; a list of shipped rounds that is lost says no."""
+        return run in self._shipped and not self.conflicts(run) and run not in self.pending()
 
     def open_round(self, run: str) -> RoundFile:
         """Begin a round. Raises SpoolError when it is sealed already."""
@@ -156,43 +167,53 @@ class Spool:
         """How many rows are in memory only, because the disk did not take them."""
         return sum(len(held.unwritten) for held in self._rounds.values())
 
-    def ship(self, inbox: Inbox, stop: Callable[[], bool] = lambda: False) -> Iterator[Shipped]:
-        """Put what is here into the store, oldest first; yields each round as it is taken off the spool.
+    def forget_unwritten(self) -> int:
+        """Give up the rows that are in memory only; how many there were."""
+        lost = self.unwritten()
+        self._rounds = {run: held for run, held in self._rounds.items() if not held.unwritten}
+        return lost
 
-        What a killed process left is sealed first. ``stop`` is asked before each round; the rest then stays.
-        Raises StoreError where the store fails; what has not been yielded by then stays. Raises SpoolError.
+    def ship(
+        self, inbox: Inbox, enough: Callable[[], bool] = lambda: False, *, fresh: str | None = None
+    ) -> Iterator[Shipped]:
+        """Put what is here into the store, oldest first; yields what became of each round.
+
+        What a killed process left is sealed first. ``enough`` is asked before each round; once it is, the
+        rest stays, but the round ``fresh`` is tried all the same. One that cannot be read, or not be taken
+        off the spool, is yielded with its fault. Raises StoreError where the store fails; what has not been
+        yielded by then stays.
         """
         waiting = self.pending()
         for run in waiting:
-            if not self._sealed(run).exists():
-                self._seal(run)
+            # What is wrong with it is said when its turn comes.
+            with contextlib.suppress(SpoolError, OSError):
+                if not self._sealed(run).exists():
+                    self._seal(run)
+        over = False
         for run in waiting:
-            if stop():
-                return
-            yield self._ship(run, inbox)
+            over = over or enough()
+            if over and run != fresh:
+                continue
+            try:
+                one = self._ship(run, inbox)
+            except (SpoolError, OSError) as fault:
+                one = Shipped(run, 0, 0, fault=str(fault))
+            yield one
 
     def trim(self) -> list[Trimmed]:
         """Delete the oldest rounds until the rest fits the bound; the newest one always stays.
 
-        What was set aside goes before what waits: of those rounds the store has an object. Of rows that are
-        in memory only, the newest 32 MB stay. Raises SpoolError.
+        What was set aside goes before what waits: of damaged lines, which were lost before, nothing is said,
+        and of rounds in conflict the store has an object. Of rows that are in memory only, the newest 32 MB
+        stay. What cannot be deleted is passed over.
         """
         trimmed = self._trim_memory()
-        files = [*sorted((self._directory / "conflicts").glob("[!.]*")), *sorted(self._files())]
         if self._max_bytes is None:
             return trimmed
-        try:
-            sizes = {path: path.stat().st_size for path in files}
-            total = sum(sizes.values())
-            for path in files[:-1]:
-                if total <= self._max_bytes:
-                    break
-                rows = len(read_lines(path)) if path.suffix == ".jsonl" else read_sealed(path).rows
+        files = [*self._damaged.files(), *self._conflicts.files(), *sorted(self._files())]
+        for path, rows in delete_oldest(files, self._max_bytes):
+            if path.parent != self._damaged.directory:
                 trimmed.append(Trimmed(_run_of(path), rows))
-                path.unlink()
-                total -= sizes[path]
-        except OSError as fault:
-            raise SpoolError(f"spool {self._directory}: {fault.strerror or fault}") from None
         return trimmed
 
     def _trim_memory(self) -> list[Trimmed]:
@@ -212,12 +233,14 @@ class Spool:
         else:
             # A disk that filled up half-way may hold rows that are still in memory too.
             sealed = seal([*read_lines(raw), *(held.lines if held else ())], self._judge)
-        if sealed.damaged:
-            self._damaged[run] = sealed.damaged
         try:
+            if sealed.unread:
+                self._damaged.keep(run, sealed.unread, compressed=False)
             if sealed.payload is not None:
                 write_whole(self._sealed(run), sealed.payload)
-            raw.unlink(missing_ok=True)
+            # A round of nothing but damage waits for its turn to be told.
+            if sealed.payload is not None or not sealed.unread:
+                raw.unlink(missing_ok=True)
         except OSError as fault:
             self.fault = fault
             if held is not None and not held.unwritten:
@@ -229,64 +252,45 @@ class Spool:
 
     def _ship(self, run: str, inbox: Inbox) -> Shipped:
         path = self._sealed(run)
+        garbled = False
         if self._fresh is not None and self._fresh[0] == run:
             sealed, self._fresh = self._fresh[1], None
         else:
-            sealed = read_sealed(path) if path.exists() else self._seal(run)
+            found = path.exists()
+            sealed = read_sealed(path) if found else self._seal(run)
+            garbled = found and sealed.unread != b""
         conflict = None
-        if sealed.payload is not None:
-            key = inbox_key(self._vantage, run)
-            if not inbox.create(key, sealed.payload) and not _holds(inbox, key, sealed.payload):
-                conflict = self._set_aside(run, sealed.payload)
         try:
+            if sealed.payload is not None:
+                key = inbox_key(self._vantage, run)
+                if not inbox.create(key, sealed.payload) and not _holds(inbox, key, sealed.payload):
+                    whole = None if garbled else path
+                    conflict = self._conflicts.keep(run, sealed.payload, file=whole)
             # On a full disk this may fail where deleting does not, and deleting makes room for it.
-            remembered = sealed.payload is None or self._remember(run)
+            remembered = sealed.payload is None or self._shipped.add(run)
+            if garbled:
+                self._damaged.keep(run, sealed.unread, file=path)
             path.unlink(missing_ok=True)
             self._raw(run).unlink(missing_ok=True)
         except OSError as fault:
             raise SpoolError(f"spool {path}: {fault.strerror or fault}") from None
         if not remembered:
-            self._remember(run)
+            self._shipped.add(run)
         self._rounds.pop(run, None)
-        damaged = max(sealed.damaged, self._damaged.pop(run, 0))
-        return Shipped(run, sealed.rows, damaged, conflict)
-
-    def _set_aside(self, run: str, payload: bytes) -> Path:
-        # The same rows are set aside once, however often a kill makes us try again.
-        digest = hashlib.sha256(payload).hexdigest()[:8]
-        aside = self._directory / "conflicts" / f"{run}.jsonl.{digest}.gz"
-        try:
-            aside.parent.mkdir(exist_ok=True)
-            if self._sealed(run).exists():
-                self._sealed(run).replace(aside)
-            else:
-                write_whole(aside, payload)
-        except OSError as fault:
-            raise SpoolError(f"spool {aside}: {fault.strerror or fault}") from None
-        return aside
-
-    def _remember(self, run: str) -> bool:
-        shipped = self._directory / "shipped"
-        try:
-            # A line torn by a kill must not swallow the one after it.
-            with shipped.open("a", encoding="utf-8") as file:
-                file.write(f"\n{run}\n")
-            if shipped.stat().st_size > 2 * _REMEMBERED * _RUN_ID_BYTES:
-                known = shipped.read_text(encoding="utf-8").split()
-                write_whole(shipped, ("\n".join(known[-_REMEMBERED:]) + "\n").encode())
-        except OSError:
-            return False
-        return True
+        # Sealed by a process that did not come to tell.
+        damaged = max(sealed.damaged, self._damaged.lines(run))
+        if conflict is not None:
+            return Shipped(run, 0, damaged, conflict, conflict_rows=sealed.rows)
+        return Shipped(run, sealed.rows, damaged)
 
     def _sweep(self) -> None:
         """Remove what a killed process was in the middle of writing; it is still there in its first form."""
-        for draft in (*self._directory.glob(".*.tmp"), *self._directory.glob("conflicts/.*.tmp")):
-            with contextlib.suppress(OSError):
-                draft.unlink()
+        for folder in (Aside(self._directory), self._conflicts, self._damaged):
+            folder.sweep()
 
     def _files(self) -> list[Path]:
         """What waits, sealed or not."""
-        return [*self._directory.glob("[!.]*.jsonl"), *self._directory.glob("[!.]*.jsonl.gz")]
+        return [path for path in self._directory.glob("*.jsonl*") if _ROUND.fullmatch(path.name)]
 
     def _raw(self, run: str) -> Path:
         return self._directory / f"{run}.jsonl"

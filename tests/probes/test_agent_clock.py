@@ -121,4 +121,4 @@ def test_an_agent_of_many_rounds_holds_on_to_nothing(run, monkeypatch):
     run(4, {})
     (agent,) = agents
     spool = agent._spool
-    assert (spool._rounds, spool._damaged, spool.pending()) == ({}, {}, [])
+    assert (spool._rounds, spool.pending()) == ({}, [])

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+import probes.aside
 import probes.durable
 import probes.inbox
 import probes.round_file
+import probes.shipped_list
 import probes.spool
 from probes.inbox import DirectoryInbox
 from probes.record import Measurement, from_json
@@ -24,7 +26,17 @@ from probes.spool import Spool, run_id
 from tests.probes.seaweed import BUCKET, Seaweed
 
 ROOT = Path(__file__).resolve().parents[2]
-TRACED = {module.__file__ for module in (probes.durable, probes.inbox, probes.round_file, probes.spool)}
+TRACED = {
+    module.__file__
+    for module in (
+        probes.aside,
+        probes.durable,
+        probes.inbox,
+        probes.round_file,
+        probes.shipped_list,
+        probes.spool,
+    )
+}
 ROW = Measurement(
     run_id="r",
     vantage="v",

@@ -92,6 +92,7 @@ def test_an_event_is_a_round(function, capsys):
         "shipped_rows": len(rows_of(payload)),
         "waiting_rounds": 0,
         "lost_rows": 0,
+        "conflict_rows": 0,
     }
     out, log = capsys.readouterr()
     assert (out, log.count("\n")) == ("", 1)
@@ -105,7 +106,9 @@ def test_an_event_that_comes_twice_is_one_round(function):
     again = call()
     assert (again["run_id"], again["rows"], again["shipped_rounds"]) == (first["run_id"], 0, 0)
     # On another machine it is measured again, since that one knows nothing of it, and is still one round.
-    call(environment="another")
+    # To say that it failed would have it repeated, and change nothing.
+    assert call(environment="another")["conflict_rows"] == 2
+    assert call(environment="another")["conflict_rows"] == 0
     assert list(function.objects().items()) == [stored]
 
 
@@ -125,6 +128,30 @@ def test_a_round_the_store_did_not_take_raises_and_its_repeat_ships_it(function,
     (payload,) = function.objects().values()
     assert len(rows_of(payload)) == result["shipped_rows"]
     assert function.waiting() == []
+
+
+def test_a_round_does_not_wait_for_those_before_it(function, seaweed, monkeypatch):
+    call = function()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        for name, value in seaweed.environment(port=closed.getsockname()[1]).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(RoundError):
+            call()
+    for name, value in seaweed.environment().items():
+        monkeypatch.setenv(name, value)
+    # As if the store were too slow for more than one.
+    monkeypatch.setattr("probes.agent._BACKLOG_SHARE", 0.0)
+    result = call({"scheduled_at": "2026-11-24T06:00:00Z"})
+    assert (result["shipped_rounds"], result["waiting_rounds"]) == (1, 1)
+    (key,) = function.objects()
+    assert result["run_id"] in key
+
+
+def test_a_round_that_is_not_in_the_store_raises_whatever_else_is_well(function, monkeypatch):
+    monkeypatch.setattr("probes.spool.Spool.ship", lambda *_, **__: iter(()))
+    with pytest.raises(RoundError, match=r"2 rows, 0 failed, .* 0 shipped, 1 waiting"):
+        function()()
 
 
 def test_the_log_is_json_where_the_configuration_says_so(function, capsys):

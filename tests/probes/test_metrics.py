@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from probes import AGENT_VERSION
-from probes.metrics import metrics_text, write_metrics
+from probes.metrics import add_lost_rows, metrics_text, write_metrics
 from probes.outcome import Outcome
 from probes.record import FAILURES
 from tests.probes.conftest import ROOT
@@ -27,6 +27,7 @@ MEASURED = Outcome(
     shipped_rounds=1,
     shipped_rows=3,
     waiting_rounds=0,
+    stored=True,
     ended_s=1003.5,
 )
 BUSY = Outcome("r2", 1060.0, code=75, ended_s=1060.1)
@@ -86,6 +87,7 @@ def test_what_a_round_says(write):
         ("edgeprobe_rows_total",): 3,
         ("edgeprobe_shipped_rows_total",): 3,
         ("edgeprobe_lost_rows_total",): 0,
+        ("edgeprobe_conflict_rows_total",): 0,
     }
     for failure in FAILURES:
         count = int(failure == "syn_retransmit")
@@ -117,12 +119,35 @@ def test_a_run_that_found_another_one_at_work_leaves_the_last_round_as_it_was(wr
 
 
 def test_a_round_that_was_not_shipped_is_no_success_and_does_not_undo_one(write):
-    failed = replace(MEASURED, code=5, ended_s=1063.0, shipped_rounds=0, shipped_rows=0, waiting_rounds=1)
+    failed = replace(
+        MEASURED,
+        code=5,
+        ended_s=1063.0,
+        shipped_rounds=0,
+        shipped_rows=0,
+        waiting_rounds=1,
+        stored=False,
+    )
     assert write(failed)["edgeprobe_last_success_timestamp_seconds",] == 0
     assert write(MEASURED, failed, failed)["edgeprobe_last_success_timestamp_seconds",] == 1003.5
     assert write(failed)["edgeprobe_spool_rounds",] == 1
     assert write(failed)["edgeprobe_last_exit_code",] == 5
     assert write(replace(MEASURED, ended_s=2000.0))["edgeprobe_last_success_timestamp_seconds",] == 2000.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stored": False, "waiting_rounds": 12},
+        {"stored": False, "displaced": True, "conflict_rows": 3, "code": 5},
+        {"code": 143},
+    ],
+)
+def test_only_a_round_that_is_in_the_store_is_a_success(write, changes):
+    """Whatever else was shipped in its place."""
+    found = write(MEASURED, replace(MEASURED, ended_s=2000.0, **changes))
+    assert found["edgeprobe_last_success_timestamp_seconds",] == 1003.5
+    assert found["edgeprobe_conflict_rows_total",] == changes.get("conflict_rows", 0)
 
 
 def test_a_site_that_is_no_longer_probed_goes(write):
@@ -148,12 +173,44 @@ def test_what_is_unknown_is_left_out(write):
         b"root:x:0:0:root\n",
         b'edgeprobe_rows_total{vantage="lab-1"} x\nedgeprobe_rows_total{vantage="lab-1"} nan\n',
         b'edgeprobe_rows_total{vantage="lab-1"} 1 2 3\nedgeprobe_unheard_of{vantage="lab-1"} 5\n',
-        b'edgeprobe_rows_total{vantage="lab-12"} 77\n',
+        b'edgeprobe_rows_total{vantage=lab-12} 77\nedgeprobe_rows_total{site="x",vantage="lab-12"} 77\n',
+        b'node_load1{vantage="lab-12"} 77\n',
     ],
 )
-def test_a_file_that_is_damaged_or_of_another_vantage_starts_anew(write, tmp_path, damage):
+def test_a_file_that_is_damaged_starts_anew(write, tmp_path, damage):
     (tmp_path / "edgeprobe.prom").write_bytes(damage)
     assert write(MEASURED)["edgeprobe_rows_total",] == 3
+
+
+@pytest.mark.parametrize("other", ["lab-12", "lab", "LAB-1"])
+def test_the_figures_of_another_vantage_are_left_alone(write, tmp_path, other):
+    path = tmp_path / "edgeprobe.prom"
+    write_metrics(path, other, MEASURED)
+    before = path.read_bytes()
+    with pytest.raises(OSError, match=f"the figures of vantage {other} are there"):
+        write(MEASURED)
+    with pytest.raises(OSError, match=f"vantage {other}"):
+        add_lost_rows(path, "lab-1", 5)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/null")])
+def test_what_is_no_file_is_neither_read_nor_replaced(write, tmp_path, make):
+    path = tmp_path / "edgeprobe.prom"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(OSError, match="not a regular file"):
+        write(MEASURED)
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_rows_lost_after_their_round_are_added_and_nothing_else_changes(write, tmp_path):
+    before = write(MEASURED)
+    for rows in (3, 4):
+        add_lost_rows(tmp_path / "edgeprobe.prom", "lab-1", rows)
+    assert read(tmp_path / "edgeprobe.prom") == {**before, ("edgeprobe_lost_rows_total",): 7}
+    add_lost_rows(tmp_path / "anew.prom", "lab-1", 2)
+    assert read(tmp_path / "anew.prom") == {("edgeprobe_lost_rows_total",): 2}
 
 
 def test_labels_are_escaped():

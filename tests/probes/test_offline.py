@@ -1,4 +1,7 @@
-"""Days without a store: every round waits in the spool, and is shipped oldest first once it is back."""
+"""Days without a store: every round waits in the spool, and is shipped oldest first once it is back.
+
+A round that is measured then does not wait for those before it.
+"""
 
 import gzip
 import time
@@ -75,15 +78,19 @@ def test_three_days_without_a_store(agent, tmp_path, monkeypatch, capsys):
     # Scheduled now, each has the shortest time for shipping there is, and a share of it for what waits.
     monkeypatch.setattr(probes.schedule, "_LONGEST_SHIPPING_S", 9.0)
     store.unlink()
-    rounds = ROUNDS
+    rounds, late = ROUNDS, []
     while list(spool.glob("*.jsonl*")):
         before = len(arrived)
         assert agent(rounds) == EXIT_DONE
         rounds += 1
-        # Some of it every time, so that it ends.
-        assert len(arrived) > before
+        *old, new = arrived[before:]
+        assert new[:22] == (BEGAN + (rounds - 1) * EVERY).strftime("%Y%m%dT%H%M%S.%f")
+        # Some of the others every time, so that it ends.
+        assert old
+        late += old
     assert rounds - ROUNDS >= 2
-    assert arrived == sorted(set(arrived))
+    assert late == sorted(set(late))
+    assert len(late) == ROUNDS
     stored = [identity(row) for row in rows_of(sorted(store.rglob("*.jsonl.gz")))]
     assert len(stored) == len(set(stored)) == rounds
     assert set(measured) <= set(stored)

@@ -127,6 +127,8 @@ def test_damage_in_the_middle_loses_that_line_only(spool, inbox, tmp_path):
     )
     assert [(shipped.rows, shipped.damaged) for shipped in spool.ship(inbox)] == [(2, 2)]
     assert stored(tmp_path, FIRST) == ROWS[:2]
+    (kept,) = (tmp_path / "spool" / "v" / "damaged").iterdir()
+    assert kept.read_bytes() == b"\x00\xff" * 50 + b"\n[]\n"
 
 
 def test_a_round_without_rows_leaves_no_object(spool, inbox, tmp_path):
@@ -163,6 +165,8 @@ def test_other_rows_under_the_same_run_id_are_set_aside(spool, inbox, tmp_path):
     fill(spool, FIRST, ROWS[2:])
     (shipped,) = spool.ship(inbox)
     assert stored(tmp_path, FIRST) == ROWS[:2]
+    assert (shipped.rows, shipped.conflict_rows, shipped.stored) == (0, 3, False)
+    assert (spool.stored(FIRST), spool.conflicts(FIRST), spool.knows(FIRST)) == (False, True, True)
     aside = gzip.decompress(shipped.conflict.read_bytes())
     assert [from_json(line) for line in aside.splitlines()] == ROWS[2:]
     assert spool.pending() == []
@@ -179,9 +183,10 @@ def test_only_one_at_a_time(spool, tmp_path):
 
 
 def test_the_lock_is_free_again(tmp_path):
-    for _ in range(2):
-        with Spool(tmp_path, "v").locked():
-            pass
+    with pytest.raises(RuntimeError), Spool(tmp_path, "v").locked():
+        raise RuntimeError
+    with Spool(tmp_path, "v").locked(), pytest.raises(SpoolBusyError), Spool(tmp_path, "v").locked():
+        pass
 
 
 def test_a_spool_that_cannot_be_made(tmp_path):
@@ -303,6 +308,8 @@ def test_a_sealed_round_that_the_disk_spoilt_still_gives_what_it_has(spool, inbo
     (shipped,) = spool.ship(inbox)
     assert shipped.damaged >= 1
     assert 500 < shipped.rows < 2000
+    (kept,) = (tmp_path / "spool" / "v" / "damaged").iterdir()
+    assert kept.read_bytes()[: half // 2] == sealed[: half // 2]
     # A reader of the store meets a whole object.
     assert stored(tmp_path, FIRST)[:500] == rows[:500]
     assert len(stored(tmp_path, FIRST)) == shipped.rows
@@ -387,3 +394,101 @@ def test_a_list_of_shipped_rounds_that_cannot_be_written_holds_up_nothing(spool,
     assert [shipped.rows for shipped in spool.ship(inbox)] == [5]
     assert spool.pending() == []
     assert stored(tmp_path, FIRST) == ROWS
+
+
+NEWER = ROW.to_json().replace('"schema":1', '"schema":2').encode()
+UNHEARD = ROW.to_json().replace("connect_timeout", "carrier_pigeon").encode()
+
+
+@pytest.mark.parametrize("sound", [ROWS[:1], []])
+def test_what_a_newer_version_wrote_is_kept_and_told_by_whoever_ships(spool, inbox, tmp_path, sound):
+    lines = [NEWER, UNHEARD, *(row.to_json().encode() for row in sound)]
+    path = tmp_path / "spool" / "v" / f"{FIRST}.jsonl"
+    path.write_bytes(b"\n".join([*lines, b""]))
+    for _ in range(2):
+        # Processes that seal it, and are gone before they could tell.
+        assert list(another_process(tmp_path).ship(inbox, lambda: True)) == []
+    (shipped,) = another_process(tmp_path).ship(inbox)
+    assert (shipped.rows, shipped.damaged, shipped.stored) == (len(sound), 2, True)
+    (kept,) = (tmp_path / "spool" / "v" / "damaged").iterdir()
+    assert kept.read_bytes().splitlines() == [NEWER, UNHEARD]
+    assert waiting(tmp_path) == []
+
+
+def test_files_that_are_no_rounds_are_left_alone(spool, inbox, tmp_path):
+    strays = [
+        tmp_path / "spool" / "v" / name for name in ("notes.jsonl", f"{FIRST}.jsonl.gz.bak", "x.jsonl.gz")
+    ]
+    for stray in strays:
+        stray.write_bytes(b"a person's own" * 1000)
+    fill(spool, FIRST, ROWS)
+    assert spool.pending() == [FIRST]
+    assert [shipped.rows for shipped in spool.ship(inbox)] == [5]
+    assert Spool(tmp_path / "spool", "v", max_mb=1e-6).trim() == []
+    assert all(stray.read_bytes() == b"a person's own" * 1000 for stray in strays)
+
+
+@pytest.mark.parametrize("name", [f"{FIRST}.jsonl", f"{FIRST}.jsonl.gz"])
+def test_a_round_that_cannot_be_read_holds_up_neither_the_others_nor_the_bound(spool, inbox, tmp_path, name):
+    (tmp_path / "spool" / "v" / name).mkdir()
+    fill(spool, SECOND, ROWS)
+    spool.seal(SECOND)
+    spool = another_process(tmp_path)
+    first, second = spool.ship(inbox)
+    assert (first.run_id, first.rows, first.stored) == (FIRST, 0, False)
+    assert first.fault.endswith(f"{name}: Is a directory")
+    assert (second.run_id, second.rows, second.stored) == (SECOND, 5, True)
+    assert spool.pending() == [FIRST]
+    later_runs = [run_id("v", datetime(2026, 11, 23, hour, tzinfo=UTC)) for hour in (7, 8, 9)]
+    for run in later_runs:
+        fill(spool, run, ROWS)
+        spool.seal(run)
+    assert [one.run_id for one in Spool(tmp_path / "spool", "v", max_mb=1e-6).trim()] == later_runs[:2]
+    assert (tmp_path / "spool" / "v" / name).is_dir()
+
+
+def test_the_bound_takes_what_cannot_be_read(spool, tmp_path, monkeypatch):
+    for run in (FIRST, SECOND):
+        fill(spool, run, ROWS)
+        spool.seal(run)
+
+    # A sector that fails cannot be had here.
+    def fail(path):
+        raise SpoolError(f"spool {path}: Input/output error")
+
+    monkeypatch.setattr("probes.spool_bound.read_sealed", fail)
+    (trimmed,) = Spool(tmp_path / "spool", "v", max_mb=1e-6).trim()
+    assert (trimmed.run_id, trimmed.rows) == (FIRST, None)
+    assert waiting(tmp_path) == [f"{SECOND}.jsonl.gz"]
+
+
+def test_damaged_lines_go_first_and_are_not_lost_twice(spool, inbox, tmp_path):
+    (tmp_path / "spool" / "v" / f"{FIRST}.jsonl").write_bytes(NEWER + b"\n")
+    list(spool.ship(inbox))
+    fill(spool, SECOND, ROWS)
+    spool.seal(SECOND)
+    assert Spool(tmp_path / "spool", "v", max_mb=1e-6).trim() == []
+    assert list((tmp_path / "spool" / "v" / "damaged").iterdir()) == []
+    assert waiting(tmp_path) == [f"{SECOND}.jsonl.gz"]
+
+
+def test_a_list_of_shipped_rounds_with_bytes_of_no_text(spool, inbox, tmp_path):
+    shipped = tmp_path / "spool" / "v" / "shipped"
+    shipped.write_bytes(b"\xff\xfe" + os.urandom(400_000).replace(b"\n", b" ") + b"\xff\n")
+    assert not spool.knows(FIRST)
+    fill(spool, FIRST, ROWS)
+    assert [one.rows for one in spool.ship(inbox)] == [5]
+    assert spool.knows(FIRST)
+    assert spool.stored(FIRST)
+    assert shipped.stat().st_size < 400_000
+
+
+def test_the_fresh_round_does_not_wait_for_the_backlog(spool, inbox):
+    third = run_id("v", datetime(2026, 11, 23, 7, tzinfo=UTC))
+    for run in (FIRST, SECOND, third):
+        fill(spool, run, ROWS)
+    asked = iter([False, True])
+    found = spool.ship(inbox, lambda: next(asked), fresh=third)
+    assert [shipped.run_id for shipped in found] == [FIRST, third]
+    assert (spool.stored(FIRST), spool.stored(SECOND), spool.stored(third)) == (True, False, True)
+    assert spool.pending() == [SECOND]
