@@ -91,9 +91,9 @@ class Console:
     def shipped(self, one: Shipped) -> Shipped:
         """What became of a round in the spool; only what is wrong with it is worth a line."""
         if one.damaged:
+            lines = "1 line" if one.damaged == 1 else f"{one.damaged} lines"
             self.say(
-                f"round {one.run_id}: {one.damaged} damaged lines could not be read and are set aside,"
-                f" {one.rows} rows shipped",
+                f"round {one.run_id}: {lines} could not be read and went into damaged/; {one.rows} rows shipped",
                 event="damaged",
                 level="error",
                 run_id=one.run_id,
