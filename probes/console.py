@@ -93,7 +93,8 @@ class Console:
         if one.damaged:
             lines = "1 line" if one.damaged == 1 else f"{one.damaged} lines"
             self.say(
-                f"round {one.run_id}: {lines} could not be read and went into damaged/; {one.rows} rows shipped",
+                f"round {one.run_id}: {lines} could not be read and went into damaged/;"
+                f" {one.rows} rows shipped",
                 event="damaged",
                 level="error",
                 run_id=one.run_id,
