@@ -12,6 +12,7 @@ from tests.netlab.servers import RECORD_OVER, web
 from tests.netlab.wire import first_bytes, handshakes, pair, quantile, tls_flights
 
 HTTPS, HTTP = 443, 80
+SENT_AGAIN = "a segment was lost and sent again"
 
 
 @pytest.fixture
@@ -95,6 +96,44 @@ def test_first_bytes_are_those_of_the_wire(netlab, measured_rows, authority, ver
     assert {row["tls_version"] for row in rows} == ({"TLSv1.3"} if scheme == "https" else {None})
     # The body has 4,000 bytes; nobody waits for the rest of it.
     assert all((row["tls_ms"] is None) == (scheme == "http") for row in rows)
+
+
+@pytest.mark.parametrize(("protocol", "failure"), [("tls", "tls_timeout"), ("http", "http_timeout")])
+def test_what_we_had_to_send_again_is_loss(netlab, measured_rows, authority, protocol, failure):
+    """The retransmission timer's time is not the path's: only packets on the way out are lost here."""
+    ways = {
+        address: Way(rtt_ms=way.rtt_ms, loss_out=0.06, loss_back=0)
+        for address, way in spread(150, 5, 60).items()
+    }
+    lab = netlab(ways, seed=3)
+    with serving(lab, authority, list(ways)):
+        rows = measured_rows(
+            lab,
+            targets(ways, protocol, port=HTTPS if protocol == "tls" else HTTP),
+            samples=2,
+            rate_per_s=200,
+            ca_file=str(authority.certificate),
+        )
+    packets = lab.wire()
+    asked = {
+        (one.peer, one.local_port): one
+        for one in (tls_flights(packets, HTTPS) if protocol == "tls" else first_bytes(packets, HTTP))
+    }
+    again = plain = 0
+    for row, connect in pair(rows, handshakes(packets)):
+        exchange = asked.get((connect.peer, connect.local_port))
+        if exchange is None or connect.asked > 1:
+            assert row["failure"] in ("syn_retransmit", "connect_timeout")
+        elif exchange.asked > 1:
+            again += 1
+            assert (row["failure"], row["rtt_ms"], row["reason"]) == (failure, None, SENT_AGAIN)
+        elif not exchange.lost:
+            plain += 1
+            assert row["failure"] is None or row["reason"] == SENT_AGAIN
+            if row["failure"] is None:
+                assert row["rtt_ms"] < ways[row["peer"]].rtt_ms + 100
+    assert again > 5
+    assert plain > 200
 
 
 @pytest.mark.parametrize(
