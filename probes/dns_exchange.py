@@ -1,12 +1,15 @@
 """One DNS query and its reply, timed by the kernel [I/O].
 
 All queries to one resolver share one connected UDP socket, so that only that resolver's datagrams and the
-ICMP errors about it arrive there; replies find their query by id and question. A truncated reply is asked
-for again over TCP.
+ICMP errors about it arrive there; replies find their query by id and question, ICMP errors by the id in what
+they return of it. A truncated reply is asked for again over TCP: ``rtt_ms`` is the round trip of the first
+datagram, and ``dns_ms`` what a client waits for the network: that, connecting, and the round trip of the
+second question.
 """
 
 from __future__ import annotations
 
+import errno
 import secrets
 import socket
 import time
@@ -16,17 +19,21 @@ from probes import kernel
 from probes.dns_dialogue import Dialogue, over_tcp
 from probes.dns_wire import Question, is_reply, is_truncated
 from probes.loop import READABLE, Finding, Loop, Probe
-from probes.record import Clock, Failure
+from probes.record import Failure
 from probes.resolvers import Resolver
 from probes.sockets import errno_words, network_failure, numeric_address
-from probes.stream import Arrival
+from probes.stream import Arrival, Moment, elapsed_ns, milliseconds
 
 _DATAGRAM: Final = 65_535
-_RECEIVE_BUFFER: Final = 1 << 20
+
+# Room for a small reply to each question that may be in flight at once.
+_RECEIVE_BUFFER: Final = 4 << 20
 
 # A flood must not keep the loop from its deadline; what is left is reported anew.
 _READS_IN_A_TURN: Final = 256
+_ID_SIZE: Final = 2
 _TRUNCATED: Final = "after a truncated reply"
+_OVERFLOWED: Final = "the receive buffer overflowed"
 
 
 class Channel:
@@ -41,7 +48,8 @@ class Channel:
         self.family = socket.AF_INET6 if resolver.family == 6 else socket.AF_INET
         self._socket = socket.socket(self.family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        kernel.widen_receive_buffer(self._socket, _RECEIVE_BUFFER)
+        kernel.queue_errors(self._socket)
         self.stamped = kernel.stamp_receives(self._socket)
         self.address: Any = None
         try:
@@ -62,53 +70,84 @@ class Channel:
         """Nobody waits for this id any more."""
         self._waiting.pop(number, None)
 
-    def send(self, data: bytes) -> None:
-        """Send one datagram. An ICMP error about an earlier one surfaces here once, and is not ours."""
+    def send(self, data: bytes) -> Moment:
+        """Send one datagram; the moment just before. Raises OSError."""
+        monotonic_ns, wall_ns = time.monotonic_ns(), time.time_ns()
         try:
             self._socket.send(data)
-        except ConnectionRefusedError:
+        except OSError:
+            # An ICMP error about an earlier one is told here once more, in place of sending.
+            monotonic_ns, wall_ns = time.monotonic_ns(), time.time_ns()
             self._socket.send(data)
+        return Moment(wall_ns, monotonic_ns)
+
+    def dropped(self) -> int:
+        """How many datagrams found no room in the receive buffer up to now."""
+        return kernel.dropped(self._socket)
 
     def close(self) -> None:
         """Release the socket."""
         self._loop.forget(self._socket.fileno())
         self._socket.close()
 
-    def _readable(self, _: int) -> None:
+    def _readable(self, events: int) -> None:
+        # An error waits in a queue of its own, and is reported beside what is readable.
+        if events & ~READABLE:
+            self._read_errors()
         for _ in range(_READS_IN_A_TURN):
             try:
                 data, stamp_ns = kernel.receive(self._socket, _DATAGRAM)
             except BlockingIOError:
                 return
             except OSError as fault:
-                # ICMP says the resolver cannot be had; it does not say which query it is about.
-                waiting, self._waiting = list(self._waiting.values()), {}
-                for exchange in waiting:
-                    exchange.undeliverable(fault)
-                return
-            now_ns = time.monotonic_ns()
+                # Told once more; the queue has said whose it is, where there is one.
+                if not kernel.LINUX:
+                    self._undeliverable(fault.errno or 0, b"")
+                continue
+            arrival = Arrival.now(stamp_ns)
             number = int.from_bytes(data[:2], "big")
             waiting_here = self._waiting.get(number)
             if waiting_here is None or not is_reply(data, waiting_here.question.query):
                 continue  # too late, or not from whom it was asked
             del self._waiting[number]
-            waiting_here.replied(data, stamp_ns, now_ns)
+            waiting_here.replied(data, arrival)
+
+    def _read_errors(self) -> None:
+        for _ in range(_READS_IN_A_TURN):
+            fault = kernel.queued_error(self._socket, _DATAGRAM)
+            if fault is None:
+                return
+            self._undeliverable(*fault)
+
+    def _undeliverable(self, number: int, data: bytes) -> None:
+        """ICMP says that a query did not get there: errno ``number`` for it, ``data`` is what it returned."""
+        if len(data) >= _ID_SIZE:
+            key: int | None = int.from_bytes(data[:_ID_SIZE], "big")
+        else:
+            # Some routers return no more than the UDP header (RFC 792). The socket is connected, so it is one
+            # of those that wait, and the one asked first is the likeliest.
+            key = next(iter(self._waiting), None)
+        exchange = None if key is None else self._waiting.pop(key, None)
+        if exchange is not None:
+            exchange.undeliverable(number)
 
 
 class Exchange(Probe):
     """One query to one resolver. ``reply`` is the whole reply once there is one."""
 
     __slots__ = (
+        "_asked",
         "_dialogue",
-        "_ended",
+        "_dropped",
         "_failure",
         "_first",
+        "_last",
         "_loop",
         "_number",
-        "_offset_after_ns",
         "_offset_ns",
         "_reason",
         "_sent",
+        "_stepped",
         "channel",
         "question",
         "reply",
@@ -121,12 +160,13 @@ class Exchange(Probe):
         self._failure: Failure | None = None
         self._reason: str | None = None
         self._dialogue: Dialogue | None = None
-        self._number = 0
-        self._offset_ns = self._offset_after_ns = 0
-        # (CLOCK_REALTIME or None, CLOCK_MONOTONIC), ns: at the send, at the first reply, at the whole reply.
-        self._sent: tuple[int | None, int] = (None, 0)
-        self._first: tuple[int | None, int] = self._sent
-        self._ended: tuple[int | None, int] = self._sent
+        self._number = self._offset_ns = self._dropped = 0
+        self._stepped = False
+        # When the question was sent and its reply came; then, where that was truncated, over TCP.
+        self._sent: Moment | None = None
+        self._first: Arrival | None = None
+        self._asked: Moment | None = None
+        self._last: Arrival | None = None
 
     def start(self, loop: Loop) -> None:
         self._loop = loop
@@ -135,19 +175,18 @@ class Exchange(Probe):
             return
         self._number = self.channel.enlist(self)
         data = self.question.query.with_id(self._number)
+        self._dropped = self.channel.dropped()
         self._offset_ns = kernel.realtime_offset_ns()
-        monotonic_ns = time.monotonic_ns()
-        self._sent = (time.time_ns(), monotonic_ns)
         try:
-            self.channel.send(data)
+            self._sent = self.channel.send(data)
         except OSError as fault:
             self.channel.dismiss(self._number)
-            self.undeliverable(fault)
+            self.failed(*_datagram_failure(fault))
 
-    def replied(self, data: bytes, stamp_ns: int | None, now_ns: int) -> None:
+    def replied(self, data: bytes, arrival: Arrival) -> None:
         """The channel has the reply, or its truncated beginning."""
-        self._first = self._ended = (stamp_ns, now_ns)
-        self._offset_after_ns = kernel.realtime_offset_ns()
+        self._first = arrival
+        self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
         if is_truncated(data):
             self._dialogue = over_tcp(self._loop, self.channel.family, self.channel.address)
             self._dialogue.open(self)
@@ -163,14 +202,14 @@ class Exchange(Probe):
             self.failed(dialogue.stream.failure, dialogue.stream.reason)
             return
         try:
-            dialogue.ask(self, self.question.query.with_id(self._number))
+            self._asked = dialogue.ask(self, self.question.query.with_id(self._number))
         except OSError as fault:
             self.failed("other", errno_words(fault.errno or 0))
 
     def answered(self, reply: bytes, arrival: Arrival) -> None:
         """The connection has the whole reply."""
-        self._ended = (arrival.stamp_ns, arrival.monotonic_ns)
-        self._offset_after_ns = kernel.realtime_offset_ns()
+        self._last = arrival
+        self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
         if is_reply(reply, self.question.query) and int.from_bytes(reply[:2], "big") == self._number:
             self.reply = reply
             self._over()
@@ -181,9 +220,10 @@ class Exchange(Probe):
         """The connection has ended without one."""
         self.failed(failure, reason)
 
-    def undeliverable(self, fault: OSError) -> None:
-        """There is no way to the resolver."""
-        self.failed(*_datagram_failure(fault))
+    def undeliverable(self, number: int) -> None:
+        """The question did not get there, says ICMP; errno ``number`` says why."""
+        # Whatever it is, there is no way to the resolver.
+        self.failed("unreachable", _datagram_words(number))
 
     def failed(self, failure: Failure, reason: str | None) -> None:
         """There will be no reply."""
@@ -197,35 +237,40 @@ class Exchange(Probe):
             self._dialogue.give_up()
             self._failure = self._dialogue.stream.failure or "dns_timeout"
             self._reason = self._dialogue.stream.reason
+        elif self.channel.dropped() > self._dropped:
+            # The reply may have been among them: nothing can be said of the resolver, nor of the way to it.
+            self._failure, self._reason = "other", _OVERFLOWED
 
     def finding(self) -> Finding:
-        stamped = self._first[0] is not None and self._ended[0] is not None
         told: dict[str, Any] = {
             "transport": "udp" if self._dialogue is None else "tcp",
             "warm": self.question.warm,
         }
-        if self.reply is None:
-            clock: Clock = "kernel" if self.channel.stamped else "user"
+        if self.reply is None or self._sent is None or self._first is None:
             reason = self._reason
             if self._dialogue is not None:
                 reason = _TRUNCATED if reason is None else f"{reason}, {_TRUNCATED}"
-            return Finding(clock, self._failure, reason=reason, **told)
-        if stamped and kernel.stepped(self._offset_ns, self._offset_after_ns):
-            return Finding("kernel", "clock_step", **told)
-        at = 0 if stamped else 1
+            return Finding("kernel" if self.channel.stamped else "user", self._failure, reason=reason, **told)
+        rtt_ms = elapsed_ns(self._sent, self._first) / 1e6
+        stamped, dns_ms, lag_ns = self._first.stamp_ns is not None, rtt_ms, self._first.lag_ns
+        if self._dialogue is not None and self._asked is not None and self._last is not None:
+            connection, lag_ns = self._dialogue.stream.finding(), self._last.lag_ns
+            stamped &= connection.clock == "kernel" and self._last.stamp_ns is not None
+            dns_ms += (connection.connect_ms or 0.0) + elapsed_ns(self._asked, self._last) / 1e6
+            told |= {"connect_ms": connection.connect_ms, "retransmits": connection.retransmits}
         answer = self.question.verdict(self.reply)
-        stamp_ns, read_ns = self._ended
-        return Finding(
+        found = Finding(
             "kernel" if stamped else "user",
             answer.failure,
-            dns_ms=_elapsed_ms(self._sent[at], self._ended[at]),
-            rtt_ms=_elapsed_ms(self._sent[at], self._first[at]) if answer.failure is None else None,
+            dns_ms=dns_ms,
+            rtt_ms=rtt_ms if answer.failure is None else None,
             rcode=answer.rcode,
             ttl_s=answer.ttl_s,
             reason=answer.reason,
-            lag_ms=None if stamp_ns is None else max(read_ns + self._offset_after_ns - stamp_ns, 0) / 1e6,
+            lag_ms=milliseconds(lag_ns),
             **told,
         )
+        return found.stepped() if self._stepped and stamped else found
 
     def _over(self) -> None:
         if self._dialogue is not None:
@@ -234,15 +279,14 @@ class Exchange(Probe):
 
 
 def _datagram_failure(fault: OSError) -> tuple[Failure, str]:
+    """Why a datagram could not be sent."""
     if isinstance(fault, socket.gaierror):
         return "unreachable", "no such interface"
     number = fault.errno or 0
     failure = network_failure(number)
+    return "unreachable" if failure == "connect_refused" else failure, _datagram_words(number)
+
+
+def _datagram_words(number: int) -> str:
     # Over UDP a "refused" is ICMP port unreachable: nothing listens there. REFUSED is an answer.
-    if failure == "connect_refused":
-        return "unreachable", "nothing listens there"
-    return failure, errno_words(number)
-
-
-def _elapsed_ms(begin_ns: int | None, end_ns: int | None) -> float | None:
-    return None if begin_ns is None or end_ns is None else round((end_ns - begin_ns) / 1e6, 6)
+    return "nothing listens there" if number == errno.ECONNREFUSED else errno_words(number)

@@ -72,8 +72,8 @@ def test_a_truncated_reply_is_asked_for_again_over_tcp(start, measure):
     assert sorted(server.asked) == [("truncated.test", "A", "tcp")] * 2 + [("truncated.test", "A", "udp")] * 2
     assert {(row.transport, row.ttl_s) for row in rows} == {("tcp", 60)}
     # The server sends the second half of its reply 5 ms after the first.
-    assert all(0 < row.rtt_ms < row.dns_ms - 5 for row in rows)
-    assert {row.clock for row in rows} == {"kernel"}
+    assert all(0 < row.rtt_ms < row.dns_ms - row.connect_ms - 5 for row in rows)
+    assert {(row.clock, row.retransmits) for row in rows} == {("kernel", 0)}
 
 
 def test_nobody_listens_there(start, measure):
@@ -163,12 +163,30 @@ def test_many_queries_share_one_socket_and_find_their_own_reply(start, measure):
     assert len(server.asked) == 300
 
 
-def test_a_step_of_the_clock_spoils_the_sample(start, measure, monkeypatch):
-    # The one thing a test cannot do for real on a machine others use: set its clock.
-    offsets = itertools.count(0, 3_600_000_000_000)
-    monkeypatch.setattr(kernel, "realtime_offset_ns", lambda: next(offsets))
-    _, rows = _ask(start, measure, "site.test")
-    assert [(row.failure, row.rtt_ms, row.dns_ms) for row in rows] == [("clock_step", None, None)] * 2
+@pytest.mark.parametrize(
+    ("host", "asked", "transport"),
+    [("site.test", 1, "udp"), ("truncated.test", 1, "tcp"), ("truncated.test", 2, "tcp")],
+    ids=["reply", "truncated", "stream"],
+)
+def test_a_step_of_the_clock_spoils_the_sample_it_falls_into(
+    start, measure, monkeypatch, host, asked, transport
+):
+    # The one thing a test cannot do for real on a machine others use: set its clock. Here it is set while the
+    # server has the question: the first, or the one over TCP.
+    server = start("dns", "127.0.0.53")
+    monkeypatch.setattr(
+        kernel, "realtime_offset_ns", lambda: 3_600_000_000_000 if len(server.asked) >= asked else 0
+    )
+    rows = measure(
+        [{"site": "a", "host": host, "protocols": ["dns"], "family": 4}],
+        resolvers=[server.resolver],
+        samples=3,
+    )
+    spoilt, *sound = sorted(rows, key=lambda row: row.sample)
+    assert (spoilt.failure, spoilt.clock, spoilt.transport) == ("clock_step", "kernel", transport)
+    assert spoilt.rtt_ms is spoilt.dns_ms is spoilt.lag_ms is None
+    assert [(row.failure, row.transport) for row in sound] == [(None, transport)] * 2
+    assert all(row.rtt_ms > 0 and row.lag_ms is not None for row in sound)
 
 
 def test_without_kernel_stamps_the_user_clock_serves_and_says_so(start, measure, monkeypatch):

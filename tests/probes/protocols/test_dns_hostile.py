@@ -17,6 +17,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from probes.loop import Loop
+
 NAME = "www.site.test."
 ADDRESS = "192.0.2.7"
 
@@ -251,6 +253,11 @@ def over_tcp(query, connection):
     connection.recv(1)
 
 
+def over_tcp_late(query, connection):
+    time.sleep(0.05)
+    over_tcp(query, connection)
+
+
 def no_question(query, connection):
     wire = dns.message.make_response(dns.message.make_query("elsewhere.test", "A", id=query.id)).to_wire()
     connection.sendall(struct.pack("!H", len(wire)) + wire)
@@ -280,6 +287,22 @@ def test_truncated_and_then_over_tcp(ask, streams, failure, reason):
     assert time.monotonic() - begin < 2
     assert [(row.failure, row.reason, row.transport) for row in rows] == [(failure, reason, "tcp")] * 2
     assert all((row.rtt_ms is None) == (failure is not None) for row in rows)
+
+
+def test_how_long_the_loop_took_is_in_no_time(ask, monkeypatch):
+    look = Loop._dispatch
+
+    def held_up(loop, wait_s):
+        time.sleep(0.3)
+        return look(loop, wait_s)
+
+    monkeypatch.setattr(Loop, "_dispatch", held_up)
+    # Not so early that it is read on the way out of the turn that asked.
+    (row,) = ask(truncated, over_tcp_late, samples=1, timeout_ms=3000)
+    assert (row.failure, row.clock, row.transport) == (None, "kernel", "tcp")
+    # It noticed the reply, the connection and the second reply that much later each.
+    assert row.rtt_ms + row.connect_ms + 50 < row.dns_ms < 290
+    assert row.dns_ms - row.rtt_ms - row.connect_ms + row.lag_ms > 299
 
 
 def test_a_resolver_that_dies_in_the_middle_of_a_round(ask):
