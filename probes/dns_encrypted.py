@@ -85,7 +85,8 @@ class EncryptedExchange(Probe):
         dialogue = self._dialogue
         assert dialogue is not None
         self._arrival = arrival
-        self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
+        if arrival.stamp_ns is not None:
+            self._stepped = kernel.stepped(self._offset_ns, kernel.realtime_offset_ns())
         self._note(dialogue)
         if is_reply(reply, self.question.query) and int.from_bytes(reply[:2], "big") == self._number:
             self.reply = reply
@@ -118,9 +119,7 @@ class EncryptedExchange(Probe):
         answer = None if self.reply is None else self.question.verdict(self.reply)
         if answer is not None:
             failure, reason = answer.failure, answer.reason
-        if self._stepped and (self._arrival is None or self._arrival.stamp_ns is not None):
-            failure, reason, rtt_ms, answer = "clock_step", None, None, None
-        return replace(
+        found = replace(
             found,
             failure=failure,
             reason=reason,
@@ -131,6 +130,7 @@ class EncryptedExchange(Probe):
             rcode=None if answer is None else answer.rcode,
             ttl_s=None if answer is None else answer.ttl_s,
         )
+        return found.stepped() if self._stepped else found
 
     def _connect(self) -> None:
         self._fresh, self._sent = True, None

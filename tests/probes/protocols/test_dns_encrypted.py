@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import shutil
 import socket
 import ssl
 import struct
 import threading
+import time
 
 import dns.message
 import dns.rcode
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 
 from probes import kernel
 from probes.dns_framing import FramingError, Http1Framing, Http2Framing, LengthFraming
+from probes.loop import Loop
 from probes.resolvers import Resolver
 from tests.netlab.authority import Authority
 
@@ -37,9 +40,10 @@ def authority(tmp_path_factory):
 
 
 class Server:
-    """Accepts TLS connections and hands each to ``manner``, in a thread of its own."""
+    """Accepts TLS connections and hands each to ``manner``, in a thread of its own; ``hello`` is called when
+    a ClientHello has come."""
 
-    def __init__(self, certificate, manner, alpn):
+    def __init__(self, certificate, manner, alpn, hello=None):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.certificate, certificate.key)
         if alpn:
@@ -48,8 +52,13 @@ class Server:
         self._manner = manner
         self.address, self.port = self._listener.getsockname()
         self.accepted, self.names = 0, []
-        self._context.sni_callback = lambda _, name, __: self.names.append(name)
+        self._context.sni_callback = self._greeted
+        self._hello = hello or (lambda: None)
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def _greeted(self, _, name, __):
+        self.names.append(name)
+        self._hello()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -76,8 +85,8 @@ def ask(measure, authority):
     certificate = authority.issue("server", [SERVER])
     with contextlib.ExitStack() as stack:
 
-        def run(manner, url, *, alpn=(), samples=2, **agent):
-            run.server = server = Server(certificate, manner, alpn)
+        def run(manner, url, *, alpn=(), samples=2, hello=None, **agent):
+            run.server = server = Server(certificate, manner, alpn, hello)
             stack.callback(server.close)
             rows = measure(
                 [{"site": "a", "host": HOST, "protocols": ["dns"], "family": 4}],
@@ -123,6 +132,13 @@ def framed(wire):
 def sound(secure):
     while True:
         secure.sendall(framed(answer_to(read_query(secure))))
+
+
+def late(secure):
+    while True:
+        query = read_query(secure)
+        time.sleep(0.05)
+        secure.sendall(framed(answer_to(query)))
 
 
 def byte_by_byte(secure):
@@ -188,7 +204,6 @@ def test_the_first_question_is_asked_on_a_new_connection_and_the_others_on_it(as
         assert (row.transport, row.rcode, row.ttl_s, row.clock) == ("tls", "NOERROR", 30, "kernel")
         assert (row.peer, row.port, row.http_status) == (ask.server.address, ask.server.port, None)
         assert row.tls_version == "TLSv1.3"
-        assert row.lag_ms >= 0
     assert all(row.connect_ms is row.tls_ms is row.certificate_days is None for row in warm)
     assert all(row.dns_ms == row.rtt_ms for row in warm)
 
@@ -234,10 +249,58 @@ def test_a_server_that_does_not_speak_tls(start, measure):
     }
 
 
-def test_a_step_of_the_clock_spoils_the_sample(ask, monkeypatch):
-    monkeypatch.setattr(kernel, "stepped", lambda before, after: True)
-    row, *_ = ask(sound, TLS)
-    assert (row.failure, row.rtt_ms, row.dns_ms, row.transport) == ("clock_step", None, None, "tls")
+def test_a_loop_that_is_held_up_says_so_and_measures_the_same(ask, monkeypatch):
+    look = Loop._dispatch
+
+    def held_up(loop, wait_s):
+        time.sleep(0.3)
+        return look(loop, wait_s)
+
+    monkeypatch.setattr(Loop, "_dispatch", held_up)
+    # Not so early that it is read on the way out of the turn that asked.
+    rows = ask(late, TLS, timeout_ms=3000, deadline_s=20)
+    assert [row.failure for row in rows] == [None, None]
+    assert all(50 < row.rtt_ms <= row.dns_ms < 290 < 299 < row.rtt_ms + row.lag_ms for row in rows)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The one thing a test cannot do for real on a machine others use: set its clock, by an hour."""
+    shift = threading.Event()
+    monkeypatch.setattr(kernel, "realtime_offset_ns", lambda: 3_600_000_000_000 if shift.is_set() else 0)
+    return shift
+
+
+@pytest.mark.parametrize("question", [0, 1], ids=["cold", "warm"])
+def test_a_step_of_the_clock_spoils_the_question_it_falls_into(ask, clock, question):
+    def steps(secure):
+        for number in itertools.count():
+            query = read_query(secure)
+            if number == question:
+                clock.set()
+            secure.sendall(framed(answer_to(query)))
+
+    rows = ask(steps, TLS, samples=3)
+    spoilt = rows.pop(question)
+    assert (spoilt.failure, spoilt.clock, spoilt.transport, spoilt.warm) == (
+        "clock_step",
+        "kernel",
+        "tls",
+        question > 0,
+    )
+    assert spoilt.rtt_ms is spoilt.dns_ms is spoilt.tls_ms is spoilt.lag_ms is None
+    # The connection is as good as before.
+    assert [(row.failure, row.sample > 0) for row in rows] == [(None, row.warm) for row in rows]
+    assert all(row.rtt_ms > 0 and row.lag_ms is not None for row in rows)
+    assert ask.server.accepted == 1
+
+
+def test_a_step_of_the_clock_spoils_the_handshake_it_falls_into(ask, clock):
+    spoilt, after = ask(sound, TLS, hello=clock.set)
+    assert (spoilt.failure, spoilt.clock, spoilt.transport) == ("clock_step", "kernel", "tls")
+    assert spoilt.rtt_ms is spoilt.dns_ms is spoilt.tls_ms is spoilt.lag_ms is None
+    # No connection is left of the first.
+    assert (after.failure, after.warm) == (None, False)
 
 
 # Over HTTP/1.1
