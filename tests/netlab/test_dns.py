@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.netlab import Way, spread
-from tests.netlab.servers import name_server
+from tests.netlab.servers import name_server, serving
 from tests.netlab.wire import conversations, dns_exchanges, handshakes, pair, quantile
 
 RECORDS = ["www A 10.77.0.1", "www AAAA fd77::1"]
@@ -94,12 +97,14 @@ def test_what_no_datagram_can_hold_is_asked_for_over_tcp(netlab, measured_rows):
         handshakes(packets),
         conversations(packets),
     )
-    reply = [packet for packet in conversation if packet.length and not packet.out]
-    whole_ms = (reply[-1].ns - datagram.begin_ns) / 1e6
+    question, *reply = [packet.ns for packet in conversation if packet.length]
     assert (row["failure"], row["transport"], row["rcode"], row["ttl_s"]) == (None, "tcp", "NOERROR", 60)
     assert row["rtt_ms"] == pytest.approx(datagram.rtt_ms, abs=1)
-    assert row["dns_ms"] == pytest.approx(whole_ms, abs=1)
-    assert row["dns_ms"] > datagram.rtt_ms + 2 * connect.rtt_ms
+    assert (row["connect_ms"], row["retransmits"]) == (pytest.approx(connect.rtt_ms, abs=1), 0)
+    asked_ms = (reply[-1] - question) / 1e6
+    # A processor that others use may take a few ms between a reading of the clock and the sending.
+    assert row["dns_ms"] == pytest.approx(datagram.rtt_ms + connect.rtt_ms + asked_ms, abs=15)
+    assert row["dns_ms"] > 3 * 40
 
 
 def test_a_host_without_a_name_server(netlab, measured_rows):
@@ -107,6 +112,37 @@ def test_a_host_without_a_name_server(netlab, measured_rows):
     rows = measured_rows(lab, target(), resolvers=["10.77.0.9", "fd77::9"], samples=2)
     found = {(row["failure"], row["reason"], row["rtt_ms"], row["dns_ms"]) for row in rows}
     assert found == {("unreachable", "nothing listens there", None, None)}
+
+
+def test_hosts_that_there_is_no_way_to(netlab, measured_rows):
+    """The far host forwards, and has no way to some of the addresses."""
+    expected = {
+        "10.77.0.9": "no route to host",
+        "10.77.0.53": None,
+        "fd77::9": "network is unreachable",
+        "fd77::10": "permission denied",
+        "fd77::53": None,
+    }
+    lab = netlab({"10.77.0.0/16": Way(rtt_ms=20), "fd77::/64": Way(rtt_ms=20)})
+    commands = [f"echo 1 > /proc/sys/net/{name}" for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding")]
+    # The kernel says of IPv4 that there is no way once a second at most, whatever it is told; so one only.
+    ways = ("unreachable 10.77.0.9", "unreachable fd77::9", "prohibit fd77::10")
+    commands += [f"ip route add {way} table local" for way in ways]
+    lab.far.run(["sh", "-ec", "; ".join(commands)])
+    with name_server(lab, ["10.77.0.53", "fd77::53"], RECORDS):
+        rows = measured_rows(lab, target(), resolvers=[*expected], timeout_ms=5000)
+    found = {row["peer"]: (row["failure"], row["reason"]) for row in rows}
+    assert found == {peer: (reason and "unreachable", reason) for peer, reason in expected.items()}
+    assert all((row["rtt_ms"] is None) == (row["failure"] is not None) for row in rows)
+
+
+def test_an_error_that_returns_next_to_nothing_of_the_question(netlab, measured_rows):
+    lab = netlab({"10.77.0.9": Way(rtt_ms=20)})
+    router = [sys.executable, Path(__file__).with_name("terse_router.py"), "10.77.0.1", 53]
+    with serving(lab, "router", router, 53):
+        rows = measured_rows(lab, target(family=None), resolvers=["10.77.0.9"], samples=3, timeout_ms=5000)
+    assert len(rows) == 6
+    assert {(row["failure"], row["reason"]) for row in rows} == {("unreachable", "no route to host")}
 
 
 def test_a_name_is_resolved_and_its_address_measured(netlab, measured_rows, tmp_path):
