@@ -8,7 +8,6 @@ nobody reads what is printed (141).
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -17,18 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from probes import duration, schedule, shipped, standard_streams
+from probes import duration, schedule, standard_streams
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
-from probes.inbox import StoreError, is_object_store
+from probes.inbox import StoreError
 from probes.locations import resolve_store
 from probes.redaction import without_secrets
-from probes.report import align
 from probes.settings import Settings, load_settings
 from probes.shipping import ship
 from probes.spool import Shipped, SpoolBusyError, SpoolError
-from probes.strict_toml import InputError, nearest_name
-from probes.target import Target
+from probes.strict_toml import InputError
 
 _DEFAULT_EVERY: Final = "5m"
 _INTERRUPTED: Final = 130
@@ -87,7 +84,10 @@ def _run(options: argparse.Namespace, settings: Settings, console: Console) -> i
     if options.command in ("run", "ship") and options.store is not None:
         settings = replace(settings, store=_store(options.store))
     if options.command == "check":
-        return _check(settings, as_json=options.json)
+        from probes.checking import check
+
+        check(settings, as_json=options.json)
+        return EXIT_DONE
     if options.command == "units":
         return _units(settings, options)
     if options.command == "ship":
@@ -183,129 +183,18 @@ def _store(text: str) -> str:
         raise InputError("--store", str(fault)) from None
 
 
-def _check(settings: Settings, *, as_json: bool) -> int:
-    if is_object_store(settings.store) and importlib.util.find_spec("obstore") is None:
-        raise InputError(
-            settings.file, "an object store needs obstore: pip install 'edgeplan[s3]'", column="agent.store"
-        )
-    if settings.otlp is not None and importlib.util.find_spec("opentelemetry") is None:
-        raise InputError(
-            settings.file, "an export needs OpenTelemetry: pip install 'edgeplan[otlp]'", column="agent.otlp"
-        )
-    if as_json:
-        print(json.dumps(_as_json(settings), allow_nan=False))
-    else:
-        print(_as_text(settings))
-    if settings.metrics is not None and settings.metrics.suffix != ".prom":
-        print(
-            f"edgeprobe: {settings.file}: note: node_exporter reads no file whose name does not end in .prom,"
-            f" as that of agent.metrics, {settings.metrics.name}",
-            file=sys.stderr,
-        )
-    over_https = [one for one in settings.resolvers if one.startswith("https://")]
-    if over_https and importlib.util.find_spec("h2") is None:
-        print(
-            f"edgeprobe: {settings.file}: note: without h2 (pip install 'edgeplan[doh]') DNS over HTTPS"
-            f" speaks HTTP/1.1 alone, which not every resolver does: {', '.join(over_https)}",
-            file=sys.stderr,
-        )
-    if settings.unreachable:
-        count = len(settings.unreachable)
-        sites = "1 site" if count == 1 else f"{count} sites"
-        print(
-            f"edgeprobe: {settings.file}: note: no shipped endpoint answers the protocols asked for {sites}"
-            f" of [[catalog]], so nothing probes {'it' if count == 1 else 'them'}:"
-            f" {', '.join(settings.unreachable)}",
-            file=sys.stderr,
-        )
-    known = shipped.catalog_sites()
-    placed = {target.site for target in settings.targets if target.lat is not None}
-    for site in dict.fromkeys(target.site for target in settings.targets):
-        if (zone := known.get(site)) and zone.carrier and not shipped.on_carrier(zone, settings.carrier):
-            where = f"in that of {settings.carrier}" if settings.carrier else "in none (agent.carrier)"
-            print(
-                f"edgeprobe: {settings.file}: note: {site!r} answers only in the network of {zone.carrier},"
-                f" and this agent is {where}: its rows will be implausible",
-                file=sys.stderr,
-            )
-        if known and site not in known and site not in placed:
-            near = nearest_name(site, known)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            print(
-                f"edgeprobe: {settings.file}: note: {site!r} is not in the shipped catalog{hint};"
-                " a site of your own must have this id in the study",
-                file=sys.stderr,
-            )
-    return EXIT_DONE
-
-
-def _as_json(settings: Settings) -> dict[str, object]:
-    return {
-        "vantage": settings.vantage,
-        "country": settings.country,
-        "lat": settings.lat,
-        "lon": settings.lon,
-        "store": without_secrets(settings.store),
-        "spool": str(settings.spool),
-        "samples": settings.samples,
-        "resolvers": list(settings.resolvers),
-        "targets": [
-            {
-                "site": target.site,
-                "host": target.host,
-                "port": target.port,
-                "protocols": list(target.protocols),
-                "path": target.path,
-                "family": target.family,
-                "lat": target.lat,
-                "lon": target.lon,
-            }
-            for target in settings.targets
-        ],
-        "unreachable": list(settings.unreachable),
-        "carrier": settings.carrier,
-        "outpost": settings.outpost,
-        "parent": settings.parent,
-        "metrics": None if settings.metrics is None else str(settings.metrics),
-        "log": settings.log,
-        "otlp": None if settings.otlp is None else without_secrets(settings.otlp),
-    }
-
-
-def _as_text(settings: Settings) -> str:
-    def line(target: Target) -> tuple[str, ...]:
-        family = "" if target.family is None else f"IPv{target.family}"
-        return target.site, target.host, str(target.port), " ".join(target.protocols), family
-
-    link = ""
-    if settings.outpost is not None:
-        count = sum(target.site == settings.parent for target in settings.targets)
-        link = f"\nlink     {settings.outpost} to {settings.parent}, by {count} of the targets"
-    metrics = "" if settings.metrics is None else f"\nmetrics  {settings.metrics}"
-    otlp = "" if settings.otlp is None else f"\notlp     {without_secrets(settings.otlp)}"
-    heading = ("site", "host", "port", "protocols", "family")
-    listing = align([heading, *map(line, settings.targets)], right=[False, False, True, False, False])
-    return (
-        f"{listing}\n\n"
-        f"vantage  {settings.vantage} ({settings.country}, {settings.lat:g}, {settings.lon:g})\n"
-        f"store    {without_secrets(settings.store)}\n"
-        f"spool    {settings.spool}\n"
-        f"targets  {len(settings.targets)}, {settings.samples} samples each by every protocol"
-        f"{link}{metrics}{otlp}"
-    )
-
-
 def _units(settings: Settings, options: argparse.Namespace) -> int:
+    from probes.checking import note
     from probes.units import unit
 
     scheduler, every_s, as_json = options.scheduler, options.every, options.json
     text = unit(scheduler, settings, every_s, options.image)
     print(json.dumps({"for": scheduler, "unit": text}) if as_json else text, end="\n" if as_json else "")
     if settings.deadline_s + settings.splay_s > every_s:
-        print(
-            f"edgeprobe: {settings.file}: note: a round may take {settings.splay_s + settings.deadline_s:g} s"
-            f" (splay_s + deadline_s), longer than {duration.in_words(every_s)}; the next is then left out",
-            file=sys.stderr,
+        note(
+            settings,
+            f"a round may take {settings.splay_s + settings.deadline_s:g} s (splay_s + deadline_s),"
+            f" longer than {duration.in_words(every_s)}; the next is then left out",
         )
     return EXIT_DONE
 

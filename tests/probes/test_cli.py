@@ -270,6 +270,7 @@ def test_check_as_json(edgeprobe, configured, endpoint):
             "port": endpoint["port"],
             "protocols": ["dns", "tcp"],
             "path": None,
+            "scheme": None,
             "family": None,
             "lat": None,
             "lon": None,
