@@ -218,7 +218,8 @@ class Agent:
             self._waiting -= 1
         if one.stored:
             self._note(
-                shipped_rounds=outcome.shipped_rounds + 1,
+                # One without a row, as a kill may leave it, makes no object.
+                shipped_rounds=outcome.shipped_rounds + (one.rows > 0),
                 shipped_rows=outcome.shipped_rows + one.rows,
                 stored=outcome.stored or this,
             )

@@ -204,7 +204,7 @@ def _ship(settings: Settings, console: Console, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_shipped_as_json(one) for one in done]))
     else:
-        stored = [one for one in done if one.stored]
+        stored = [one for one in done if one.stored and one.rows]
         rows = sum(one.rows for one in stored)
         rounds = f"{len(stored)} {'round' if len(stored) == 1 else 'rounds'}"
         print(f"{rounds} ({rows} rows) shipped to {without_secrets(settings.store)}")

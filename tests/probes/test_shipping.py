@@ -139,6 +139,20 @@ def test_lines_that_cannot_be_read_are_counted_as_lost(edgeprobe, config, tmp_pa
     assert len(list((spool / "damaged").iterdir())) == 1
 
 
+def test_what_a_kill_left_without_a_row_is_not_shipped(edgeprobe, config, tmp_path):
+    path = config(log="json")
+    spool = tmp_path / ".edgeprobe" / "lab-1"
+    spool.mkdir(parents=True)
+    for number, command in enumerate((("run", path), ("ship", path))):
+        (spool / f"20200101T01000{number}.000000Z-000000000000.jsonl").touch()
+        done = edgeprobe(*command)
+        assert done.returncode == 0
+        assert spooled(tmp_path) == []
+        if command[0] == "run":
+            assert json.loads(done.stderr)["shipped_rounds"] == 1
+    assert done.stdout.startswith("0 rounds (0 rows) shipped to ")
+
+
 def conflict(directory, path):
     """Put another round into the store under the name of the one scheduled first."""
     settings = load_settings(path)
