@@ -29,9 +29,6 @@ _RESOLVING_SHARE: Final = 1 / 3
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_FOUND: Final = tuple(field.name for field in dataclasses.fields(Finding))
-_values: Final = operator.attrgetter(*_FOUND)
-
 
 def run_round(
     settings: Settings,
@@ -149,9 +146,10 @@ def _planned(live: Sequence[Lane], settings: Settings, left_ns: int) -> Iterator
             for offset_ns, lane in lanes:
                 yield sample * gap_ns + offset_ns, sample, lane
 
-    return heapq.merge(
-        *(series(gap_ns, lanes) for gap_ns, lanes in by_gap.items()), key=operator.itemgetter(0)
-    )
+    all_series = [series(gap_ns, lanes) for gap_ns, lanes in by_gap.items()]
+    if len(all_series) == 1:
+        return all_series[0]
+    return heapq.merge(*all_series, key=operator.itemgetter(0))
 
 
 def _gap_ns(lane: Lane, series: int, settings: Settings, left_ns: int) -> int:
@@ -178,9 +176,7 @@ def _measurement(
     wall_ns: int,
     late_ms: float,
 ) -> Measurement:
-    found = dict(zip(_FOUND, _values(finding), strict=True))
-    if found["dns_ms"] is None:
-        found["dns_ms"] = lane.dns_ms
+    # In so many words, since a row is made of every sample: by a dictionary it takes twice as long.
     return Measurement(
         run_id=run_id,
         vantage=settings.vantage,
@@ -195,10 +191,29 @@ def _measurement(
         sample=sample,
         started_at=timestamp(wall_ns),
         late_ms=round(late_ms, 3),
+        dns_ms=lane.dns_ms if finding.dns_ms is None else finding.dns_ms,
+        connect_ms=finding.connect_ms,
+        tls_ms=finding.tls_ms,
+        ttfb_ms=finding.ttfb_ms,
+        rtt_ms=finding.rtt_ms,
+        clock=finding.clock,
+        retransmits=finding.retransmits,
+        failure=finding.failure,
         resolver=lane.resolver,
         family=lane.family,
         agent=AGENT_VERSION,
-        **found,
+        reason=finding.reason,
+        transport=finding.transport,
+        warm=finding.warm,
+        rcode=finding.rcode,
+        ttl_s=finding.ttl_s,
+        tls_version=finding.tls_version,
+        tls_cipher=finding.tls_cipher,
+        certificate_days=finding.certificate_days,
+        http_status=finding.http_status,
+        http_version=finding.http_version,
+        crypto_ms=finding.crypto_ms,
+        lag_ms=finding.lag_ms,
     )
 
 

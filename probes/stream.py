@@ -11,8 +11,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from probes import kernel
 from probes.loop import READABLE, WRITABLE, Finding, Loop
@@ -31,8 +30,7 @@ _READS_IN_A_TURN: Final = 16
 _FIRST_TIMEOUT_US: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """The same instant by two clocks, in ns: CLOCK_REALTIME, which receive stamps are of, and
     CLOCK_MONOTONIC."""
 
@@ -40,8 +38,7 @@ class Moment:
     monotonic_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """When bytes came: the kernel's stamp (ns of CLOCK_REALTIME) or None, and when they were read (ns of
     CLOCK_MONOTONIC). ``lag_ns`` is how long they waited to be read, None without a stamp."""
 
@@ -52,8 +49,8 @@ class Arrival:
     @classmethod
     def now(cls, stamp_ns: int | None) -> Arrival:
         """Of bytes read just now."""
-        lag_ns = None if stamp_ns is None else max(time.time_ns() - stamp_ns, 0)
-        return cls(stamp_ns, time.monotonic_ns(), lag_ns)
+        lag_ns = None if stamp_ns is None else time.time_ns() - stamp_ns
+        return cls(stamp_ns, time.monotonic_ns(), 0 if lag_ns is not None and lag_ns < 0 else lag_ns)
 
 
 def elapsed_ns(sent: Moment, arrived: Arrival) -> int:
