@@ -57,3 +57,13 @@ def test_an_endpoint_that_fails_is_named_without_secrets(refused_port):
         export(f"http://key:secret@127.0.0.1:{refused_port}/x?token=secret", "lab-1", Outcome("r", 0.0))
     assert str(fault.value).startswith(f"otlp http://127.0.0.1:{refused_port}/x: ")
     assert "secret" not in str(fault.value)
+
+
+def test_nor_does_the_library_that_exports_tell_it(monkeypatch):
+    def fail(url, *_):
+        raise RuntimeError(f"no route to {url}")
+
+    monkeypatch.setattr("probes.otlp._send", fail)
+    with pytest.raises(ExportError) as fault:
+        export("http://key:secret@h/x?token=secret", "lab-1", Outcome("r", 0.0))
+    assert str(fault.value) == "otlp http://h/x: RuntimeError: no route to http://h/x"

@@ -268,6 +268,15 @@ def test_a_signal_ends_ship_at_once(edgeprobe, config, tmp_path, monkeypatch, nu
     assert len(spooled(tmp_path)) == 1
 
 
+def test_ctrl_c_in_a_command_that_holds_nothing_is_no_traceback(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("probes.cli.load_settings", interrupted)
+    assert main(["check", "probes.toml"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_metrics_that_are_a_pipe_are_a_line_and_hold_up_nothing(edgeprobe, config, tmp_path):
     path = config()
     os.mkfifo(tmp_path / "edgeprobe.prom")

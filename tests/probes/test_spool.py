@@ -5,6 +5,7 @@ import os
 import resource
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -460,6 +461,24 @@ def test_the_bound_takes_what_cannot_be_read(spool, tmp_path, monkeypatch):
     (trimmed,) = Spool(tmp_path / "spool", "v", max_mb=1e-6).trim()
     assert (trimmed.run_id, trimmed.rows) == (FIRST, None)
     assert waiting(tmp_path) == [f"{SECOND}.jsonl.gz"]
+
+
+def test_the_bound_passes_over_what_cannot_be_deleted(spool, tmp_path, monkeypatch):
+    third = run_id("v", datetime(2026, 11, 23, 7, tzinfo=UTC))
+    for run in (FIRST, SECOND, third):
+        fill(spool, run, ROWS)
+        spool.seal(run)
+    unlink = Path.unlink
+
+    # Root deletes what it likes.
+    def refuse(path, **options):
+        if path.name.startswith(FIRST):
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert [one.run_id for one in Spool(tmp_path / "spool", "v", max_mb=1e-6).trim()] == [SECOND]
+    assert waiting(tmp_path) == [f"{FIRST}.jsonl.gz", f"{third}.jsonl.gz"]
 
 
 def test_damaged_lines_go_first_and_are_not_lost_twice(spool, inbox, tmp_path):

@@ -21,11 +21,12 @@ def endpoint(start):
 
 
 def run(*arguments, redirect="", module="probes", environment=None, **streams):
-    """The command with its streams as a shell redirects them."""
+    """The command with its streams as a shell redirects them, and buffered as they usually are."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["sh", "-c", f'exec "$0" -m "$@" {redirect}', sys.executable, module, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+        env={**buffered, "PYTHONPATH": str(ROOT), **(environment or {})},
         timeout=60,
         check=False,
         **streams,
@@ -68,6 +69,7 @@ def test_a_stdout_that_is_full_is_said_once(configured, endpoint, tmp_path):
     check = run("check", tmp_path / "probes.toml", redirect=f">{FULL}", capture_output=True)
     assert check.returncode == 5
     assert check.stderr == b"edgeprobe: No space left on device\n"
+    assert run("check", tmp_path / "absent.toml", redirect=f"2>{FULL}", capture_output=True).returncode == 2
 
 
 def test_a_stderr_that_is_full_keeps_a_daemon_from_nothing(configured, endpoint, tmp_path):
