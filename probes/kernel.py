@@ -20,10 +20,10 @@ from typing import Final
 LINUX: Final = sys.platform == "linux"
 
 # struct tcp_info: eight bytes of state and flags, then 32-bit and 64-bit fields. Only those needed are read:
-# the state, tcpi_rtt at 68, tcpi_total_retrans at 100, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224.
-# Kernels before 5.4 end earlier.
+# the state, tcpi_rtt at 68, tcpi_total_retrans at 100, tcpi_data_segs_in at 152, tcpi_dsack_dups at 216.
+# Kernels before 4.19 end earlier.
 _TCP_INFO: Final = 11
-_FIELDS: Final = struct.Struct("=B67xI28xI48xI68xI")
+_FIELDS: Final = struct.Struct("=B67xI28xI48xI60xI")
 _EARLY_FIELDS: Final = struct.Struct("=B67xI28xI")
 
 _ESTABLISHED: Final = 1
@@ -43,8 +43,8 @@ class TcpInfo:
     """What the kernel says of one TCP connection; times in µs, None where it has none to tell.
 
     ``rtt_us`` right after a connect is the round trip of the SYN alone. ``retransmits`` counts every segment
-    sent again since the first SYN, ``data_segments`` those with data that came, and ``out_of_order`` those
-    of them that came before one that was sent earlier: the network lost that one, or let it be overtaken.
+    sent again since the first SYN, ``needless`` those of them that the peer said it had already (DSACK), and
+    ``data_segments`` those with data that came.
     """
 
     connecting: bool
@@ -52,7 +52,12 @@ class TcpInfo:
     rtt_us: int | None
     retransmits: int
     data_segments: int | None = None
-    out_of_order: int | None = None
+    needless: int | None = None
+
+    @property
+    def lost(self) -> int:
+        """Segments that had to be sent again, as far as is known yet: some may turn out needless."""
+        return max(self.retransmits - (self.needless or 0), 0)
 
 
 def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
@@ -64,13 +69,13 @@ def tcp_info(connection: socket.SocketType) -> TcpInfo | None:
     except OSError:
         return None
     if len(raw) == _FIELDS.size:
-        state, rtt, retransmits, segments, late = _FIELDS.unpack(raw)
+        state, rtt, retransmits, segments, needless = _FIELDS.unpack(raw)
     elif len(raw) >= _EARLY_FIELDS.size:
-        state, rtt, retransmits, segments, late = *_EARLY_FIELDS.unpack_from(raw), None, None
+        state, rtt, retransmits, segments, needless = *_EARLY_FIELDS.unpack_from(raw), None, None
     else:
         return None
     connected = state in (_ESTABLISHED, _CLOSE_WAIT)
-    return TcpInfo(state == _SYN_SENT, connected, rtt or None, retransmits, segments, late)
+    return TcpInfo(state == _SYN_SENT, connected, rtt or None, retransmits, segments, needless)
 
 
 def reset_on_close(connection: socket.SocketType) -> None:

@@ -32,8 +32,8 @@ BATCH: Final = 32
 # A signal does not wake a poll (PEP 475), so a stop is noticed this late at worst.
 _LONGEST_WAIT_S: Final = 0.2
 
-# What has ended but was not handed on would be lost with the process: never more than this.
-_MOST_UNDRAINED: Final = 256
+# What has ended but was not handed on would be lost with the process, and holds memory: never more than this.
+_MOST_UNDRAINED: Final = 64
 
 # Each time a sleeping process is woken costs as much as several replies do, so with this many under way they
 # are taken together, this often at most. The kernel's stamps do not mind being read a little later.

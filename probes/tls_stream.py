@@ -6,6 +6,7 @@ sending to the kernel's stamp of the last segment that answered, and not what is
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +37,10 @@ class TlsStream:
     """TLS with ``server_name`` at ``address``. ``settled`` is called once, when the handshake is over or
     there will be none: ``failure`` and ``reason`` then say why, or are None.
 
-    ``tcp`` and ``session`` are the two it is made of.
+    ``joins`` is whether the end of the handshake goes out with what is sent first, as browsers do it. Apart
+    they are two small segments under way, of which the kernel sends the second again after two round trips
+    without an answer; for one alone it waits 200 ms more (RFC 8985, section 7.2). Some name servers leave
+    alone what comes with the end of a handshake. ``tcp`` and ``session`` are the two it is made of.
     """
 
     __slots__ = (
@@ -45,6 +49,7 @@ class TlsStream:
         "_first",
         "_head",
         "_heard",
+        "_joins",
         "_kernel_timed",
         "_lag_ns",
         "_left",
@@ -56,6 +61,7 @@ class TlsStream:
         "_settled",
         "_size",
         "_tls_ns",
+        "_unsent",
         "failure",
         "reason",
         "session",
@@ -72,10 +78,11 @@ class TlsStream:
         *,
         alpn: Sequence[str] = (),
         authorities: Path | None = None,
+        joins: bool = False,
     ) -> None:
         self.tcp = Stream(loop, kind, address, self._connected, talks=True)
         self.session = TlsSession(server_name, alpn, authorities)
-        self._settled = settled
+        self._settled, self._joins = settled, joins
         self.failure: Failure | None = None
         self.reason: str | None = None
         self._rtt_ns: int | None = None
@@ -85,6 +92,7 @@ class TlsStream:
         self._offset_ns = 0
         self._heard = 0
         self._resent = False
+        self._unsent = b""
         self._sent = Moment(0, 0)
         # The first and the last arrival since the last sending.
         self._first: Arrival | None = None
@@ -125,7 +133,8 @@ class TlsStream:
 
     def send(self, data: bytes) -> Moment:
         """Send ``data`` encrypted; the moment just before. Raises OSError."""
-        return self.tcp.send(self.session.write(data))
+        rest, self._unsent = self._unsent, b""
+        return self.tcp.send(rest + self.session.write(data))
 
     def receive(self, size: int) -> tuple[bytes, Arrival] | None:
         """At most ``size`` decrypted bytes, and when the head of the record they were in came; no bytes at
@@ -162,6 +171,7 @@ class TlsStream:
 
     def close(self) -> None:
         """Break the connection off; nobody is called back any more."""
+        self._send_rest()
         self.tcp.close()
 
     def finding(self) -> Finding:
@@ -231,17 +241,21 @@ class TlsStream:
             return
         if reply or self.session.done:
             self._end_flight()
-        if reply:
+        if reply and not self.session.done:
             try:
                 self._sent = self.tcp.send(reply)
             except OSError as fault:
                 self._fail("tls_protocol", f"{errno_words(fault.errno or 0)} during the handshake")
                 return
         if self.session.done:
+            self._unsent = reply
+            if not self._joins:
+                self._send_rest()
             if self._kernel_timed and kernel.stepped(self._offset_ns, kernel.realtime_offset_ns()):
                 self.failure = "clock_step"
-            self._resent = (info := self.ask_kernel()) is not None and info.retransmits > 0
+            self._resent = (info := self.ask_kernel()) is not None and info.lost > 0
             self._settled()
+            self._send_rest()
         elif self._heard > _LONGEST_HANDSHAKE:
             self._fail("tls_protocol", "endless handshake")
 
@@ -256,10 +270,15 @@ class TlsStream:
         self._first = self._arrived = None
 
     def _say_farewell(self) -> None:
-        try:
-            self.tcp.send(self.session.farewell())
-        except OSError:
-            return  # the peer has gone already
+        self._unsent = self.session.farewell()
+        self._send_rest()
+
+    def _send_rest(self) -> None:
+        rest, self._unsent = self._unsent, b""
+        # Where the peer has gone already, there is nobody to tell.
+        with contextlib.suppress(OSError):
+            if rest:
+                self.tcp.send(rest)
 
     def _fail(self, failure: Failure, reason: str | None) -> None:
         self.failure, self.reason = failure, reason

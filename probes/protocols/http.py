@@ -128,6 +128,7 @@ class _Get(Probe):
                 self._settled,
                 alpn=_ALPN,
                 authorities=self._authorities,
+                joins=True,
             )
         else:
             self._stream = Stream(loop, self._kind, self._address, self._settled, talks=True)
@@ -247,7 +248,7 @@ class _Get(Probe):
         """What the kernel says of the way from the request to the first byte."""
         if before is None or now is None:
             return
-        self._resent = now.retransmits > before.retransmits
+        self._resent = now.lost > before.lost
         if before.data_segments is None or now.data_segments is None or arrival.lag_ns is None:
             return
         # The kernel may merge segments that wait to be read, and keeps the stamp of the last. The first came
