@@ -97,6 +97,15 @@ FROM sample JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
 WHERE failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(sorted(NOT_LOSS))}))
 """
 
+_IMPLAUSIBLE: Final = """
+SELECT vantage, site, count(*)
+FROM (
+    SELECT DISTINCT vantage, run_id, site, host, port, protocol, sample, resolver, family
+    FROM sample WHERE failure = 'implausible'
+)
+GROUP BY ALL ORDER BY ALL
+"""
+
 _PLACES: Final = """
 SELECT vantage, vantage_country, vantage_lat, vantage_lon
 FROM sample GROUP BY ALL ORDER BY vantage, max(TRY_CAST(started_at AS TIMESTAMP)), vantage_lat, vantage_lon
@@ -186,12 +195,20 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
         silent = database.execute(
             "SELECT vantage, count(*) FROM cut_off GROUP BY vantage ORDER BY vantage"
         ).fetchall()
+        implausible = database.execute(_IMPLAUSIBLE).fetchall()
+    set_aside = (
+        f"vantage {vantage!r}, site {site!r}: {samples} sample{'s' if samples > 1 else ''} that the agent"
+        f" itself found implausible {'are' if samples > 1 else 'is'} left out"
+        for vantage, site, samples in implausible
+    )
     cut_off = (
         f"vantage {vantage}: {rounds} round{'s' if rounds > 1 else ''} reached no site at all and"
         f" {'are' if rounds > 1 else 'is'} left out: the vantage seems to have been cut off"
         for vantage, rounds in silent
     )
-    return PairQuery(pairs, places, stores, int(rows), loader.damaged, (*loader.complaints, *cut_off))
+    return PairQuery(
+        pairs, places, stores, int(rows), loader.damaged, (*loader.complaints, *cut_off, *set_aside)
+    )
 
 
 def _or_inf(value: float | None) -> float:

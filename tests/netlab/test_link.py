@@ -224,6 +224,14 @@ def living_in(spaces):
     return [pid for pid, space in namespaces().items() if space in spaces]
 
 
+def await_processes(spaces, count):
+    """Until so many have entered the namespaces, which takes each a moment."""
+    end = time.monotonic() + 5
+    while len(living_in(spaces)) < count:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def left(spaces):
     """Processes still there when they have had time to end."""
     end = time.monotonic() + 5
@@ -242,7 +250,7 @@ def test_nothing_is_left_of_it_even_after_a_fault(netlab):
             spaces.update(spaces_of(lab.link_pid))
             lab.near.popen(["sleep", "60"])
             lab.far.popen(["sh", "-c", "sleep 60 & sleep 60"], contained=True)
-            assert len(living_in(spaces)) >= 4
+            await_processes(spaces, 4)
             raise RuntimeError("a test fails")
 
     with pytest.raises(RuntimeError, match="a test fails"):
@@ -269,7 +277,7 @@ def test_nothing_is_left_of_it_when_its_maker_is_killed(netlab):
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as maker:
         link_pid, directory = maker.stdout.readline().split()
         spaces = spaces_of(link_pid)
-        assert len(living_in(spaces)) >= 4
+        await_processes(spaces, 4)
         maker.send_signal(signal.SIGKILL)
     assert left(spaces) == []
     # Only its log is, as with any temporary file of a killed process.
