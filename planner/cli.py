@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if package in ("", "planner", "probes"):
             raise
         extra = EXTRAS.get(package, "planner")
-        return _fail(f"{package} is not installed; install edgeplan[{extra}]", TOOL_FAILED)
+        return _fail(f"{package} is not installed; pip install 'edgeplan[{extra}]'", TOOL_FAILED)
     except BrokenPipeError:
         # Whoever read the output has gone. The interpreter must not complain about it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -37,7 +37,7 @@ EXIT_STORE: Final = 5
 EXIT_BUSY: Final = 75
 _EXIT_SIGNAL: Final = 128
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # A sleep goes on after a signal (PEP 475), so it is taken in naps.
 _NAP_S: Final = 0.2
@@ -50,7 +50,7 @@ _BACKLOG_SHARE: Final = 0.2
 class Agent:
     """One vantage's rounds.
 
-    SIGTERM and Ctrl-C end a round early: what was measured is spooled and shipped.
+    SIGTERM, SIGHUP and Ctrl-C end a round early: what was measured is spooled and shipped.
     """
 
     def __init__(self, settings: Settings, console: Console) -> None:
@@ -79,7 +79,9 @@ class Agent:
                 column="agent.splay_s",
             )
         self._only_round = rounds == 1
-        before = {number: signal.signal(number, self._interrupted) for number in _SIGNALS}
+        # What is ignored stays so: nohup means that the end of a session is none of ours.
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._interrupted) for number in heeded}
         try:
             code = self._rounds(rounds, every_s, scheduled_s)
             return self._forgo() or code
@@ -138,6 +140,8 @@ class Agent:
         if self._sealed is not None:
             self._console.judged(self._sealed)
             self._sealed = None
+            if (words := self._outcome.nothing_back()) is not None:
+                self._console.remark(words)
         if (link := self._outcome.service_link) is not None:
             self._console.remark(link.in_words())
         self._console.finished(self._outcome, of_many=not self._only_round)

@@ -14,8 +14,7 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 LINUX: Final = sys.platform == "linux"
 
@@ -38,8 +37,7 @@ _CONTROL_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size) if LINUX else 0
 _LINGER_OFF: Final = struct.pack("ii", 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(NamedTuple):
     """What the kernel says of one TCP connection; times in µs, None where it has none to tell.
 
     ``rtt_us`` right after a connect is the round trip of the SYN alone. ``retransmits`` counts every segment

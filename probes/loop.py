@@ -34,6 +34,8 @@ _LONGEST_WAIT_S: Final = 0.2
 
 # What has ended but was not handed on would be lost with the process, and holds memory: never more than this.
 _MOST_UNDRAINED: Final = 64
+_HANDFUL: Final = 16
+_SHORT_NS: Final = 2_000_000
 
 # Each time a sleeping process is woken costs as much as several replies do, so with this many under way they
 # are taken together, this often at most. The kernel's stamps do not mind being read a little later.
@@ -224,7 +226,10 @@ class Loop:
                 wake = min(wake, self._begin_ns(running[0]) + timeout_ns)
             if following is not None and self.in_flight < most_in_flight:
                 wake = min(wake, following.intended_ns)
-            if idle or len(self.finished) >= _MOST_UNDRAINED:
+            # What has ended is handed on before a wait of any length, and in handfuls before short ones.
+            if len(self.finished) >= (_HANDFUL if idle else _MOST_UNDRAINED) or (
+                idle and wake - now > _SHORT_NS
+            ):
                 self._drain(drain)
             if idle and (following is not None or self.in_flight):
                 if self.idle is not None:

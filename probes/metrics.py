@@ -45,6 +45,7 @@ def write_metrics(path: Path, vantage: str, outcome: Outcome) -> None:
 
     Raises OSError, also where it would take the place of another vantage's figures or of what is no file.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.parent):
         text = metrics_text(vantage, outcome, _read(path, vantage))
         write_whole(path, text.encode(), mode=_MODE)

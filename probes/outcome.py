@@ -72,6 +72,13 @@ class Outcome:
         aside = f", {self.conflict_rows} rows set aside" if self.conflict_rows else ""
         return f"round {self.run_id}: {measured}; {self.shipped_rounds} shipped{waiting}{lost}{aside}"
 
+    def nothing_back(self) -> str | None:
+        """One line where nothing at all came back, which a long table does not say; else None."""
+        if not self.rows or sum(self.failures.values()) < len(self.rows):
+            return None
+        why = ", ".join(f"{failure} {count}" for failure, count in self.failures.items())
+        return f"none of {len(self.rows)} samples came back: {why}"
+
     def as_fields(self) -> dict[str, object]:
         """The same for a log of JSON lines."""
         return {
@@ -88,6 +95,7 @@ class Outcome:
             "lost_rows": self.lost_rows,
             "conflict_rows": self.conflict_rows,
             "stored": self.stored,
+            "service_link": None if (link := self.service_link) is None else link.in_words(),
             "code": self.code,
         }
 

@@ -38,7 +38,7 @@ _GAP: Final = "  "
 
 # An endpoint is known from the configuration: it gives way first where a terminal is narrow.
 _SHORTEST_ENDPOINT: Final = 16
-_ROOM_FOR_FAILURES: Final = 30
+_ROOM_FOR_FAILURES: Final = 20
 
 _RED: Final = "\x1b[31m"
 _PLAIN: Final = "\x1b[0m"
@@ -47,12 +47,14 @@ _PLAIN: Final = "\x1b[0m"
 def table(rows: Iterable[Measurement], *, width: int | None = None, colour: bool = False) -> str:
     """A plain-text table with its legend: per series the samples sent, loss, round trip, jitter, failures.
 
-    Series stand in the order they were begun, which is the configuration's. A lost sample counts as
+    Sites stand in the order they were begun, which is the configuration's. A lost sample counts as
     infinitely late, so a p95 of ∞ says that more than one in twenty was lost. A ``width`` shortens endpoints
     so that figures fit it as far as they can; failures are told in full.
     """
     begun = sorted(rows, key=operator.attrgetter("started_at"))
-    lines = layout(gather(begun), width=width, colour=colour)
+    places = {site: place for place, site in enumerate(dict.fromkeys(row.site for row in begun))}
+    series = sorted(gather(begun), key=lambda one: places[one.site])
+    lines = layout(series, width=width, colour=colour)
     return "\n".join((*lines, "", LEGEND))
 
 
@@ -64,6 +66,7 @@ def layout(
     ``colour`` makes what failed red.
     """
     cells = [_COLUMNS, *map(_cells, series)]
+    failed = [False, *(bool(one.failures) for one in series)]
     columns = list(range(_FAILURES))
     if width is not None:
         columns, room = _fitting(cells, width, _SPARE if cut else ())
@@ -75,14 +78,13 @@ def layout(
         right=[_COLUMNS[column] in _NUMBERS for column in columns],
     )
     lines = []
-    for at, (text, line) in enumerate(zip(figures.split("\n"), cells, strict=True)):
+    for text, line, red in zip(figures.split("\n"), cells, failed, strict=True):
         failures = line[_FAILURES]
         if cut and width is not None:
             failures = _ended(failures, width - len(text) - len(_GAP))
             text = text[:width]
         if failures:
-            red = colour and at > 0
-            text += _GAP + (f"{_RED}{failures}{_PLAIN}" if red else failures)
+            text += _GAP + (f"{_RED}{failures}{_PLAIN}" if colour and red else failures)
         lines.append(text)
     return lines
 

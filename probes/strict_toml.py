@@ -157,7 +157,7 @@ class Table:
         if value is default and default is not ...:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.fault(key, f"{value!r} is not a finite number")
+            raise self.fault(key, f"{value!r} is not a number")
         if not abs(value) <= sys.float_info.max:  # nan, infinite, or an integer no float can hold
             raise self.fault(key, f"{str(value)[:20]} is not a finite number")
         if whole and value != int(value):

@@ -35,6 +35,8 @@ def crontab(request: Request) -> str:
     command = [
         *([] if root is None else [f"PYTHONPATH={shlex.quote(str(root))}"]),
         shlex.quote(sys.executable),
+        # Without the home directory, where cron starts it, in the path: there may be another "probes".
+        "-P",
         "-m",
         "probes",
         "run",

@@ -90,7 +90,7 @@ def _service(request: Request, name: str, owner: str, folders: list[Path]) -> li
         *([] if root is None else [root]),
     ]
     capability = "CAP_NET_RAW" if request.wants_icmp else ""
-    command = (sys.executable, "-m", "probes", "run", request.config, "--every", request.every)
+    command = (sys.executable, "-P", "-m", "probes", "run", request.config, "--every", request.every)
     return [
         "[Unit]",
         f"Description={request.title}",

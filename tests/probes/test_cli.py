@@ -205,7 +205,9 @@ def test_kill_9_half_way_loses_no_spooled_row(edgeprobe, configured, endpoint, h
     assert rows_of(stored)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_round_in_good_order(configured, endpoint, hole, tmp_path, number, code):
     config = configured([endpoint, hole], samples=3, timeout_ms=60_000, deadline_s=60)
     agent = begin("run", config)

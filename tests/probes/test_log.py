@@ -54,7 +54,7 @@ def test_text_stays_text(edgeprobe, configured, target):
 
 def test_what_goes_wrong_has_a_name(edgeprobe, configured, target, tmp_path):
     (tmp_path / "measurements").write_text("in the way")
-    config = configured([target], log="json", metrics="absent/edgeprobe.prom")
+    config = configured([target], log="json", metrics="probes.toml/edgeprobe.prom")
     done = edgeprobe("run", config, "--scheduled-at", "2026-11-24T05:00:00Z")
     assert done.returncode == 5
     failed, metrics, ended = events(done.stderr)
@@ -108,7 +108,7 @@ def test_a_run_writes_metrics_whatever_comes_of_it(edgeprobe, configured, target
     assert third["edgeprobe_runs_total", "lab-1", "75"] == 1
 
 
-@pytest.mark.parametrize("path", ["absent/edgeprobe.prom", "probes.toml/edgeprobe.prom", "taken"])
+@pytest.mark.parametrize("path", ["probes.toml/edgeprobe.prom", "taken"])
 def test_metrics_that_cannot_be_written_are_a_line_and_no_more(edgeprobe, configured, target, path, tmp_path):
     (tmp_path / "taken").mkdir()
     done = edgeprobe("run", configured([target], metrics=path), "--json")

@@ -218,6 +218,18 @@ def test_labels_are_escaped():
     assert ("edgeprobe_loss_ratio", ("protocol", "tcp"), ("site", 'a"b\\c\nd')) in parsed(text)
 
 
+def test_the_folder_is_made(tmp_path):
+    write_metrics(tmp_path / "textfile" / "edge" / "edgeprobe.prom", "lab-1", MEASURED)
+    assert read(tmp_path / "textfile" / "edge" / "edgeprobe.prom")
+
+
+def test_a_round_of_which_nothing_came_back_says_so():
+    lost = [replace(LOST, sample=n) for n in range(3)]
+    assert replace(MEASURED, rows=lost).nothing_back() == "none of 3 samples came back: syn_retransmit 3"
+    assert MEASURED.nothing_back() is None
+    assert BUSY.nothing_back() is None
+
+
 def test_a_collector_of_another_user_may_read_it(write, tmp_path):
     before = os.umask(0o077)
     try:

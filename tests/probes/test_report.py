@@ -77,6 +77,27 @@ def test_series_stand_as_they_were_begun_whichever_came_back_first():
     assert [line.split()[0] for line in lines[1:3]] == ["first", "eu-central-1"]
 
 
+def test_the_rows_of_a_site_stand_together():
+    rows = [
+        replace(ROW, site="a", protocol="tcp", peer=None, failure="dns_timeout", rtt_ms=None),
+        replace(ROW, site="b", started_at="2026-11-23T05:00:01Z"),
+        replace(ROW, site="a", protocol="icmp", started_at="2026-11-23T05:00:02Z"),
+    ]
+    assert [line.split()[:2] for line in table(rows).splitlines()[1:4]] == [
+        ["a", "tcp"],
+        ["a", "icmp"],
+        ["b", "tcp"],
+    ]
+
+
+def test_only_what_failed_is_red():
+    noted = replace(ROW, site="b", reason="no AAAA record")
+    _, failed, sound = layout(gather([LOST, noted]), colour=True)
+    assert "\x1b[31m" in failed
+    assert "\x1b" not in sound
+    assert sound.endswith("no AAAA record")
+
+
 def test_jitter_is_of_consecutive_samples_that_came_back_whatever_order_they_came_in():
     rows = samples(*(replace(ROW, rtt_ms=ms) for ms in (10.0, 14.0)), LOST, replace(ROW, rtt_ms=50.0), ROW)
     (series,) = gather([rows[3], rows[1], rows[4], rows[0], rows[2]])

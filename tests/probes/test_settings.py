@@ -154,7 +154,7 @@ BAD = {
     "infinity": (AGENT + "deadline_s = inf\n" + TARGET, "agent.deadline_s: inf is not a finite number"),
     "lat as text": (
         AGENT.replace("lat = 50", 'lat = "50"') + TARGET,
-        "agent.lat: '50' is not a finite number",
+        "agent.lat: '50' is not a number",
     ),
     "no samples": (AGENT + "samples = 0\n" + TARGET, "agent.samples: 0 is out of range (from 1 up to 1000)"),
     "half a sample": (AGENT + "samples = 2.5\n" + TARGET, "agent.samples: 2.5 is not a whole number"),

@@ -19,7 +19,7 @@ def test_an_integer_of_thousands_of_digits():
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, "-1" + "0" * 400, "nan", "inf", "-inf", "true", '"7"'])
 def test_numbers_that_are_none(value):
-    with pytest.raises(InputError, match=r"^x\.toml, a: .* is not a finite number$"):
+    with pytest.raises(InputError, match=r"^x\.toml, a: .* is not a (finite )?number$"):
         parse_toml(f"a = {value}", "x.toml").number("a")
 
 

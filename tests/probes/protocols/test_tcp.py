@@ -3,7 +3,6 @@
 import errno
 import socket
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -63,7 +62,7 @@ def test_an_answer_sent_again_is_loss_though_nothing_here_was(start, measure, mo
     """When the second answer overtakes our second SYN: nobody can say which of two timers ends first."""
     server = start("tcp", "127.0.0.2")
     real = kernel.tcp_info
-    monkeypatch.setattr(kernel, "tcp_info", lambda one: replace(real(one), rtt_us=1_004_000, retransmits=0))
+    monkeypatch.setattr(kernel, "tcp_info", lambda one: real(one)._replace(rtt_us=1_004_000, retransmits=0))
     (row,) = measure([{"site": "a", "host": server.address, "port": server.port}], samples=1)
     assert (row.failure, row.rtt_ms, row.retransmits) == ("syn_retransmit", None, 0)
 
