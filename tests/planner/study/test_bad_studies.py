@@ -55,7 +55,7 @@ REPLACED = [
     ("countries =", "contries =", ", demand.cities.contries: unknown key; did you mean 'countries'?"),
     ("top = 5", "top = 0", ", demand.cities.top: 0 is out of range (from 1)"),
     ("top = 5", "top = 2.5", ", demand.cities.top: 2.5 is not a whole number"),
-    ("top = 5", "top = true", ", demand.cities.top: True is not a finite number"),
+    ("top = 5", "top = true", ", demand.cities.top: True is not a number"),
     (
         'kinds = ["region"]',
         'kinds = ["regions"]',
@@ -82,7 +82,7 @@ ADDED = [
     ("[latency]\nslo_ms = 0", ", latency.slo_ms: 0 is out of range (above 0)"),
     ("[latency]\nslo_ms = nan", ", latency.slo_ms: nan is not a finite number"),
     ("[latency]\nslo_ms = inf", ", latency.slo_ms: inf is not a finite number"),
-    ('[latency]\nslo_ms = "60"', ", latency.slo_ms: '60' is not a finite number"),
+    ('[latency]\nslo_ms = "60"', ", latency.slo_ms: '60' is not a number"),
     ("[latency]\nmax_ms = -1", ", latency.max_ms: -1 is out of range (above 0)"),
     (
         "[latency]\ncoverage = 0.9",
