@@ -147,7 +147,8 @@ class Seaweed:
         from obstore.exceptions import BaseError
 
         with contextlib.suppress(BaseError, OSError):
-            obstore.put(self._store(), "started", b"", use_multipart=False)
+            # Not empty: the first content has it make room on its disk, which takes seconds.
+            obstore.put(self._store(), "started", bytes(4096), use_multipart=False)
             return True
         return False
 
