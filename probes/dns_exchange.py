@@ -21,7 +21,7 @@ from probes.dns_wire import Question, is_reply, is_truncated
 from probes.loop import READABLE, Finding, Loop, Probe
 from probes.record import Failure
 from probes.resolvers import Resolver
-from probes.sockets import errno_words, network_failure, numeric_address
+from probes.sockets import OVERFLOWED, errno_words, network_failure, numeric_address
 from probes.stream import Arrival, Moment, elapsed_ns, milliseconds
 
 _DATAGRAM: Final = 65_535
@@ -33,7 +33,6 @@ _RECEIVE_BUFFER: Final = 4 << 20
 _READS_IN_A_TURN: Final = 256
 _ID_SIZE: Final = 2
 _TRUNCATED: Final = "after a truncated reply"
-_OVERFLOWED: Final = "the receive buffer overflowed"
 
 
 class Channel:
@@ -239,7 +238,7 @@ class Exchange(Probe):
             self._reason = self._dialogue.stream.reason
         elif self.channel.dropped() > self._dropped:
             # The reply may have been among them: nothing can be said of the resolver, nor of the way to it.
-            self._failure, self._reason = "other", _OVERFLOWED
+            self._failure, self._reason = "other", OVERFLOWED
 
     def finding(self) -> Finding:
         told: dict[str, Any] = {

@@ -69,7 +69,6 @@ NOT_LOSS: Final[frozenset[str]] = frozenset(
 answered was not what was asked for. Of ``dns`` rows, which time a resolver, the first four are loss."""
 
 CLOCKS: Final[tuple[str, ...]] = get_args(Clock)
-TRANSPORTS: Final[tuple[str, ...]] = get_args(Transport)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ _UNREACHABLE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 )
 
+OVERFLOWED: Final = "the receive buffer overflowed"
+"""Why nothing may have come on a datagram socket, though it was sent."""
+
 
 def network_failure(number: int) -> Failure:
     """The class of an errno from connecting or sending over TCP or UDP."""

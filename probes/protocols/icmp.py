@@ -22,7 +22,7 @@ from probes.lane import Lane, connecting_lane
 from probes.loop import READABLE, Finding, Loop, Probe
 from probes.network import Network
 from probes.record import Failure
-from probes.sockets import errno_words, network_failure
+from probes.sockets import OVERFLOWED, errno_words, network_failure
 from probes.stream import Arrival, Moment, elapsed_ns, milliseconds
 from probes.target import Target
 
@@ -42,8 +42,6 @@ _RECEIVE_BUFFER: Final = 4 << 20
 
 # A flood must not keep the loop from its deadline; what is left is reported anew.
 _READS_IN_A_TURN: Final = 256
-
-OVERFLOWED: Final = "the receive buffer overflowed"
 
 
 @dataclass(frozen=True, slots=True)

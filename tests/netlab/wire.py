@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+SYN, RST, ACK = 0x02, 0x04, 0x10
 
 _SENT, _RECEIVED, _LOST_OUT, _LOST_BACK = range(4)
 # struct record of link.c
