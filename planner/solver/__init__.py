@@ -1,5 +1,6 @@
 """Deciding: facility location as a library, and the placement problem with all its rules."""
 
-from planner.solver.facility import Solution, facility_location, p_median
+from planner.solver.facility import facility_location, p_median
+from planner.solver.solution import Solution
 
 __all__ = ["Solution", "facility_location", "p_median"]

@@ -1,42 +1,21 @@
-"""Facility location in the field's own words, exactly: UFLP and p-median as strong integer programmes.
+"""Facility location in the field's own words, exactly: the uncapacitated problem and the p-median.
 
-The strong formulation writes x_ij ≤ y_j pair by pair instead of Σ_i x_ij ≤ m·y_j; its linear relaxation is
-often integral (Cornuéjols, Fisher & Nemhauser 1977; Beasley 1993). Only allowed pairs become variables.
+Solved by :mod:`planner.solver.uncapacitated`: dual ascent, Lagrangian bounds, local search, reduced-cost fixing,
+and branch and bound over sites.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planner.solver.model import Model, Outcome, Termination
-
-SCALE = 1.0e6
-"""Objectives are scaled to about this size: HiGHS's absolute tolerance is then far below 1e-9 relative."""
-
-TOO_COARSE = 1.0e-3
-"""A scale is chosen again when the optimum turns out smaller than this part of what it was chosen for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """``open``: sorted site indices; ``assignment`` (m,): site index per client, -1 = unserved (cover only).
-
-    ``gap`` = (objective − lower_bound) / |objective|. Without a feasible point ``open`` is empty, every
-    assignment -1, ``objective`` inf. "infeasible" is proven; "feasible" is a point whose gap exceeds the one
-    asked for.
-    """
-
-    open: NDArray[np.intp]
-    assignment: NDArray[np.intp]
-    objective: float
-    lower_bound: float
-    gap: float
-    termination: Termination
-    seconds: float
+from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
+from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
+from planner.solver.uncapacitated.instance import Instance, known_value, prepare, survey
+from planner.solver.uncapacitated.local_search import NOTHING
 
 
 def facility_location(
@@ -52,143 +31,122 @@ def facility_location(
 
     ``opening_cost`` (n,), ``assignment_cost`` (m, n) float64, clients by sites; ``inf`` in the latter = pair
     not allowed. Costs may be zero or negative, not nan. ``min_open`` / ``max_open`` bound the number of open
-    sites. Raises ``ValueError`` on wrong shapes or values.
+    sites. Ctrl-C and the time limit return the best point found and its proven bound. Raises ``ValueError``
+    on wrong shapes or values.
     """
-    opening = np.asarray(opening_cost, dtype=np.float64)
-    cost = np.asarray(assignment_cost, dtype=np.float64)
+    started = time.perf_counter()
+    opening = np.ascontiguousarray(opening_cost, dtype=np.float64)
+    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
     if cost.ndim != 2 or opening.shape != (cost.shape[1],):
         raise ValueError(
             f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"
         )
-    if not np.isfinite(opening).all():
-        raise ValueError("opening_cost must be finite")
-    if np.isnan(cost).any() or np.isneginf(cost).any():
-        raise ValueError("assignment_cost must be finite, or inf where a pair is not allowed")
     n = len(opening)
     low, high = (0 if min_open is None else min_open), (n if max_open is None else max_open)
     if low < 0 or high < low:
         raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
     if not 0.0 <= gap < 1.0:
         raise ValueError(f"gap {gap} is not in [0, 1)")
-    return _solve(opening, cost, low, high, gap, time_limit_s)
+    return _located(opening, cost, low, high, gap, time_limit_s, started)
 
 
 def p_median(
     assignment_cost: ArrayLike, p: int, *, gap: float = 0.0, time_limit_s: float | None = None
 ) -> Solution:
     """p-median: open exactly ``p`` of n sites, min Σ_ij c_ij x_ij. ``assignment_cost`` as in UFLP."""
-    cost = np.asarray(assignment_cost, dtype=np.float64)
+    started = time.perf_counter()
+    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
     if cost.ndim != 2:
         raise ValueError(f"assignment_cost {cost.shape} is not (m, n)")
     if not 0 <= p <= cost.shape[1]:
         raise ValueError(f"p = {p} is not between 0 and the {cost.shape[1]} sites")
-    return facility_location(
-        np.zeros(cost.shape[1]), cost, min_open=p, max_open=p, gap=gap, time_limit_s=time_limit_s
-    )
+    if not 0.0 <= gap < 1.0:
+        raise ValueError(f"gap {gap} is not in [0, 1)")
+    return _located(np.zeros(cost.shape[1]), cost, p, p, gap, time_limit_s, started)
 
 
-def _solve(
+def _located(
     opening: NDArray[np.float64],
     cost: NDArray[np.float64],
     low: int,
     high: int,
     gap: float,
     time_limit_s: float | None,
+    started: float,
 ) -> Solution:
-    started = time.perf_counter()
     m, n = cost.shape
-    if not np.isfinite(cost).any(axis=1).all() or low > n or (m > 0 and high == 0):
-        return _nothing(m, "infeasible", np.inf, started)
-    # What every client pays at least is a constant; only what is above it is decided.
-    base = cost.min(axis=1)
-    excess = cost - base[:, None]
-    most = _greedy(opening, excess, low, high)
-    if not np.isfinite(most):
-        finite = np.where(np.isfinite(excess), excess, 0.0)
-        most = float(np.abs(opening).sum() + finite.max(axis=1).sum())
-    while True:
-        left = None if time_limit_s is None else time_limit_s - (time.perf_counter() - started)
-        outcome, is_open, scale = _branch_and_bound(opening, excess, low, high, most, gap, left)
-        if outcome.x is None:
-            bound = outcome.lower_bound / scale + base.sum()
-            return _nothing(m, outcome.termination, bound, started)
-        assignment = np.where(is_open, excess, np.inf).argmin(axis=1)
-        above = float(opening[is_open].sum() + excess[np.arange(m), assignment].sum())
-        if not 0.0 < above < TOO_COARSE * most:
-            break
-        most = above
-    objective = float(opening[is_open].sum() + cost[np.arange(m), assignment].sum())
-    lower = min(outcome.lower_bound / scale + float(base.sum()), objective)
-    # HiGHS proves in scaled floating point; a last-digit difference is not a gap.
-    found = (objective - lower) / max(abs(objective), 1e-12)
-    termination = outcome.termination
-    if found <= max(gap, 1e-9):
-        termination = "optimal"
-    elif termination == "optimal":
-        termination = "feasible"
-    seconds = time.perf_counter() - started
-    return Solution(np.nonzero(is_open)[0], assignment, objective, lower, found, termination, seconds)
+    verdict, base, alone, nearest = survey(opening, cost)
+    if verdict == 3:
+        raise ValueError("costs must be numbers; inf is allowed in assignment_cost, for a forbidden pair")
+    if verdict == 2 or low > n or (m > 0 and high == 0):
+        return no_solution(m, "infeasible", np.inf, started)
+    high = min(high, n)
+    if m == 0:
+        return _without_clients(opening, low, high, started)
+    value = known_value(opening, alone, nearest, low, high)
+    instance = prepare(opening, cost, base, value, whole=verdict == 0)
+    deadline = None if time_limit_s is None else started + time_limit_s
+    outcome = solve(instance, Limits.of(n, low, high), margin=margin_of(instance, gap), deadline=deadline)
+    return solution_of(instance, outcome, opening, cost, gap, started)
 
 
-def _branch_and_bound(
-    opening: NDArray[np.float64],
-    excess: NDArray[np.float64],
-    low: int,
-    high: int,
-    most: float,
-    gap: float,
-    time_limit_s: float | None,
-) -> tuple[Outcome, NDArray[np.bool_], float]:
-    """The strong model over pairs that a solution of value at most ``most`` can use, in units of ``most``."""
-    m, n = excess.shape
-    # A pair dearer than everything else at its best leaves room for is in no better solution. The margin
-    # keeps the solution of value ``most`` itself.
-    room = most - float(np.minimum(opening, 0.0).sum())
-    client, site = np.nonzero(excess <= room * (1 + 1e-9) + 1e-300)
-    scale = SCALE / most if most > 0 else 1.0
-    model = Model()
-    y = model.block(opening * scale, integer=True)
-    x = model.block(excess[client, site] * scale)
-    pair = np.arange(len(x))
-    model.rows(m, 1.0, 1.0, (client, x, 1.0))
-    model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, y[site], -1.0))
-    if low > 0 or high < n:
-        model.rows(1, low, high, (0, y, 1.0))
-    outcome = model.solve(gap=gap, time_limit_s=time_limit_s)
-    is_open = np.zeros(n, dtype=bool) if outcome.x is None else outcome.x[y] > 0.5
-    return outcome, is_open, scale
+def margin_of(instance: Instance, gap: float) -> Callable[[int], int]:
+    """By how many units below an incumbent a better one need not be looked for.
 
-
-def _greedy(opening: NDArray[np.float64], excess: NDArray[np.float64], low: int, high: int) -> float:
-    """The value of a solution found by adding, each time, the site that helps most; inf if none was found.
-
-    Only its size matters here: it sets the scale (Kuehn & Hamburger 1963 call it the add heuristic).
+    Whole costs: anything less than one unit of cost. Otherwise the gap asked for, or half of what counts as
+    a proof, so that rounding has the other half.
     """
-    m, n = excess.shape
-    current, is_open, value = np.full(m, np.inf), np.zeros(n, dtype=bool), np.inf
-    for count in range(1, min(high, n) + 1):
-        unserved = np.isinf(np.minimum(current[:, None], excess)).sum(axis=0).astype(np.float64)
-        paid = np.minimum(current[:, None], excess)
-        paid[np.isinf(paid)] = 0.0
-        total = np.where(is_open, np.inf, paid.sum(axis=0) + opening)
-        order = np.lexsort((total, np.where(is_open, np.inf, unserved)))
-        best = int(order[0])
-        now = float(opening[is_open].sum() + total[best]) if unserved[best] == 0 else np.inf
-        if count > low and np.isfinite(value) and now >= value:
-            break
-        is_open[best] = True
-        current = np.minimum(current, excess[:, best])
-        value = now
-    return value if np.count_nonzero(is_open) >= low else np.inf
+
+    def margin(value: int) -> int:
+        objective = abs(instance.base + value / instance.scale)
+        return max(instance.unit - 1, instance.units(objective * max(gap * (1 - 1e-9), PROOF / 2)))
+
+    return margin
 
 
-def _nothing(m: int, termination: Termination, lower_bound: float, started: float) -> Solution:
+def solution_of(
+    instance: Instance,
+    outcome: Outcome,
+    opening: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    gap: float,
+    started: float,
+) -> Solution:
+    """The outcome in the caller's unit: its value counted again from the costs, its bound proven for them."""
+    m = len(cost)
+    if outcome.value >= NOTHING:
+        if outcome.complete:
+            return no_solution(m, "infeasible", np.inf, started)
+        return no_solution(m, "time_limit", instance.lower_bound(outcome.bound), started)
+    is_open = np.nonzero(outcome.is_open)[0]
+    served = np.ascontiguousarray(cost[:, is_open])
+    nearest = served.argmin(axis=1)
+    assignment = is_open[nearest]
+    objective = float(opening[is_open].sum() + served[np.arange(m), nearest].sum())
+    lower = min(instance.lower_bound(outcome.bound), objective)
+    if outcome.complete and outcome.bound > outcome.value - instance.unit:
+        # Values of solutions lie whole units apart and none fits in between.
+        lower = objective if instance.unit > 1 else lower
+    found = relative_gap(objective, lower)
+    proven = found <= max(gap, PROOF)
+    stopped = "feasible" if outcome.complete else "time_limit"
     return Solution(
-        np.empty(0, dtype=np.intp),
-        np.full(m, -1, dtype=np.intp),
-        np.inf,
-        lower_bound,
-        np.inf,
-        termination,
+        is_open,
+        assignment,
+        objective,
+        lower,
+        found,
+        "optimal" if proven else stopped,  # type: ignore[arg-type]
         time.perf_counter() - started,
+    )
+
+
+def _without_clients(opening: NDArray[np.float64], low: int, high: int, started: float) -> Solution:
+    """Nobody to serve: the ``low`` cheapest sites, and those that pay for being open."""
+    order = np.argsort(opening, kind="stable")
+    count = min(max(low, int((opening < 0).sum())), high)
+    is_open = np.sort(order[:count])
+    value = float(opening[is_open].sum())
+    return Solution(
+        is_open, np.empty(0, dtype=np.intp), value, value, 0.0, "optimal", time.perf_counter() - started
     )

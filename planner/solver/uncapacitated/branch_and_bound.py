@@ -1,0 +1,268 @@
+"""Branch and bound over sites: best bound first, each node bounded by its own Lagrangian.
+
+A node is what is settled about each site and the multipliers of its parent. Only sites are branched on: with
+them settled every client goes to the nearest. Nodes are few (reduced-cost fixing leaves little), so this loop is
+plain Python around kernels.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from planner.solver.uncapacitated.dual_ascent import price_of_count
+from planner.solver.uncapacitated.fixing import shorten
+from planner.solver.uncapacitated.instance import Flags, Floats, Instance, Ints
+from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
+from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
+from planner.solver.uncapacitated.tighten import MOVES, tighten
+
+ROOT_ROUNDS, NODE_ROUNDS = 60, 4
+ITERATIONS = 25
+"""Subgradient steps between two local searches."""
+
+SLICE = 30_000_000
+"""Pairs looked at in one call of a kernel, about: a clock is read, and Ctrl-C heard, between calls."""
+
+Progress = Callable[[float, float], None]
+"""Called as (incumbent, lower bound), in units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a choice of sites must keep: ``low`` to ``high`` of them, Σ ``price`` ≤ ``budget`` (< 0: none).
+
+    The relaxation counts the budget in whole units, prices rounded down and the budget up.
+    """
+
+    low: int
+    high: int
+    price: Floats
+    budget: float
+    price_units: Ints
+    budget_units: int
+
+    @staticmethod
+    def of(n: int, low: int, high: int, price: Floats | None = None, budget: float = -1.0) -> Limits:
+        """Limits on ``n`` sites."""
+        if price is None:
+            return Limits(low, high, np.zeros(n), -1.0, np.zeros(n, dtype=np.int64), -1)
+        whole = bool((price == np.floor(price)).all()) and budget < 2.0**24
+        scale = 1.0 if whole else 2.0**24 / budget if budget > 0 else 1.0
+        floor = np.floor(np.minimum(price, 2 * budget + 1) * scale * (1 - 1e-15)).astype(np.int64)
+        units = floor if not whole else np.minimum(price, 2 * budget + 1).astype(np.int64)
+        return Limits(low, high, price, budget, units, int(np.ceil(budget * scale * (1 + 1e-15))))
+
+    def kept_by(self, is_open: Flags) -> bool:
+        """Whether a choice of sites keeps them; the budget to one part in 10^12."""
+        count = int(is_open.sum())
+        spent = float(self.price[is_open > 0].sum())
+        return self.low <= count <= self.high and (self.budget < 0 or spent <= self.budget * (1 + 1e-12))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``is_open`` (n,) and its ``value`` in units, :data:`NOTHING` without one; ``bound`` ≤ the optimum.
+
+    ``complete``: the bound reached the value less the margin asked for. ``u`` (m,): the root's multipliers.
+    """
+
+    is_open: Flags
+    value: int
+    bound: int
+    complete: bool
+    u: Ints
+    nodes: int
+
+
+@dataclass(order=True, slots=True)
+class _Node:
+    bound: int
+    number: int
+    status: Flags = field(compare=False)
+    u: Ints = field(compare=False)
+
+
+def solve(
+    instance: Instance,
+    limits: Limits,
+    *,
+    margin: Callable[[int], int],
+    status: Flags | None = None,
+    start: Flags | None = None,
+    u: Ints | None = None,
+    deadline: float | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """The best choice of sites, to within ``margin`` of its value (units).
+
+    ``status``: sites settled beforehand; ``start``, ``u``: sites and multipliers of a neighbouring problem.
+    ``deadline``: by ``time.perf_counter``. Ctrl-C ends the search like a deadline.
+    """
+    search = _Search(instance, limits, margin, deadline, progress)
+    try:
+        search.root(status, start, u)
+        search.branch()
+    except KeyboardInterrupt:
+        search.interrupted = True
+    return search.outcome()
+
+
+class _Search:
+    """One search: its incumbent, its open nodes, and the lists, which shorten as sites are settled."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        limits: Limits,
+        margin: Callable[[int], int],
+        deadline: float | None,
+        progress: Progress | None,
+    ) -> None:
+        self.instance, self.limits, self.deadline = instance, limits, deadline
+        self.margin_of, self.progress = margin, progress
+        self.keys, self.opening = instance.keys, instance.opening
+        n = instance.sites
+        self.best_open, self.value, self.margin = np.zeros(n, dtype=np.int8), int(NOTHING), 0
+        self.tried, self.frequency = np.full(n, -1, dtype=np.int8), np.full(n, 0.5)
+        self.nodes, self.explored, self.settled_bound = list[_Node](), 0, int(FAR)
+        self.current: int | None = -int(FAR)
+        self.u = np.zeros(instance.clients, dtype=np.int64)
+        self.interrupted = False
+
+    @property
+    def target(self) -> int:
+        """A node with a bound this high holds nothing better than the incumbent, beyond the margin."""
+        return self.instance.ceiling if self.value >= NOTHING else self.value - self.margin
+
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+    def root(self, status: Flags | None, start: Flags | None, u: Ints | None) -> None:
+        """Dual ascent, a first incumbent, then subgradient steps until they stall; what is left is a node."""
+        n, limits = self.instance.sites, self.limits
+        status = np.zeros(n, dtype=np.int8) if status is None else status.copy()
+        if u is None:
+            first = max(1, self.instance.ceiling // (64 * n))
+            u, is_open, _ = price_of_count(
+                self.keys, self.instance.bits, self.opening, limits.low, limits.high, first, 16
+            )
+            self.consider(status, is_open)
+        else:
+            u = u.copy()
+        if start is not None:
+            self.consider(status, start.copy())
+        bound, step, width = -int(FAR), 1.0, self.keys.shape[1]
+        stalls = 0
+        for _ in range(ROOT_ROUNDS):
+            before = bound
+            bound, step, free = self.tighten(self.keys, status, u, bound, step, 10)
+            self.current, self.u = bound, u
+            if self.done(status, bound, free):
+                return
+            if self.out_of_time():
+                self.interrupted = True
+                return
+            if (status == CLOSED).sum() * 5 > width:
+                self.keys = shorten(self.keys, self.instance.bits, status)
+                width = self.keys.shape[1]
+            stalls = stalls + 1 if bound - before < (self.target - before) * 0.05 else 0
+            if step < 1e-3 or stalls >= 3:
+                break
+        self.push(bound, status, u)
+        self.current = None
+
+    def tighten(
+        self, keys: Ints, status: Flags, u: Ints, bound: int, step: float, patience: int, rounds: int = 1
+    ) -> tuple[int, float, int]:
+        """One call of the kernel; the incumbent it finds is kept. Returns (bound, step, free sites)."""
+        limits = self.limits
+        bound, value, step, free = tighten(
+            keys, self.instance.bits, self.opening, status, limits.low, limits.high,
+            limits.price_units, limits.budget_units, limits.price, limits.budget,
+            u, self.frequency, self.tried, self.best_open, self.value, bound, step,
+            patience, rounds, ITERATIONS, self.margin, self.instance.ceiling,
+        )  # fmt: skip
+        if value < self.value:
+            self.value, self.margin = value, self.margin_of(value)
+            if self.progress is not None:
+                self.progress(value, bound)
+        return bound, step, free
+
+    def consider(self, status: Flags, is_open: Flags) -> None:
+        """Improve a choice of sites by local search and keep it if it is the best so far."""
+        limits = self.limits
+        value = interchange(
+            self.keys, self.instance.bits, self.opening, status, limits.low, limits.high,
+            limits.price, limits.budget, is_open, MOVES,
+        )  # fmt: skip
+        if value < self.value:
+            self.best_open, self.value, self.margin = is_open, value, self.margin_of(value)
+
+    def done(self, status: Flags, bound: int, free: int) -> bool:
+        """Whether nothing is left to branch on: closed by its bound, or settled site by site."""
+        if bound < self.target and free == 0:
+            is_open = (status == OPEN).astype(np.int8)
+            if self.limits.kept_by(is_open):
+                value = int(value_of(self.instance.keys, self.instance.bits, self.opening, is_open))
+                if value < self.value:
+                    self.best_open, self.value, self.margin = is_open, value, self.margin_of(value)
+            bound = self.target
+        if bound < self.target:
+            return False
+        self.settled_bound = min(self.settled_bound, bound)
+        self.current = None
+        return True
+
+    def push(self, bound: int, status: Flags, u: Ints) -> None:
+        """Add an open node."""
+        heapq.heappush(self.nodes, _Node(bound, self.explored, status, u))
+
+    def branch(self) -> None:
+        """Split the node of the lowest bound until no node is below the target."""
+        while self.nodes and not self.interrupted:
+            node = heapq.heappop(self.nodes)
+            if node.bound >= self.target:
+                self.settled_bound = min(self.settled_bound, node.bound)
+                continue
+            self.current = node.bound
+            site = self.branching_site(node.status)
+            for side in (OPEN, CLOSED):
+                if self.out_of_time():
+                    self.interrupted = True
+                    return
+                self.explored += 1
+                status, u = node.status.copy(), node.u.copy()
+                status[site] = side
+                self.explore(node.bound, status, u)
+            self.current = None
+
+    def explore(self, bound: int, status: Flags, u: Ints) -> None:
+        """Bound one child; push it unless that closes it."""
+        keys = shorten(self.keys, self.instance.bits, status)
+        bound, _, free = self.tighten(keys, status, u, bound, 0.5, 5, NODE_ROUNDS)
+        waiting = self.current
+        if not self.done(status, bound, free):
+            self.push(bound, status, u)
+        self.current = waiting
+
+    def branching_site(self, status: Flags) -> int:
+        """The free site whose choice wavers most from step to step."""
+        free = np.nonzero(status == FREE)[0]
+        return int(free[np.abs(self.frequency[free] - 0.5).argmin()])
+
+    def outcome(self) -> Outcome:
+        """What is known now."""
+        bounds = [self.settled_bound, *(node.bound for node in self.nodes)]
+        if self.current is not None:
+            bounds.append(self.current)
+        bound = min(bounds)
+        complete = not self.interrupted and not self.nodes
+        if complete and self.value < NOTHING:
+            bound = max(bound, self.target)
+        return Outcome(self.best_open, self.value, min(bound, self.value), complete, self.u, self.explored)

@@ -1,0 +1,149 @@
+"""Dual ascent for the uncapacitated problem (Erlenkotter 1978; Bilde & Krarup 1977).
+
+The dual of the strong relaxation asks for u (m,), as large as possible in sum, with Σ_i max(0, u_i − c_ij) ≤ f_j
+for every site. What is left of f_j is the site's slack. Clients are raised in turn, a few levels of their sorted
+list at a time, as far as the slacks allow; a client is blocked once a site within its reach has none left. Sites
+without slack are those a good solution opens.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.solver.compiled import compiled
+from planner.solver.uncapacitated.instance import EMPTY, Flags, Ints
+
+
+@compiled
+def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints) -> int:
+    """Raise ``u`` until every client is blocked; ``slack`` (n,) is used up, nothing negative. In place.
+
+    ``reach`` (m,): how many of the client's pairs cost at most u_i, kept up to date. Returns Σ u.
+    """
+    m = keys.shape[0]
+    mask = (np.int64(1) << bits) - 1
+    blocked = np.zeros(m, dtype=np.int8)
+    left = m
+    while left > 0:
+        for i in range(m):
+            if blocked[i]:
+                continue
+            row, now = keys[i], u[i]
+            # The highest u at which no site within reach is overdrawn; but only a few levels further each time.
+            # Level by level would be fairer still to the others, and quadratic in the list.
+            last = reach[i] + reach[i] // 4 + 1
+            within, stopped, most = 0, False, EMPTY
+            while row[within] >> bits < most:
+                price = row[within] >> bits
+                if within >= last:
+                    most, stopped = price, True
+                    break
+                most = min(most, slack[row[within] & mask] + max(price, now))
+                within += 1
+            if most > now:
+                for t in range(within):
+                    price = row[t] >> bits
+                    if price >= most:
+                        break
+                    slack[row[t] & mask] -= most - max(price, now)
+                u[i] = most
+            while row[within] >> bits <= most and row[within] != EMPTY:
+                within += 1
+            reach[i] = within
+            if not stopped:
+                blocked[i] = 1
+                left -= 1
+    total = np.int64(0)
+    for i in range(m):
+        total += u[i]
+    return total
+
+
+@compiled
+def tight_sites(keys: Ints, bits: int, slack: Ints, u: Ints) -> NDArray[np.int8]:
+    """A small set of sites without slack that reaches every client (the primal half of Erlenkotter's method).
+
+    First the sites that are some client's only one within u_i; then, client by client, the cheapest for
+    whoever is not reached yet. Clients that no tight site reaches are left to the local search.
+    """
+    m = keys.shape[0]
+    mask = (np.int64(1) << bits) - 1
+    is_open = np.zeros(len(slack), dtype=np.int8)
+    for i in range(m):
+        only, count, t = np.int64(-1), 0, 0
+        while keys[i, t] >> bits <= u[i] and keys[i, t] != EMPTY:
+            j = keys[i, t] & mask
+            if slack[j] <= 0:
+                count += 1
+                only = j
+            t += 1
+        if count == 1:
+            is_open[only] = 1
+    for i in range(m):
+        first, t, reached = np.int64(-1), 0, False
+        while keys[i, t] >> bits <= u[i] and keys[i, t] != EMPTY:
+            j = keys[i, t] & mask
+            if is_open[j]:
+                reached = True
+                break
+            if slack[j] <= 0 and first < 0:
+                first = j
+            t += 1
+        if not reached and first >= 0:
+            is_open[first] = 1
+    return is_open
+
+
+@compiled
+def price_of_count(
+    keys: Ints, bits: int, opening: Ints, low: int, high: int, first: int, steps: int
+) -> tuple[Ints, NDArray[np.int8], int]:
+    """u (m,), a set of sites, and the price on opening at which dual ascent opens ``low`` to ``high`` sites.
+
+    A bound on the number of open sites is a price added to every opening cost; bisection finds it. At a
+    higher price there is more slack, so each ascent starts from the best u of a lower price.
+    """
+    m, n = keys.shape[0], len(opening)
+    floor_u, floor_reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
+    below, above = np.int64(-1), np.int64(-1)
+    price = np.int64(0)
+    best_u, best_open, best_price = floor_u.copy(), np.zeros(n, dtype=np.int8), np.int64(0)
+    for step in range(steps):
+        u, reach = floor_u.copy(), floor_reach.copy()
+        slack = np.empty(n, dtype=np.int64)
+        for j in range(n):
+            slack[j] = max(opening[j] + price, 0)
+        for i in range(m):
+            for t in range(reach[i]):
+                c = keys[i, t] >> bits
+                if c < u[i]:
+                    slack[keys[i, t] & ((np.int64(1) << bits) - 1)] -= u[i] - c
+        ascend(keys, bits, slack, u, reach)
+        is_open = tight_sites(keys, bits, slack, u)
+        count = 0
+        for j in range(n):
+            count += is_open[j]
+        best_u, best_open, best_price = u, is_open, price
+        if low <= count <= high:
+            break
+        if count > high:
+            below = price
+            floor_u, floor_reach = u, reach
+        else:
+            if price == 0 and step == 0:
+                break  # more sites are asked for than pay: the local search adds them
+            above = price
+        if above < 0:
+            price = first if price == 0 else price * 4
+        else:
+            price = below + (above - below) // 2 if below >= 0 else above // 2
+    return best_u, best_open, best_price
+
+
+def raise_duals(keys: Ints, bits: int, opening: Ints, low: int, high: int, ceiling: int) -> tuple[Ints, Flags]:
+    """Multipliers u (m,) to start from, and a first set of open sites."""
+    n = len(opening)
+    first = max(1, ceiling // max(1, 64 * n))
+    u, is_open, _ = price_of_count(keys, bits, opening, low, high, first, 16)
+    return u, is_open
