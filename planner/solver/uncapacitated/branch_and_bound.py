@@ -21,9 +21,16 @@ from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
 from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
 from planner.solver.uncapacitated.tighten import MOVES, tighten
 
-ROOT_ROUNDS, NODE_ROUNDS = 60, 4
-ITERATIONS = 25
-"""Subgradient steps between two local searches."""
+ROOT_ROUNDS, ROOT_ITERATIONS, ROOT_PATIENCE = 60, 50, 40
+NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 4, 25, 5
+"""Subgradient: rounds of so many steps, the step halved after so many without a better bound.
+
+At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a relaxation
+that is integral, and takes branching by the thousand. A node starts from good multipliers.
+"""
+
+ROOT_ENDS = 0.02
+"""The root is left when the step has become this small."""
 
 SLICE = 30_000_000
 """Pairs looked at in one call of a kernel, about: a clock is read, and Ctrl-C heard, between calls."""
@@ -158,10 +165,10 @@ class _Search:
         if start is not None:
             self.consider(status, start.copy())
         bound, step, width = -int(FAR), 1.0, self.keys.shape[1]
-        stalls = 0
         for _ in range(ROOT_ROUNDS):
-            before = bound
-            bound, step, free = self.tighten(self.keys, status, u, bound, step, 10)
+            bound, step, free = self.tighten(
+                self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS
+            )
             self.current, self.u = bound, u
             if self.done(status, bound, free):
                 return
@@ -171,14 +178,21 @@ class _Search:
             if (status == CLOSED).sum() * 5 > width:
                 self.keys = shorten(self.keys, self.instance.bits, status)
                 width = self.keys.shape[1]
-            stalls = stalls + 1 if bound - before < (self.target - before) * 0.05 else 0
-            if step < 1e-3 or stalls >= 3:
+            if step < ROOT_ENDS:
                 break
         self.push(bound, status, u)
         self.current = None
 
     def tighten(
-        self, keys: Ints, status: Flags, u: Ints, bound: int, step: float, patience: int, rounds: int = 1
+        self,
+        keys: Ints,
+        status: Flags,
+        u: Ints,
+        bound: int,
+        step: float,
+        patience: int,
+        rounds: int,
+        iterations: int,
     ) -> tuple[int, float, int]:
         """One call of the kernel; the incumbent it finds is kept. Returns (bound, step, free sites)."""
         limits = self.limits
@@ -186,7 +200,7 @@ class _Search:
             keys, self.instance.bits, self.opening, status, limits.low, limits.high,
             limits.price_units, limits.budget_units, limits.price, limits.budget,
             u, self.frequency, self.tried, self.best_open, self.value, bound, step,
-            patience, rounds, ITERATIONS, self.margin, self.instance.ceiling,
+            patience, rounds, iterations, self.margin, self.instance.ceiling,
         )  # fmt: skip
         if value < self.value:
             self.value, self.margin = value, self.margin_of(value)
@@ -245,7 +259,9 @@ class _Search:
     def explore(self, bound: int, status: Flags, u: Ints) -> None:
         """Bound one child; push it unless that closes it."""
         keys = shorten(self.keys, self.instance.bits, status)
-        bound, _, free = self.tighten(keys, status, u, bound, 0.5, 5, NODE_ROUNDS)
+        bound, _, free = self.tighten(
+            keys, status, u, bound, 0.5, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS
+        )
         waiting = self.current
         if not self.done(status, bound, free):
             self.push(bound, status, u)

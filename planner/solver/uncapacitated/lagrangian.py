@@ -21,12 +21,26 @@ FREE, OPEN, CLOSED = 0, 1, -1
 FAR = np.int64(2**61)
 """More than any bound or reduced cost."""
 
+LARGE = 2.0**60
+"""Multipliers that sum to more than this are not looked at: a step went astray, and sums might overflow."""
+
+
+@compiled
+def safe_to_sum(values: Ints) -> bool:
+    """Whether the values can be summed, and differences of costs with them, without leaving 64 bits."""
+    total = 0.0
+    for value in values:
+        total += abs(float(value))
+    return total < LARGE
+
 
 @compiled
 def reduced_costs(keys: Ints, bits: int, opening: Ints, u: Ints, rho: Ints, reach: Ints) -> int:
-    """ρ (n,) into ``rho``; ``reach`` (m,): pairs cheaper than u_i. Returns Σ u."""
+    """ρ (n,) into ``rho``; ``reach`` (m,): pairs cheaper than u_i. Returns Σ u; -1 where that is too large."""
     mask = (np.int64(1) << bits) - 1
     top = np.int64(1) << (62 - bits)
+    if not safe_to_sum(u):
+        return -1
     total = np.int64(0)
     for j in range(len(opening)):
         rho[j] = opening[j]
@@ -52,13 +66,11 @@ def choose(rho: Ints, status: Flags, low: int, high: int, chosen: Flags) -> tupl
     """
     n = len(rho)
     forced, free, negative = 0, 0, 0
-    value = np.int64(0)
     for j in range(n):
         chosen[j] = 0
         if status[j] == OPEN:
             chosen[j] = 1
             forced += 1
-            value += rho[j]
         elif status[j] == FREE:
             free += 1
             if rho[j] < 0:
@@ -85,19 +97,22 @@ def choose(rho: Ints, status: Flags, low: int, high: int, chosen: Flags) -> tupl
     elif take == 0:
         limit = -FAR
     worst, best = -FAR, FAR
+    value, size = np.int64(0), 0.0
     for j in range(n):
-        if status[j] != FREE:
-            continue
         here = rho[j]
-        if here < limit or (here == limit and at_limit > 0):
-            if here == limit:
-                at_limit -= 1
-            chosen[j] = 1
+        if status[j] == FREE:
+            if here < limit or (here == limit and at_limit > 0):
+                if here == limit:
+                    at_limit -= 1
+                chosen[j] = 1
+                worst = max(worst, here)
+            else:
+                best = min(best, here)
+        if chosen[j]:
             value += here
-            worst = max(worst, here)
-        else:
-            best = min(best, here)
-    return value, worst, best
+            size += abs(float(here))
+    # Far from the optimum many sites may each be worth more than everything: no bound, and no overflow.
+    return (value if size < LARGE else -FAR), worst, best
 
 
 @compiled
@@ -197,6 +212,13 @@ def subgradient(
     while done < iterations:
         done += 1
         total = reduced_costs(keys, bits, opening, u, rho, reach)
+        if total < 0:
+            step *= 0.5
+            u[:] = best_u
+            direction[:] = 0.0
+            if not safe_to_sum(u):
+                u[:] = 0
+            continue
         if budget < 0:
             value, high_in, low_out = choose(rho, status, low, high, chosen)
         else:
@@ -248,5 +270,5 @@ def subgradient(
         length = step * (aim - bound) / norm
         for i in range(m):
             if direction[i] != 0.0:
-                u[i] = max(np.int64(0), u[i] + np.int64(length * direction[i]))
+                u[i] = np.int64(min(max(0.0, u[i] + length * direction[i]), LARGE))
     return best, step, worst, cheapest, done
