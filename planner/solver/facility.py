@@ -17,6 +17,9 @@ from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
 from planner.solver.uncapacitated.instance import Instance, known_value, prepare, survey
 from planner.solver.uncapacitated.local_search import NOTHING
 
+SCALES = 3
+"""How often at most a problem is scaled anew: each time by the value that the last one found."""
+
 
 def facility_location(
     opening_cost: ArrayLike,
@@ -77,17 +80,27 @@ def _located(
     m, n = cost.shape
     verdict, base, alone, nearest = survey(opening, cost)
     if verdict == 3:
-        raise ValueError("costs must be numbers; inf is allowed in assignment_cost, for a forbidden pair")
+        if not np.isfinite(opening).all():
+            raise ValueError("opening_cost must be finite")
+        raise ValueError("assignment_cost must be finite, or inf where a pair is not allowed")
     if verdict == 2 or low > n or (m > 0 and high == 0):
         return no_solution(m, "infeasible", np.inf, started)
     high = min(high, n)
     if m == 0:
         return _without_clients(opening, low, high, started)
     value = known_value(opening, alone, nearest, low, high)
-    instance = prepare(opening, cost, base, value, whole=verdict == 0)
     deadline = None if time_limit_s is None else started + time_limit_s
-    outcome = solve(instance, Limits.of(n, low, high), margin=margin_of(instance, gap), deadline=deadline)
-    return solution_of(instance, outcome, opening, cost, gap, started)
+    limits = Limits.of(n, low, high)
+    for _ in range(SCALES):
+        instance = prepare(opening, cost, base, value, whole=verdict == 0)
+        outcome = solve(instance, limits, margin=margin_of(instance, gap), deadline=deadline)
+        found = solution_of(instance, outcome, opening, cost, gap, started)
+        if found.termination != "feasible":
+            break
+        # The value known beforehand was so much too high that its scale leaves rounding in sight: measured by
+        # the one found, units are finer.
+        value = float((cost[np.arange(m), found.assignment] - base).sum() + opening[found.open].sum())
+    return found
 
 
 def margin_of(instance: Instance, gap: float) -> Callable[[int], int]:

@@ -157,9 +157,12 @@ class _Search:
         if u is None:
             first = max(1, self.instance.ceiling // (64 * n))
             u, is_open, _ = price_of_count(
-                self.keys, self.instance.bits, self.opening, limits.low, limits.high, first, 16
+                self.keys, self.instance.bits, self.opening, limits.low, limits.high, first,
+                self.instance.ceiling, 16,
             )
             self.consider(status, is_open)
+            if self.value >= NOTHING:
+                self.consider(status, np.zeros(n, dtype=np.int8))
         else:
             u = u.copy()
         if start is not None:

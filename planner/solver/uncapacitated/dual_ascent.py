@@ -34,7 +34,7 @@ def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints) -> int:
             # Level by level would be fairer still to the others, and quadratic in the list.
             last = reach[i] + reach[i] // 4 + 1
             within, stopped, most = 0, False, EMPTY
-            while row[within] >> bits < most:
+            while row[within] != EMPTY and row[within] >> bits < most:
                 price = row[within] >> bits
                 if within >= last:
                     most, stopped = price, True
@@ -97,19 +97,20 @@ def tight_sites(keys: Ints, bits: int, slack: Ints, u: Ints) -> NDArray[np.int8]
 
 @compiled
 def price_of_count(
-    keys: Ints, bits: int, opening: Ints, low: int, high: int, first: int, steps: int
+    keys: Ints, bits: int, opening: Ints, low: int, high: int, first: int, most: int, steps: int
 ) -> tuple[Ints, NDArray[np.int8], int]:
     """u (m,), a set of sites, and the price on opening at which dual ascent opens ``low`` to ``high`` sites.
 
-    A bound on the number of open sites is a price added to every opening cost; bisection finds it. At a
-    higher price there is more slack, so each ascent starts from the best u of a lower price.
+    A bound on the number of open sites is a price added to every opening cost; bisection finds it, from
+    ``first`` up to ``most``, in ``steps`` ascents. At a higher price there is more slack, so each ascent starts
+    from the u of a lower price.
     """
     m, n = keys.shape[0], len(opening)
     floor_u, floor_reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
     below, above = np.int64(-1), np.int64(-1)
     price = np.int64(0)
     best_u, best_open, best_price = floor_u.copy(), np.zeros(n, dtype=np.int8), np.int64(0)
-    for step in range(steps):
+    for _ in range(steps):
         u, reach = floor_u.copy(), floor_reach.copy()
         slack = np.empty(n, dtype=np.int64)
         for j in range(n):
@@ -131,19 +132,14 @@ def price_of_count(
             below = price
             floor_u, floor_reach = u, reach
         else:
-            if price == 0 and step == 0:
+            if price == 0:
                 break  # more sites are asked for than pay: the local search adds them
             above = price
         if above < 0:
-            price = first if price == 0 else price * 4
+            if price >= most:
+                break  # no price brings it down: masks hold the sites open
+            price = first if price == 0 else min(price * 4, most)
         else:
             price = below + (above - below) // 2 if below >= 0 else above // 2
     return best_u, best_open, best_price
 
-
-def raise_duals(keys: Ints, bits: int, opening: Ints, low: int, high: int, ceiling: int) -> tuple[Ints, Flags]:
-    """Multipliers u (m,) to start from, and a first set of open sites."""
-    n = len(opening)
-    first = max(1, ceiling // max(1, 64 * n))
-    u, is_open, _ = price_of_count(keys, bits, opening, low, high, first, 16)
-    return u, is_open

@@ -26,6 +26,9 @@ EMPTY = np.int64(np.iinfo(np.int64).max)
 ROOM = 2.0**58
 """What all costs together may sum to in units: 16 such sums still fit into 64 bits."""
 
+UNKNOWN = 2**60
+"""A bound below minus this was never computed."""
+
 Ints = NDArray[np.int64]
 Flags = NDArray[np.int8]
 Floats = NDArray[np.float64]
@@ -64,7 +67,7 @@ class Instance:
         Costs were rounded down, so the bound of the rounded problem is one of the problem itself; only the
         multiplication by the scale can have rounded up, by one part in 2^53, and so can the sums here.
         """
-        if units <= -self.ceiling:
+        if units < -UNKNOWN:
             return -np.inf
         above = units / self.scale
         if self.unit > 1:
@@ -191,7 +194,8 @@ def prepare(
         room = np.finfo(np.float64).max
     sum_of_pairs, most = dearest(cost, base, room)
     # A site that costs more than the known solution is open in no better one; its exact price is no matter.
-    capped = np.minimum(opening, max(room, most) + 1.0) if np.isfinite(value) else opening
+    dear = 2.0 * max(room, most)
+    capped = np.minimum(opening, dear) if np.isfinite(value) and dear > 0 else opening
     total = sum_of_pairs + float(np.abs(capped).sum())
     bits = max(1, int(n - 1).bit_length())
     scale = min(ROOM / total if total > 0 else 1.0, 2.0 ** (60 - bits) / most if most > 0 else np.inf)
@@ -204,5 +208,5 @@ def prepare(
     keys = pack(cost, base, room, scale, bits)
     keys.sort(axis=1)
     units = np.floor(capped * scale).astype(np.int64)
-    ceiling = int(total * scale) + len(base) + n + 2
+    ceiling = int(total * scale * (1 + 2.0**-40)) + len(base) + n + 2
     return Instance(keys, bits, units, float(base.sum()), scale, unit, ceiling)
