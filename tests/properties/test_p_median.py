@@ -23,9 +23,9 @@ from tests.properties.location_instances import (
     strong_milp,
 )
 
-EACH = 150
+EACH = 500
 """Instances of every family held against enumeration."""
-CHANGED = 30
+CHANGED = 100
 """Instances of every family that are changed in one thing and solved again."""
 
 

@@ -1,0 +1,47 @@
+"""What a gate gives: lines of the table, and the words for figures."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table; ``met`` is None for what is shown for comparison, or was not measured."""
+
+    gate: str
+    goal: str
+    ours: str
+    peer: str
+    met: bool | None
+    figures: dict[str, Any]
+
+
+COMPARISON = "for comparison"
+
+median = statistics.median
+
+
+def say(text: str) -> None:
+    """How it goes, run by run, apart from the table."""
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def seconds(value: float) -> str:
+    """Milliseconds below a tenth of a second."""
+    if value < 0.1:
+        return f"{value * 1000:.2g} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+def times(ratio: float) -> str:
+    """A ratio, to two digits below 10."""
+    return f"{ratio:,.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
+
+
+def percent(gap: float) -> str:
+    """A relative gap; below 1e-9 it is a proof."""
+    return "0" if gap <= 1e-9 else f"{gap:.0e}" if gap < 1e-4 else f"{100 * gap:.2g} %"
