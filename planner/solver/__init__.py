@@ -1,7 +1,7 @@
 """Deciding: facility location as a library, and the placement problem with all its rules."""
 
-from planner.solver.covering import p_center, set_cover
+from planner.solver.covering import max_cover, p_center, set_cover
 from planner.solver.facility import facility_location, p_median
 from planner.solver.solution import Solution
 
-__all__ = ["Solution", "facility_location", "p_center", "p_median", "set_cover"]
+__all__ = ["Solution", "facility_location", "max_cover", "p_center", "p_median", "set_cover"]

@@ -16,12 +16,10 @@ from planner.solver.covering.core import SLICE, Core, Search
 from planner.solver.covering.dominance import reduce
 from planner.solver.covering.greedy import greedy_cover
 from planner.solver.covering.lagrangian import ascend, start_prices
+from planner.solver.covering.units import CLOSE, common_unit
 
 ROUNDING = 1e-10
 """Relative allowance for the rounding of a bound: a sum of up to millions of terms in double precision."""
-
-CLOSE = 5e-10
-"""Relative: covers cheaper by less than this are not looked for; half of what "optimal" allows."""
 
 STEPS = 50
 """Subgradient steps between two greedy covers."""
@@ -31,13 +29,6 @@ LENGTHS = (1.0, 0.6, 0.4, 0.25, 0.15, 0.1)
 
 WORTHWHILE = 0.9
 """A core is built anew when fixing leaves at most this part of its sites or clients."""
-
-
-def common_unit(cost: NDArray[np.float64]) -> float:
-    """The greatest number all costs are whole multiples of, where they are whole; 0 = there is none."""
-    if not len(cost) or cost.max() >= 2.0**40 or (cost != np.rint(cost)).any():
-        return 0.0
-    return float(np.gcd.reduce(cost.astype(np.int64)))
 
 
 class CheapestCover:
