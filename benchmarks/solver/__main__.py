@@ -88,9 +88,9 @@ def main() -> int:
     print("\n".join(f"{name}: {said}" for name, said in versions.items()))
     print(f"\nours: median of {options.runs} runs, proven to 1e-9")
     print(
-        f"peers: one run of at most {options.limit:.0f} s, proven to 1e-4, solve only; one that takes longer than"
+        f"peers: one run of at most {options.limit:.0f} s, proven to 1e-4, solve only; one that takes longer"
     )
-    print("10 s and 3 times the best before it is stopped there\n")
+    print("than 10 s and 3 times the best before it is stopped there\n")
     print("| gate | goal | edgeplan | peer | met |\n| --- | --- | --- | --- | --- |")
     for line in lines:
         met = "" if line.met is None else "yes" if line.met else "**no**"
