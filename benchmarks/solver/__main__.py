@@ -32,11 +32,14 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--folder", type=Path, help="published instances; without, their gates are left out")
     parser.add_argument("--only", default=",".join(GATES), help=f"of {', '.join(GATES)}")
-    parser.add_argument("--match", default="*", help="only instances of this name, for speed and centers")
+    parser.add_argument("--match", default="*", help="of speed and centers only instances of these names")
     parser.add_argument("--out", type=Path, metavar="FILE", help="every figure, as JSON")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds of one peer's run")
     parser.add_argument("--hard-limit", type=float, default=300.0, help="seconds of one hard instance")
     parser.add_argument("--peers", default="", help="names or the beginnings of them; default: all installed")
+    parser.add_argument(
+        "--allowance", type=float, default=3.0, help="stop a peer at this many times the best"
+    )
     parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has the peers")
     parser.add_argument("--peer-gb", type=float, default=16.0, help="memory a peer may have")
     parser.add_argument("--front-peers", type=int, default=2, help="points of the front that milp solves")
@@ -79,7 +82,8 @@ def main() -> int:
             quick=options.quick,
             front_peers=options.front_peers,
             peer_gb=options.peer_gb,
-            match=options.match,
+            match=tuple(options.match.split(",")),
+            allowance=options.allowance,
         )
         for name in options.only:
             print(f"{name}:", file=sys.stderr)
@@ -90,7 +94,7 @@ def main() -> int:
     print(
         f"peers: one run of at most {options.limit:.0f} s, proven to 1e-4, solve only; one that takes longer"
     )
-    print("than 10 s and 3 times the best before it is stopped there\n")
+    print(f"than 10 s and {options.allowance:g} times the best before it is stopped there\n")
     print("| gate | goal | edgeplan | peer | met |\n| --- | --- | --- | --- | --- |")
     for line in lines:
         met = "" if line.met is None else "yes" if line.met else "**no**"

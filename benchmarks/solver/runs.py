@@ -30,6 +30,9 @@ GRACE_S = 20.0
 BUILD_S = 600.0
 """How long a peer's model may take to stand before it is given up."""
 
+NO_MODEL = "milp by bisection"
+"""An algorithm around milp, for p-centers: shown for comparison."""
+
 Answer = dict[str, Any]
 
 
@@ -48,7 +51,8 @@ class Setting:
     quick: bool
     front_peers: int
     peer_gb: float
-    match: str = "*"
+    match: tuple[str, ...] = ("*",)
+    allowance: float = 3.0
 
 
 class Ours:
@@ -184,24 +188,24 @@ def peer_versions(python: str) -> Mapping[str, str]:
     return found
 
 
-def best_peer(
-    instance: Instance, setting: Setting, *, allowance: float = 3.0
-) -> tuple[str, dict[str, Answer]]:
+def best_peer(instance: Instance, setting: Setting) -> tuple[str, dict[str, Answer]]:
     """Every peer once; the fastest that proves ("" when none does), and what each said.
 
-    A peer that has taken ``allowance`` times as long as the best so far (and 10 s) cannot be the best: it is
-    stopped there, so that the comparison ends.
+    A peer that has taken ``setting.allowance`` times as long as the best so far (and 10 s) cannot be the best:
+    it is stopped there, so that the comparison ends.
     """
     answers: dict[str, Answer] = {}
     best, best_s = "", setting.limit_s
     for name in setting.peers:
         if name == "spopt" and instance.kind == "uflp":
             continue  # it has no class with opening costs
-        limit = min(setting.limit_s, max(10.0, allowance * best_s)) if best else setting.limit_s
+        if name == NO_MODEL and instance.kind != "p_center":
+            continue
+        limit = min(setting.limit_s, max(10.0, setting.allowance * best_s)) if best else setting.limit_s
         answer = answers[name] = solve_peer(name, instance, setting, limit_s=limit)
         answer["limit_s"] = limit
         proven = answer["proven"] and "error" not in answer
-        if proven and (not best or answer["solve_s"] < best_s):
+        if proven and name != NO_MODEL and (not best or answer["solve_s"] < best_s):
             best, best_s = name, answer["solve_s"]
         told = f"{answer.get('solve_s', float('nan')):.3f} s" + ("" if proven else ", not proven")
         say(f"{instance.name}: {name} {answer.get('error', told)}")

@@ -14,7 +14,7 @@ from benchmarks.solver.cities import cities
 from benchmarks.solver.instances import Instance
 from benchmarks.solver.lines import COMPARISON, Line, median, say, seconds, times
 from benchmarks.solver.published import caps, pmeds
-from benchmarks.solver.runs import Answer, Ours, Setting, best_peer, solve_ours
+from benchmarks.solver.runs import NO_MODEL, Answer, Ours, Setting, best_peer, solve_ours
 
 MEDIAN_GOAL, WORST_GOAL = 300.0, 50.0
 QUICK = {"cap71", "cap101", "cap131", "capa1", "capc1", "pmed1", "pmed6", "pmed8"}
@@ -36,7 +36,7 @@ def centers(setting: Setting) -> list[Line]:
 def _given(setting: Setting) -> Iterator[Instance]:
     for clients in (500,) if setting.quick else (500, 2_000, 5_000):
         instance = cities(clients, seed=setting.seed)
-        if fnmatch(instance.name, setting.match):
+        if _named(instance, setting):
             yield instance
     if setting.folder is not None:
         for instance in (*caps(setting.folder), *pmeds(setting.folder, "p_median")):
@@ -46,7 +46,11 @@ def _given(setting: Setting) -> Iterator[Instance]:
 
 def _wanted(instance: Instance, setting: Setting) -> bool:
     quick = not setting.quick or instance.name.split()[0] in QUICK
-    return quick and fnmatch(instance.name, setting.match)
+    return quick and _named(instance, setting)
+
+
+def _named(instance: Instance, setting: Setting) -> bool:
+    return any(fnmatch(instance.name.removesuffix(" (p-center)"), pattern) for pattern in setting.match)
 
 
 def _compared(gate: str, instances: Iterator[Instance], setting: Setting) -> list[Line]:
@@ -83,7 +87,8 @@ def _turns(ours: Ours, gate: str, instance: Instance, setting: Setting) -> tuple
     after = before
     if ours.alive and "error" not in before:
         after = solve_ours(ours, instance, setting, limit_s=setting.limit_s, runs=half)
-    peer_s = answers[best]["solve_s"] if best else max((a["limit_s"] for a in answers.values()), default=0.0)
+    models = [a["limit_s"] for name, a in answers.items() if name != NO_MODEL and not _failed(a)]
+    peer_s = answers[best]["solve_s"] if best else max(models, default=0.0)
     figures = {"ours": [before, after], "peers": answers, "best": best}
     words = _words(best, answers, peer_s)
     if "error" in before or "error" in after:
@@ -109,17 +114,24 @@ def refutes(answer: Answer, others: dict[str, Answer]) -> str:
     return ""
 
 
+def _failed(answer: Answer) -> bool:
+    """Whether a peer ended by itself without a result, for want of memory or else."""
+    return answer.get("error", "killed") != "killed"
+
+
+def _outcome(answer: Answer) -> str:
+    if _failed(answer):
+        return f"failed after {seconds(answer.get('solve_s', 0.0))}"
+    proven = answer["proven"] and "error" not in answer
+    return seconds(answer["solve_s"]) if proven else f"> {answer['limit_s']:.0f} s"
+
+
 def _words(best: str, answers: dict[str, Answer], peer_s: float) -> str:
-    if not best:
-        return f"none proves in {peer_s:.0f} s"
-    others = [
-        f"{name} "
-        + (seconds(a["solve_s"]) if a["proven"] and "error" not in a else f"> {a['limit_s']:.0f} s")
-        for name, a in answers.items()
-        if name != best
-    ]
-    build = seconds(answers[best].get("build_s", 0.0))
+    others = [f"{name} {_outcome(answer)}" for name, answer in answers.items() if name != best]
     rest = f"; {', '.join(others)}" if others else ""
+    if not best:
+        return f"none proves in {peer_s:.0f} s{rest}"
+    build = seconds(answers[best].get("build_s", 0.0))
     return f"{best} {seconds(peer_s)} (+ build {build}){rest}"
 
 
