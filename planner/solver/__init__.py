@@ -2,6 +2,16 @@
 
 from planner.solver.covering import max_cover, p_center, set_cover
 from planner.solver.facility import facility_location, p_median
+from planner.solver.redundant import RedundantSolution, capacitated
 from planner.solver.solution import Solution
 
-__all__ = ["Solution", "facility_location", "max_cover", "p_center", "p_median", "set_cover"]
+__all__ = [
+    "RedundantSolution",
+    "Solution",
+    "capacitated",
+    "facility_location",
+    "max_cover",
+    "p_center",
+    "p_median",
+    "set_cover",
+]
