@@ -215,7 +215,11 @@ def by_pulp(file: Any, seconds: float, built: Stop) -> Result:
     model.solve(pulp.PULP_CBC_CMD(msg=False, gapRel=GAP, timeLimit=seconds))
     # At a time limit the status still says Optimal; the solution's status does not.
     proven = model.sol_status == pulp.LpSolutionOptimal
-    return {"objective": pulp.value(model.objective), "bound": None, "proven": proven}
+    chosen = np.array([variables[k].value() or 0.0 for k in np.flatnonzero(s.integer)])
+    # Stopped without a solution it gives the relaxation's, as a feasible one.
+    whole = bool((np.abs(chosen - np.rint(chosen)) < 1e-5).all())
+    objective = pulp.value(model.objective) if whole else None
+    return {"objective": objective, "bound": None, "proven": proven and whole}
 
 
 def by_pyscipopt(file: Any, seconds: float, built: Stop) -> Result:
@@ -256,7 +260,8 @@ def by_spopt(file: Any, seconds: float, built: Stop) -> Result:
     built()
     model.solve(pulp.PULP_CBC_CMD(msg=False, gapRel=GAP, timeLimit=seconds))
     proven = model.problem.sol_status == pulp.LpSolutionOptimal
-    return {"objective": pulp.value(model.problem.objective), "bound": None, "proven": proven}
+    objective = pulp.value(model.problem.objective) if proven else None
+    return {"objective": objective, "bound": None, "proven": proven}
 
 
 PEERS: dict[str, tuple[str, Callable[[Any, float, Stop], Result]]] = {

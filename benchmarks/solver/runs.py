@@ -191,7 +191,7 @@ def peer_versions(python: str) -> Mapping[str, str]:
 def best_peer(instance: Instance, setting: Setting) -> tuple[str, dict[str, Answer]]:
     """Every peer once; the fastest that proves ("" when none does), and what each said.
 
-    A peer that has taken ``setting.allowance`` times as long as the best so far (and 10 s) cannot be the best:
+    A peer that has taken ``setting.allowance`` times as long as the best so far (and 10 s) cannot be it:
     it is stopped there, so that the comparison ends.
     """
     answers: dict[str, Answer] = {}
