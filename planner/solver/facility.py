@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
 from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
-from planner.solver.uncapacitated.instance import Instance, known_value, prepare, survey
+from planner.solver.uncapacitated.instance import (
+    NOT_NUMBERS,
+    STRANDED,
+    WHOLE,
+    Instance,
+    known_value,
+    prepare,
+    survey,
+)
 from planner.solver.uncapacitated.local_search import NOTHING
 
 SCALES = 3
@@ -38,12 +46,7 @@ def facility_location(
     on wrong shapes or values.
     """
     started = time.perf_counter()
-    opening = np.ascontiguousarray(opening_cost, dtype=np.float64)
-    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
-    if cost.ndim != 2 or opening.shape != (cost.shape[1],):
-        raise ValueError(
-            f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"
-        )
+    opening, cost = checked(opening_cost, assignment_cost)
     n = len(opening)
     low, high = (0 if min_open is None else min_open), (n if max_open is None else max_open)
     if low < 0 or high < low:
@@ -78,12 +81,8 @@ def _located(
     started: float,
 ) -> Solution:
     m, n = cost.shape
-    verdict, base, alone, nearest = survey(opening, cost)
-    if verdict == 3:
-        if not np.isfinite(opening).all():
-            raise ValueError("opening_cost must be finite")
-        raise ValueError("assignment_cost must be finite, or inf where a pair is not allowed")
-    if verdict == 2 or low > n or (m > 0 and high == 0):
+    verdict, base, alone, nearest = looked_at(opening, cost)
+    if verdict == STRANDED or low > n or (m > 0 and high == 0):
         return no_solution(m, "infeasible", np.inf, started)
     high = min(high, n)
     if m == 0:
@@ -92,7 +91,7 @@ def _located(
     deadline = None if time_limit_s is None else started + time_limit_s
     limits = Limits.of(n, low, high)
     for _ in range(SCALES):
-        instance = prepare(opening, cost, base, value, whole=verdict == 0)
+        instance = prepare(opening, cost, base, value, whole=verdict == WHOLE)
         outcome = solve(instance, limits, margin=margin_of(instance, gap), deadline=deadline)
         found = solution_of(instance, outcome, opening, cost, gap, started)
         if found.termination != "feasible":
@@ -101,6 +100,31 @@ def _located(
         # the one found, units are finer.
         value = float((cost[np.arange(m), found.assignment] - base).sum() + opening[found.open].sum())
     return found
+
+
+def checked(
+    opening_cost: ArrayLike, assignment_cost: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both as float arrays whose shapes fit; raises ``ValueError``."""
+    opening = np.ascontiguousarray(opening_cost, dtype=np.float64)
+    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
+    if cost.ndim != 2 or opening.shape != (cost.shape[1],):
+        raise ValueError(
+            f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"
+        )
+    return opening, cost
+
+
+def looked_at(
+    opening: NDArray[np.float64], cost: NDArray[np.float64]
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
+    """:func:`.instance.survey`; raises ``ValueError`` where a cost is not a number."""
+    seen = survey(opening, cost)
+    if seen[0] == NOT_NUMBERS:
+        if not np.isfinite(opening).all():
+            raise ValueError("opening_cost must be finite")
+        raise ValueError("assignment_cost must be finite, or inf where a pair is not allowed")
+    return seen
 
 
 def margin_of(instance: Instance, gap: float) -> Callable[[int], int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from planner.solver.uncapacitated.dual_ascent import price_of_count
+from planner.solver.uncapacitated.dual_ascent import price_limit
 from planner.solver.uncapacitated.fixing import shorten
 from planner.solver.uncapacitated.instance import Flags, Floats, Instance, Ints
 from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
@@ -22,12 +22,16 @@ from planner.solver.uncapacitated.local_search import NOTHING, interchange, valu
 from planner.solver.uncapacitated.tighten import MOVES, tighten
 
 ROOT_ROUNDS, ROOT_ITERATIONS, ROOT_PATIENCE = 60, 50, 40
+WARM_STEP = 0.5
 NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 4, 25, 5
 """Subgradient: rounds of so many steps, the step halved after so many without a better bound.
 
 At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a relaxation
 that is integral, and takes branching by the thousand. A node starts from good multipliers.
 """
+
+ASCENTS = 16
+"""Dual ascents at most to find the price of a limit."""
 
 ROOT_ENDS = 0.02
 """The root is left when the step has become this small."""
@@ -155,19 +159,16 @@ class _Search:
         n, limits = self.instance.sites, self.limits
         status = np.zeros(n, dtype=np.int8) if status is None else status.copy()
         if u is None:
-            first = max(1, self.instance.ceiling // (64 * n))
-            u, is_open, _ = price_of_count(
-                self.keys, self.instance.bits, self.opening, limits.low, limits.high, first,
-                self.instance.ceiling, 16,
-            )
+            u, is_open = self.ascend()
             self.consider(status, is_open)
             if self.value >= NOTHING:
                 self.consider(status, np.zeros(n, dtype=np.int8))
+            step = 1.0
         else:
-            u = u.copy()
+            u, step = u.copy(), WARM_STEP
         if start is not None:
             self.consider(status, start.copy())
-        bound, step, width = -int(FAR), 1.0, self.keys.shape[1]
+        bound, width = -int(FAR), self.keys.shape[1]
         for _ in range(ROOT_ROUNDS):
             bound, step, free = self.tighten(
                 self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS
@@ -185,6 +186,18 @@ class _Search:
                 break
         self.push(bound, status, u)
         self.current = None
+
+    def ascend(self) -> tuple[Ints, Flags]:
+        """Multipliers and sites by dual ascent, the limit on the sites priced."""
+        limits, n = self.limits, self.instance.sites
+        weight, low, high = np.ones(n, dtype=np.int64), limits.low, limits.high
+        if limits.budget >= 0:
+            weight, low, high = limits.price_units, limits.budget_units * 9 // 10, limits.budget_units
+        most = self.instance.ceiling // max(1, int(weight.max()))
+        first = max(1, self.instance.ceiling // (64 * max(1, int(weight.sum()))))
+        return price_limit(
+            self.keys, self.instance.bits, self.opening, weight, low, high, first, most, ASCENTS
+        )
 
     def tighten(
         self,
@@ -263,7 +276,8 @@ class _Search:
         """Bound one child; push it unless that closes it."""
         keys = shorten(self.keys, self.instance.bits, status)
         bound, _, free = self.tighten(
-            keys, status, u, bound, 0.5, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS
+            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, WARM_STEP = 0.5
+NODE_ROUNDS, NODE_ITERATIONS
         )
         waiting = self.current
         if not self.done(status, bound, free):

@@ -96,50 +96,46 @@ def tight_sites(keys: Ints, bits: int, slack: Ints, u: Ints) -> NDArray[np.int8]
 
 
 @compiled
-def price_of_count(
-    keys: Ints, bits: int, opening: Ints, low: int, high: int, first: int, most: int, steps: int
-) -> tuple[Ints, NDArray[np.int8], int]:
-    """u (m,), a set of sites, and the price on opening at which dual ascent opens ``low`` to ``high`` sites.
+def price_limit(
+    keys: Ints, bits: int, opening: Ints, weight: Ints, low: int, high: int, first: int, most: int, steps: int
+) -> tuple[Ints, Flags]:
+    """u (m,) and the sites of the ascent that opens sites of a total ``weight`` between ``low`` and ``high``.
 
-    A bound on the number of open sites is a price added to every opening cost; bisection finds it, from
-    ``first`` up to ``most``, in ``steps`` ascents. At a higher price there is more slack, so each ascent starts
-    from the u of a lower price.
+    A limit on the open sites is a price λ on their weight (1 each where they are counted, their cost under a
+    budget), added to the opening costs; bisection finds it, from ``first`` up to ``most``, in ``steps`` ascents.
+    At a higher price there is more slack, so each ascent starts from the u of a lower price.
     """
     m, n = keys.shape[0], len(opening)
+    mask = (np.int64(1) << bits) - 1
     floor_u, floor_reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    below, above = np.int64(-1), np.int64(-1)
-    price = np.int64(0)
-    best_u, best_open, best_price = floor_u.copy(), np.zeros(n, dtype=np.int8), np.int64(0)
+    below, above, price = np.int64(-1), np.int64(-1), np.int64(0)
+    u, is_open = floor_u.copy(), np.zeros(n, dtype=np.int8)
     for _ in range(steps):
         u, reach = floor_u.copy(), floor_reach.copy()
         slack = np.empty(n, dtype=np.int64)
         for j in range(n):
-            slack[j] = max(opening[j] + price, 0)
+            slack[j] = max(opening[j] + price * weight[j], 0)
         for i in range(m):
             for t in range(reach[i]):
-                c = keys[i, t] >> bits
-                if c < u[i]:
-                    slack[keys[i, t] & ((np.int64(1) << bits) - 1)] -= u[i] - c
+                slack[keys[i, t] & mask] -= u[i] - (keys[i, t] >> bits)
         ascend(keys, bits, slack, u, reach)
         is_open = tight_sites(keys, bits, slack, u)
-        count = 0
+        total = np.int64(0)
         for j in range(n):
-            count += is_open[j]
-        best_u, best_open, best_price = u, is_open, price
-        if low <= count <= high:
+            if is_open[j]:
+                total += weight[j]
+        if low <= total <= high:
             break
-        if count > high:
-            below = price
-            floor_u, floor_reach = u, reach
+        if total > high:
+            below, floor_u, floor_reach = price, u, reach
+        elif price == 0:
+            break  # more sites are asked for than pay: the local search adds them
         else:
-            if price == 0:
-                break  # more sites are asked for than pay: the local search adds them
             above = price
-        if above < 0:
-            if price >= most:
-                break  # no price brings it down: masks hold the sites open
-            price = first if price == 0 else min(price * 4, most)
+        if above >= 0:
+            price = below + (above - below) // 2
+        elif price >= most:
+            break  # no price brings it down: masks hold the sites open
         else:
-            price = below + (above - below) // 2 if below >= 0 else above // 2
-    return best_u, best_open, best_price
-
+            price = first if price == 0 else min(price * 4, most)
+    return u, is_open

@@ -26,8 +26,14 @@ EMPTY = np.int64(np.iinfo(np.int64).max)
 ROOM = 2.0**58
 """What all costs together may sum to in units: 16 such sums still fit into 64 bits."""
 
+BUDGETED = 2.0**50
+"""The same where a multiplier on a budget needs room beside them."""
+
 UNKNOWN = 2**60
 """A bound below minus this was never computed."""
+
+WHOLE, FRACTIONAL, STRANDED, NOT_NUMBERS = 0, 1, 2, 3
+"""What :func:`survey` finds: sound and whole; sound; a client has no site; not a number, or minus infinity."""
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.int8]
@@ -85,8 +91,7 @@ def survey(
 ) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
     """One look at the costs: what is wrong with them, each client's cheapest pair, each site serving alone.
 
-    Returns a verdict (0: sound, whole; 1: sound; 2: a client has no site; 3: not a number, or minus
-    infinity), ``base`` (m,), ``alone`` (n,): the sum over clients of what the site costs above the cheapest,
+    Returns a verdict (:data:`WHOLE` ...), ``base`` (m,), ``alone`` (n,): the sum over clients of what the site costs above the cheapest,
     inf where it may not serve them all; ``nearest`` (n,): whether some client is cheapest there.
     """
     m, n = cost.shape
@@ -95,14 +100,14 @@ def survey(
     whole, stranded = True, False
     for j in range(n):
         if not np.isfinite(opening[j]):
-            return 3, base, alone, nearest
+            return NOT_NUMBERS, base, alone, nearest
         whole = whole and opening[j] == np.floor(opening[j]) and abs(opening[j]) < 2.0**53
     for i in range(m):
         best, low = -1, np.inf
         for j in range(n):
             here = cost[i, j]
             if np.isnan(here) or here == -np.inf:
-                return 3, base, alone, nearest
+                return NOT_NUMBERS, base, alone, nearest
             if here < low:
                 low, best = here, j
         base[i] = low
@@ -117,7 +122,7 @@ def survey(
             if here != np.inf and (here != np.floor(here) or abs(here) >= 2.0**53):
                 fraction = True
         whole = whole and not fraction
-    return (2 if stranded else (0 if whole else 1)), base, alone, nearest
+    return (STRANDED if stranded else WHOLE if whole else FRACTIONAL), base, alone, nearest
 
 
 @compiled
@@ -182,10 +187,11 @@ def prepare(
     value: float,
     *,
     whole: bool,
+    size: float = ROOM,
 ) -> Instance:
     """Scale, pack and sort. ``value``: that of a known solution above the cheapest pairs, or inf.
 
-    Needs at least one client and one site, and a finite pair for every client.
+    ``size``: what all costs sum to in units. Needs at least one client and one site, and a finite pair for every client.
     """
     n = len(opening)
     negative = float(np.minimum(opening, 0.0).sum())
@@ -194,11 +200,12 @@ def prepare(
         room = np.finfo(np.float64).max
     sum_of_pairs, most = dearest(cost, base, room)
     # A site that costs more than the known solution is open in no better one; its exact price is no matter.
-    dear = 2.0 * max(room, most)
-    capped = np.minimum(opening, dear) if np.isfinite(value) and dear > 0 else opening
+    capped = opening
+    if np.isfinite(value) and max(room, most) > 0:
+        capped = np.minimum(opening, 2.0 * max(room, most))
     total = sum_of_pairs + float(np.abs(capped).sum())
     bits = max(1, int(n - 1).bit_length())
-    scale = min(ROOM / total if total > 0 else 1.0, 2.0 ** (60 - bits) / most if most > 0 else np.inf)
+    scale = min(size / total if total > 0 else 1.0, 2.0 ** (60 - bits) / most if most > 0 else np.inf)
     unit = 1
     if whole and scale >= 1.0:
         scale = float(np.floor(min(scale, 2.0**52)))

@@ -222,9 +222,7 @@ def subgradient(
         if budget < 0:
             value, high_in, low_out = choose(rho, status, low, high, chosen)
         else:
-            value, high_in, low_out, _ = choose_within(
-                rho, status, low, high, price, budget, chosen, priced
-            )
+            value, high_in, low_out, _ = choose_within(rho, status, low, high, price, budget, chosen, priced)
         if value >= FAR:
             return FAR, step, -FAR, FAR, done
         bound = total + value

@@ -179,7 +179,11 @@ def interchange(
                 for j in range(n):
                     if is_open[j] or status[j] != FREE or relief[here, j] < lone[r]:
                         continue
-                    if budget >= 0 and spent + price[j] - price[r] > budget and (not over or price[j] >= price[r]):
+                    if (
+                        budget >= 0
+                        and spent + price[j] - price[r] > budget
+                        and (not over or price[j] >= price[r])
+                    ):
                         continue
                     change = without + opening[j] - gain[j] - extra[here, j]
                     if change < best and not (over and count > high):
