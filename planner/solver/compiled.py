@@ -23,7 +23,8 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def _cache_folder() -> str:
-    """The folder for this state of the kernels; those of earlier states are removed. Empty = numba's choice."""
+    """The folder for this state of the kernels; those of earlier states are removed. Empty = numba's
+    choice."""
     digest = hashlib.sha256(numba.__version__.encode())
     for module in sorted(PACKAGE.rglob("*.py")):
         content = module.read_bytes()

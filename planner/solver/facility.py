@@ -1,7 +1,7 @@
 """Facility location in the field's own words, exactly: the uncapacitated problem and the p-median.
 
-Solved by :mod:`planner.solver.uncapacitated`: dual ascent, Lagrangian bounds, local search, reduced-cost fixing,
-and branch and bound over sites.
+Solved by :mod:`planner.solver.uncapacitated`: dual ascent, Lagrangian bounds, local search, reduced-cost
+fixing, and branch and bound over sites.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Branch and bound over sites: best bound first, each node bounded by its own Lagrangian.
 
-A node is what is settled about each site and the multipliers of its parent. Only sites are branched on: with
-them settled every client goes to the nearest. Nodes are few (reduced-cost fixing leaves little), so this loop is
-plain Python around kernels.
+A node is what is settled about each site and the multipliers of its parent. Only sites are branched on:
+with them settled every client goes to the nearest. Nodes are few (reduced-cost fixing leaves little), so
+this loop is plain Python around kernels.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ WARM_STEP = 0.5
 NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 4, 25, 5
 """Subgradient: rounds of so many steps, the step halved after so many without a better bound.
 
-At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a relaxation
-that is integral, and takes branching by the thousand. A node starts from good multipliers.
+At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a
+relaxation that is integral, and takes branching by the thousand. A node starts from good multipliers.
 """
 
 ASCENTS = 16
@@ -96,6 +96,7 @@ class _Node:
     number: int
     status: Flags = field(compare=False)
     u: Ints = field(compare=False)
+    frequency: Floats = field(compare=False)
 
 
 def solve(
@@ -156,7 +157,7 @@ class _Search:
 
     def root(self, status: Flags | None, start: Flags | None, u: Ints | None) -> None:
         """Dual ascent, a first incumbent, then subgradient steps until they stall; what is left is a node."""
-        n, limits = self.instance.sites, self.limits
+        n = self.instance.sites
         status = np.zeros(n, dtype=np.int8) if status is None else status.copy()
         if u is None:
             u, is_open = self.ascend()
@@ -251,7 +252,7 @@ class _Search:
 
     def push(self, bound: int, status: Flags, u: Ints) -> None:
         """Add an open node."""
-        heapq.heappush(self.nodes, _Node(bound, self.explored, status, u))
+        heapq.heappush(self.nodes, _Node(bound, self.explored, status, u, self.frequency.copy()))
 
     def branch(self) -> None:
         """Split the node of the lowest bound until no node is below the target."""
@@ -261,7 +262,7 @@ class _Search:
                 self.settled_bound = min(self.settled_bound, node.bound)
                 continue
             self.current = node.bound
-            site = self.branching_site(node.status)
+            site = self.branching_site(node)
             for side in (OPEN, CLOSED):
                 if self.out_of_time():
                     self.interrupted = True
@@ -269,6 +270,7 @@ class _Search:
                 self.explored += 1
                 status, u = node.status.copy(), node.u.copy()
                 status[site] = side
+                self.frequency[:] = node.frequency
                 self.explore(node.bound, status, u)
             self.current = None
 
@@ -276,18 +278,17 @@ class _Search:
         """Bound one child; push it unless that closes it."""
         keys = shorten(self.keys, self.instance.bits, status)
         bound, _, free = self.tighten(
-            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, WARM_STEP = 0.5
-NODE_ROUNDS, NODE_ITERATIONS
+            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS
         )
         waiting = self.current
         if not self.done(status, bound, free):
             self.push(bound, status, u)
         self.current = waiting
 
-    def branching_site(self, status: Flags) -> int:
+    def branching_site(self, node: _Node) -> int:
         """The free site whose choice wavers most from step to step."""
-        free = np.nonzero(status == FREE)[0]
-        return int(free[np.abs(self.frequency[free] - 0.5).argmin()])
+        free = np.nonzero(node.status == FREE)[0]
+        return int(free[np.abs(node.frequency[free] - 0.5).argmin()])
 
     def outcome(self) -> Outcome:
         """What is known now."""

@@ -1,8 +1,8 @@
 """The least assignment cost within a budget on opening, and the front of both: each point proven.
 
-The budgeted problem is the ε-constraint form of the two-objective one (Haimes, Lasdon & Wismer 1971): it reaches
-every efficient choice of sites, also those that no weighting of the objectives does. The budget is relaxed with a
-multiplier; branch and bound closes what the relaxation leaves.
+The budgeted problem is the ε-constraint form of the two-objective one (Haimes, Lasdon & Wismer 1971): it
+reaches every efficient choice of sites, also those that no weighting of the objectives does. The budget is
+relaxed with a multiplier; branch and bound closes what the relaxation leaves.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def latency_cost_front(
     asked = _budgets(opening, cost, points) if budgets is None else np.sort(np.asarray(budgets, float))
     before: Outcome | None = None
     words = f"{len(asked)} budgets, each proven"
-    # From the largest budget down: its choice of sites, with the least useful dropped, is a start for the next.
+    # From the largest budget down: its choice of sites, with the least useful dropped, is a start for the
+    # next.
     for done, budget in enumerate(asked[::-1]):
         if progress is not None:
             progress(done, len(asked), f"the least latency for a budget of {budget:,.0f}")

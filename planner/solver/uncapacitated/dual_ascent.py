@@ -1,9 +1,9 @@
 """Dual ascent for the uncapacitated problem (Erlenkotter 1978; Bilde & Krarup 1977).
 
-The dual of the strong relaxation asks for u (m,), as large as possible in sum, with Σ_i max(0, u_i − c_ij) ≤ f_j
-for every site. What is left of f_j is the site's slack. Clients are raised in turn, a few levels of their sorted
-list at a time, as far as the slacks allow; a client is blocked once a site within its reach has none left. Sites
-without slack are those a good solution opens.
+The dual of the strong relaxation asks for u (m,), as large as possible in sum, with Σ_i max(0, u_i − c_ij)
+≤ f_j for every site. What is left of f_j is the site's slack. Clients are raised in turn, a few levels of
+their sorted list at a time, as far as the slacks allow; a client is blocked once a site within its reach
+has none left. Sites without slack are those a good solution opens.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints) -> int:
             if blocked[i]:
                 continue
             row, now = keys[i], u[i]
-            # The highest u at which no site within reach is overdrawn; but only a few levels further each time.
-            # Level by level would be fairer still to the others, and quadratic in the list.
+            # The highest u at which no site within reach is overdrawn; but only a few levels further each
+            # time. Level by level would be fairer still to the others, and quadratic in the list.
             last = reach[i] + reach[i] // 4 + 1
             within, stopped, most = 0, False, EMPTY
             while row[within] != EMPTY and row[within] >> bits < most:
@@ -101,9 +101,9 @@ def price_limit(
 ) -> tuple[Ints, Flags]:
     """u (m,) and the sites of the ascent that opens sites of a total ``weight`` between ``low`` and ``high``.
 
-    A limit on the open sites is a price λ on their weight (1 each where they are counted, their cost under a
-    budget), added to the opening costs; bisection finds it, from ``first`` up to ``most``, in ``steps`` ascents.
-    At a higher price there is more slack, so each ascent starts from the u of a lower price.
+    A limit on the open sites is a price λ on their weight (1 each where they are counted, their cost under
+    a budget), added to the opening costs; bisection finds it, from ``first`` up to ``most``, in ``steps``
+    ascents. At a higher price there is more slack, so each ascent starts from the u of a lower price.
     """
     m, n = keys.shape[0], len(opening)
     mask = (np.int64(1) << bits) - 1

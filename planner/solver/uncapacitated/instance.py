@@ -1,11 +1,11 @@
 """The instance as the kernels see it: whole-number costs, and for each client its sites, nearest first.
 
 *Whole numbers.* Each client's cheapest pair is a constant; what is above it, and every opening cost, is
-multiplied by ``scale`` and rounded down. Sums of 64-bit integers are exact, so a bound computed by the kernels
-is a bound, whatever the order of summation: there is no tolerance to choose. Rounding down loses less than one
-unit a client and one a site, and the scale is such that this is about 1e-12 of the objective; it is counted in
-(:meth:`Instance.lower_bound`). Costs that are whole to begin with are multiplied by a whole scale: nothing is
-lost, and a bound above the incumbent less one unit of cost proves it.
+multiplied by ``scale`` and rounded down. Sums of 64-bit integers are exact, so a bound computed by the
+kernels is a bound, whatever the order of summation: there is no tolerance to choose. Rounding down loses
+less than one unit a client and one a site, and the scale is such that this is about 1e-12 of the objective;
+it is counted in (:meth:`Instance.lower_bound`). Costs that are whole to begin with are multiplied by a
+whole scale: nothing is lost, and a bound above the incumbent less one unit of cost proves it.
 
 *Lists.* A pair is one 64-bit key, cost above, site below: sorting keys sorts a client's sites, and one word
 per step is all a kernel reads. Pairs that no solution as good as a known one can use are left out.
@@ -33,7 +33,8 @@ UNKNOWN = 2**60
 """A bound below minus this was never computed."""
 
 WHOLE, FRACTIONAL, STRANDED, NOT_NUMBERS = 0, 1, 2, 3
-"""What :func:`survey` finds: sound and whole; sound; a client has no site; not a number, or minus infinity."""
+"""What :func:`survey` finds: sound and whole; sound; a client has no site; not a number, or minus
+infinity."""
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.int8]
@@ -91,8 +92,9 @@ def survey(
 ) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
     """One look at the costs: what is wrong with them, each client's cheapest pair, each site serving alone.
 
-    Returns a verdict (:data:`WHOLE` ...), ``base`` (m,), ``alone`` (n,): the sum over clients of what the site costs above the cheapest,
-    inf where it may not serve them all; ``nearest`` (n,): whether some client is cheapest there.
+    Returns a verdict (:data:`WHOLE` ...), ``base`` (m,), ``alone`` (n,): the sum over clients of what the
+    site costs above the cheapest, inf where it may not serve them all; ``nearest`` (n,): whether some
+    client is cheapest there.
     """
     m, n = cost.shape
     base, alone = np.empty(m), np.zeros(n)
@@ -191,7 +193,8 @@ def prepare(
 ) -> Instance:
     """Scale, pack and sort. ``value``: that of a known solution above the cheapest pairs, or inf.
 
-    ``size``: what all costs sum to in units. Needs at least one client and one site, and a finite pair for every client.
+    ``size``: what all costs sum to in units. Needs at least one client and one site, and a finite pair for
+    every client.
     """
     n = len(opening)
     negative = float(np.minimum(opening, 0.0).sum())

@@ -1,10 +1,10 @@
 """Lagrangian bounds: every client's demand relaxed with a multiplier (Cornuéjols, Fisher & Nemhauser 1977).
 
 For any u (m,) the optimum is at least Σ_i u_i + min Σ_j ρ_j y_j over the allowed choices of sites, where
-ρ_j = f_j − Σ_i max(0, u_i − c_ij) is the site's reduced cost. With bounds on how many sites are open the inner
-minimum takes the smallest ρ_j (Beasley 1993); under a budget Σ_j b_j y_j ≤ B it is relaxed once more, with the
-best multiplier λ ≥ 0 for the u at hand. u is improved by the subgradient method with the deflection of
-Camerini, Fratta & Maffioli (1975).
+ρ_j = f_j − Σ_i max(0, u_i − c_ij) is the site's reduced cost. With bounds on how many sites are open the
+inner minimum takes the smallest ρ_j (Beasley 1993); under a budget Σ_j b_j y_j ≤ B it is relaxed once more,
+with the best multiplier λ ≥ 0 for the u at hand. u is improved by the subgradient method with the
+deflection of Camerini, Fratta & Maffioli (1975).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def safe_to_sum(values: Ints) -> bool:
 
 @compiled
 def reduced_costs(keys: Ints, bits: int, opening: Ints, u: Ints, rho: Ints, reach: Ints) -> int:
-    """ρ (n,) into ``rho``; ``reach`` (m,): pairs cheaper than u_i. Returns Σ u; -1 where that is too large."""
+    """ρ (n,) into ``rho``; ``reach`` (m,): pairs cheaper than u_i. Returns Σ u; -1 where that is too
+    large."""
     mask = (np.int64(1) << bits) - 1
     top = np.int64(1) << (62 - bits)
     if not safe_to_sum(u):

@@ -1,7 +1,7 @@
 """Local search by adding, dropping and swapping sites, each move the best of its neighbourhood.
 
-The fast interchange of Whitaker (1983) in the form of Resende & Werneck (2006): one pass over the clients tells
-what every single move gains. Per client only the sites nearer than its second open site matter:
+The fast interchange of Whitaker (1983) in the form of Resende & Werneck (2006): one pass over the clients
+tells what every single move gains. Per client only the sites nearer than its second open site matter:
 
 - ``loss[r]``: what closing r costs its clients, who go to their second nearest;
 - ``gain[j]``: what opening j saves those for whom it is nearest;
@@ -43,7 +43,8 @@ def value_of(keys: Ints, bits: int, opening: Ints, is_open: Flags) -> int:
 
 @compiled
 def serve_everyone(keys: Ints, bits: int, status: Flags, is_open: Flags) -> bool:
-    """Open sites until every client has one: each time the one that serves most of those without. In place."""
+    """Open sites until every client has one: each time the one that serves most of those without. In
+    place."""
     m, n = keys.shape[0], len(status)
     mask = (np.int64(1) << bits) - 1
     while True:
@@ -63,9 +64,8 @@ def serve_everyone(keys: Ints, bits: int, status: Flags, is_open: Flags) -> bool
             return True
         best = -1
         for j in range(n):
-            if status[j] != CLOSED and not is_open[j] and wanted[j] > 0:
-                if best < 0 or wanted[j] > wanted[best]:
-                    best = j
+            if status[j] != CLOSED and not is_open[j] and wanted[j] > (0 if best < 0 else wanted[best]):
+                best = j
         if best < 0:
             return False
         is_open[best] = 1

@@ -1,4 +1,5 @@
-"""Bound and incumbent closing in on each other: subgradient steps, local search, reduced-cost fixing, in turn."""
+"""Bound and incumbent closing in on each other: subgradient steps, local search, reduced-cost fixing, in
+turn."""
 
 from __future__ import annotations
 

@@ -1,0 +1,143 @@
+"""Solving again after a small change: a weight moved, a budget, a price, a site left out.
+
+The sorted lists do not depend on opening costs, so they are made once. A change starts from the last
+answer: its sites go through the local search, its multipliers through a few subgradient steps; a first
+answer comes with the gap those prove, the exact one with the rest of the search.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from planner.solver.facility import checked, looked_at, margin_of, solution_of
+from planner.solver.solution import Solution, no_solution
+from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
+from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Instance, Ints, prepare
+
+FIRST_GAP = 5e-3
+"""What the first answer is proven to."""
+
+KEPT = 8
+"""Answers remembered to start from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One position of the sliders. ``opening`` (n,): opening costs as they count in the objective."""
+
+    opening: NDArray[np.float64]
+    low: int
+    high: int
+    price: NDArray[np.float64] | None
+    budget: float
+    without: frozenset[int]
+
+    @property
+    def sort(self) -> Literal["free", "counted", "budgeted"]:
+        """What limits the sites."""
+        if self.price is not None:
+            return "budgeted"
+        return "counted" if self.low > 0 or self.high < len(self.opening) else "free"
+
+
+class Resolver:
+    """A location problem kept ready: sorted lists, and the answers found so far.
+
+    ``opening_cost`` (n,), ``assignment_cost`` (m, n) as in :func:`planner.solver.facility_location`. Raises
+    ``ValueError`` on wrong shapes or values.
+    """
+
+    def __init__(self, opening_cost: ArrayLike, assignment_cost: ArrayLike) -> None:
+        self._opening, self._cost = checked(opening_cost, assignment_cost)
+        verdict, base, _, _ = looked_at(self._opening, self._cost)
+        self._instance: Instance | None = None
+        if verdict != STRANDED and self._cost.size:
+            nothing = np.zeros(len(self._opening))
+            self._instance = prepare(nothing, self._cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED)
+        self._answers: list[tuple[Setting, Outcome]] = []
+        self._setting = Setting(self._opening, 0, len(self._opening), None, -1.0, frozenset())
+
+    def solve(
+        self,
+        *,
+        weight: float = 1.0,
+        opening_cost: ArrayLike | None = None,
+        without: Iterable[int] = (),
+        min_open: int | None = None,
+        max_open: int | None = None,
+        budget: float | None = None,
+        gap: float = FIRST_GAP,
+        time_limit_s: float | None = None,
+    ) -> Solution:
+        """A first answer, proven to ``gap``: min Σ c_ij x_ij + ``weight`` Σ f_j y_j.
+
+        ``opening_cost`` (n,) takes the place of the one given at the start; ``without``: sites that stay
+        closed. With a ``budget`` opening costs do not count in the objective, but may sum to no more than
+        that.
+        """
+        n = len(self._opening)
+        opening = self._opening if opening_cost is None else checked(opening_cost, self._cost)[0]
+        if not np.isfinite(opening).all() or not np.isfinite(weight) or weight < 0:
+            raise ValueError("opening costs must be finite, and weight finite and not negative")
+        if budget is not None and (np.isnan(budget) or (opening < 0).any()):
+            raise ValueError("a budget needs opening costs of zero or more, and a number")
+        low, high = (0 if min_open is None else min_open), (n if max_open is None else min(max_open, n))
+        if low < 0 or high < low:
+            raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
+        closed = frozenset(int(site) for site in without)
+        if not closed <= frozenset(range(n)):
+            raise ValueError(f"without: {sorted(closed - frozenset(range(n)))} are not among the {n} sites")
+        counted = np.zeros(n) if budget is not None else opening * weight
+        price = opening if budget is not None else None
+        self._setting = Setting(counted, low, high, price, -1.0 if budget is None else budget, closed)
+        return self._answer(gap, time_limit_s)
+
+    def exact(self, *, gap: float = 0.0, time_limit_s: float | None = None) -> Solution:
+        """The setting of the last :meth:`solve`, to the end (or to ``gap``)."""
+        return self._answer(gap, time_limit_s)
+
+    def _answer(self, gap: float, time_limit_s: float | None) -> Solution:
+        started = time.perf_counter()
+        setting, m, n = self._setting, len(self._cost), len(self._opening)
+        if self._instance is None or setting.low > n or (setting.budget < 0 and setting.price is not None):
+            return no_solution(m, "infeasible", np.inf, started)
+        instance = self._with_opening(setting.opening)
+        limits = Limits.of(n, setting.low, setting.high, setting.price, setting.budget)
+        status = np.zeros(n, dtype=np.int8)
+        status[list(setting.without)] = -1
+        if setting.price is not None:
+            status[setting.price > setting.budget * (1 + 1e-12)] = -1
+        outcome = solve(
+            instance,
+            limits,
+            margin=margin_of(instance, gap),
+            status=status,
+            start=self._answers[-1][1].is_open if self._answers else None,
+            u=self._multipliers(setting),
+            deadline=None if time_limit_s is None else started + time_limit_s,
+        )
+        self._answers = [*self._answers[-KEPT:], (setting, outcome)]
+        return solution_of(instance, outcome, setting.opening, self._cost, gap, started)
+
+    def _multipliers(self, setting: Setting) -> Ints | None:
+        """Those of the last answer to a problem of the same sort, where finding them anew takes longer.
+
+        Without a limit on the sites one dual ascent does: it beats multipliers of other opening costs.
+        """
+        if setting.sort == "free":
+            return None
+        return next((end.u for asked, end in reversed(self._answers) if asked.sort == setting.sort), None)
+
+    def _with_opening(self, opening: NDArray[np.float64]) -> Instance:
+        assert self._instance is not None
+        instance = self._instance
+        # A site that costs more than every pair together opens only where nothing else will do.
+        dear = 4.0 * instance.ceiling
+        units = np.floor(np.clip(opening * instance.scale, -dear, dear)).astype(np.int64)
+        return replace(instance, opening=units, ceiling=instance.ceiling + int(np.abs(units).sum()))
