@@ -134,9 +134,12 @@ def margin_of(instance: Instance, gap: float) -> Callable[[int], int]:
     a proof, so that rounding has the other half.
     """
 
+    lost = instance.clients + instance.sites if instance.unit == 1 else 0  # rounded down, a unit each
+
     def margin(value: int) -> int:
         objective = abs(instance.base + value / instance.scale)
-        return max(instance.unit - 1, instance.units(objective * max(gap * (1 - 1e-9), PROOF / 2)))
+        asked = instance.units(objective * max(gap * (1 - 1e-9), PROOF / 2))
+        return max(instance.unit - 1, asked - lost, 0)
 
     return margin
 

@@ -19,16 +19,19 @@ from planner.solver.uncapacitated.fixing import shorten
 from planner.solver.uncapacitated.instance import Flags, Floats, Instance, Ints
 from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
 from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
-from planner.solver.uncapacitated.tighten import MOVES, tighten
+from planner.solver.uncapacitated.tighten import tighten
 
 ROOT_ROUNDS, ROOT_ITERATIONS, ROOT_PATIENCE = 60, 50, 40
 WARM_STEP = 0.5
-NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 4, 25, 5
+NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 2, 25, 5
 """Subgradient: rounds of so many steps, the step halved after so many without a better bound.
 
 At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a
 relaxation that is integral, and takes branching by the thousand. A node starts from good multipliers.
 """
+
+MOVES, NODE_MOVES = 10_000, 3
+"""Of the local search, from one start; at a node the choice is close to ones it came from before."""
 
 ASCENTS = 16
 """Dual ascents at most to find the price of a limit."""
@@ -159,8 +162,10 @@ class _Search:
         """Dual ascent, a first incumbent, then subgradient steps until they stall; what is left is a node."""
         n = self.instance.sites
         status = np.zeros(n, dtype=np.int8) if status is None else status.copy()
+        if status.any():
+            self.keys = shorten(self.keys, self.instance.bits, status)
         if u is None:
-            u, is_open = self.ascend()
+            u, is_open = self.ascend(status)
             self.consider(status, is_open)
             if self.value >= NOTHING:
                 self.consider(status, np.zeros(n, dtype=np.int8))
@@ -172,7 +177,7 @@ class _Search:
         bound, width = -int(FAR), self.keys.shape[1]
         for _ in range(ROOT_ROUNDS):
             bound, step, free = self.tighten(
-                self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS
+                self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
             )
             self.current, self.u = bound, u
             if self.done(status, bound, free):
@@ -188,16 +193,17 @@ class _Search:
         self.push(bound, status, u)
         self.current = None
 
-    def ascend(self) -> tuple[Ints, Flags]:
+    def ascend(self, status: Flags) -> tuple[Ints, Flags]:
         """Multipliers and sites by dual ascent, the limit on the sites priced."""
         limits, n = self.limits, self.instance.sites
+        opening = np.where(status == OPEN, 0, self.opening)  # paid already
         weight, low, high = np.ones(n, dtype=np.int64), limits.low, limits.high
         if limits.budget >= 0:
             weight, low, high = limits.price_units, limits.budget_units * 9 // 10, limits.budget_units
         most = self.instance.ceiling // max(1, int(weight.max()))
         first = max(1, self.instance.ceiling // (64 * max(1, int(weight.sum()))))
         return price_limit(
-            self.keys, self.instance.bits, self.opening, weight, low, high, first, most, ASCENTS
+            self.keys, self.instance.bits, opening, weight, low, high, first, most, ASCENTS
         )
 
     def tighten(
@@ -210,6 +216,7 @@ class _Search:
         patience: int,
         rounds: int,
         iterations: int,
+        moves: int,
     ) -> tuple[int, float, int]:
         """One call of the kernel; the incumbent it finds is kept. Returns (bound, step, free sites)."""
         limits = self.limits
@@ -217,7 +224,7 @@ class _Search:
             keys, self.instance.bits, self.opening, status, limits.low, limits.high,
             limits.price_units, limits.budget_units, limits.price, limits.budget,
             u, self.frequency, self.tried, self.best_open, self.value, bound, step,
-            patience, rounds, iterations, self.margin, self.instance.ceiling,
+            patience, rounds, iterations, moves, self.margin, self.instance.ceiling,
         )  # fmt: skip
         if value < self.value:
             self.value, self.margin = value, self.margin_of(value)
@@ -278,7 +285,7 @@ class _Search:
         """Bound one child; push it unless that closes it."""
         keys = shorten(self.keys, self.instance.bits, status)
         bound, _, free = self.tighten(
-            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS
+            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS, NODE_MOVES
         )
         waiting = self.current
         if not self.done(status, bound, free):

@@ -26,7 +26,7 @@ EMPTY = np.int64(np.iinfo(np.int64).max)
 ROOM = 2.0**58
 """What all costs together may sum to in units: 16 such sums still fit into 64 bits."""
 
-BUDGETED = 2.0**50
+BUDGETED = 2.0**54
 """The same where a multiplier on a budget needs room beside them."""
 
 UNKNOWN = 2**60

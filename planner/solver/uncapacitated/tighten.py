@@ -11,8 +11,6 @@ from planner.solver.uncapacitated.instance import Flags, Floats, Ints
 from planner.solver.uncapacitated.lagrangian import FAR, FREE, subgradient
 from planner.solver.uncapacitated.local_search import NOTHING, interchange
 
-MOVES = 10_000
-
 
 @compiled
 def tighten(
@@ -36,10 +34,11 @@ def tighten(
     patience: int,
     rounds: int,
     iterations: int,
+    moves: int,
     margin: int,
     ceiling: int,
 ) -> tuple[int, int, float, int]:
-    """``rounds`` rounds of ``iterations`` subgradient steps. Returns (bound, incumbent, step, free sites).
+    """``rounds`` rounds of ``iterations`` subgradient steps and up to ``moves`` moves. Returns (bound, incumbent, step, free sites).
 
     In place: ``u`` ends as the multipliers of the best bound, ``status`` holds what was settled on the way,
     ``best_open`` the incumbent's sites, ``tried`` the last choice the local search started from. Ends as soon
@@ -72,7 +71,7 @@ def tighten(
             same = same and chosen[j] == tried[j]
         if not same:
             tried[:] = chosen
-            value = interchange(keys, bits, opening, status, low, high, price, budget, trial, MOVES)
+            value = interchange(keys, bits, opening, status, low, high, price, budget, trial, moves)
             if value < incumbent:
                 incumbent = value
                 best_open[:] = trial
