@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -59,6 +60,8 @@ def _options() -> argparse.Namespace:
 def main() -> int:
     """Print versions and the table; 0 when every gate that was measured is met."""
     options = _options()
+    # Solvers run in sessions of their own: what ends this command must go through its clean-up to end them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     installed = peer_versions(options.peers_python)
     wanted = [name.strip().lower() for name in options.peers.split(",") if name.strip()]
     peers = tuple(n for n in installed if not wanted or any(n.lower().startswith(w) for w in wanted))

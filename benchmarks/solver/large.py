@@ -17,7 +17,12 @@ STEEPEST = 1.5
 """Of the growth of time in the number of clients, as a power: 1 is linear."""
 
 FIRST_S, FIRST_GAP, EXACT_S = 0.3, 5e-3, 4.0
+EACH_STEP_S = 20.0
+"""The limit of a step's first answer, and of its exact one."""
+
 POINTS, FRONT_GOAL = 25, 500.0
+FRONT_S = 300.0
+"""The limit of our front."""
 
 
 def scale(setting: Setting) -> list[Line]:
@@ -53,16 +58,11 @@ def resolve(setting: Setting) -> list[Line]:
     instance = cities(2_000 if setting.quick else 20_000, seed=setting.seed)
     path = instance.write(setting.scratch)
     with Ours() as ours:
-        found = ours.ask("resolve", path, limit_s=60.0, wait_s=300.0)
+        found = ours.ask("resolve", path, limit_s=EACH_STEP_S, wait_s=600.0)
     gate = f"re-solve at {instance.size}"
     if "error" in found:
         return [Line(gate, f"≤ {FIRST_S} s", found["error"], "", False, found)]
     steps = found["steps"]
-    for step in steps:
-        say(
-            f"{step['step']}: first {seconds(step['first_s'])} at {percent(step['gap'])},"
-            f" exact {seconds(step['exact_s'])}"
-        )
     first = median([step["first_s"] for step in steps])
     gaps = [step["gap"] for step in steps]
     late = max(step["exact_s"] for step in steps)
@@ -95,7 +95,7 @@ def front(setting: Setting) -> list[Line]:
     instance = cities(500 if setting.quick else 5_000, seed=setting.seed)
     path = instance.write(setting.scratch)
     with Ours() as ours:
-        found = ours.ask("front", path, limit_s=600.0, wait_s=600.0 + GRACE_S, points=POINTS)
+        found = ours.ask("front", path, limit_s=FRONT_S, wait_s=FRONT_S + GRACE_S, points=POINTS)
     gate = f"front of {POINTS} points at {instance.size}"
     if "error" in found:
         return [Line(gate, f"≥ {FRONT_GOAL:.0f}×", found["error"], "", False, found)]

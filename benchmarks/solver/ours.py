@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.solver.instances import Instance, read, value
+from benchmarks.solver.lines import percent, say, seconds
 
 
 def _solver(instance: Instance, limit_s: float) -> Callable[[], Any]:
@@ -52,10 +53,10 @@ def resolve(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
     """Slider steps on one state: the first certified answer and the exact one behind it, each timed."""
     from planner.solver import Resolver
 
-    began = time.perf_counter()
+    began, limit_s = time.perf_counter(), request["limit_s"]
     resolver = Resolver(instance.opening, instance.cost)
     opened = resolver.solve()
-    exact = resolver.exact()
+    exact = resolver.exact(time_limit_s=limit_s)
     started = {"first_s": time.perf_counter() - began, "gap": opened.gap}
     spent = float(instance.opening[exact.open].sum())
     cheapest = instance.opening.copy()
@@ -69,9 +70,9 @@ def resolve(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
     told = []
     for name, step in steps:
         began = time.perf_counter()
-        first = resolver.solve(**step)
+        first = resolver.solve(**step, time_limit_s=limit_s)
         first_s = time.perf_counter() - began
-        exact = resolver.exact()
+        exact = resolver.exact(time_limit_s=limit_s)
         told.append(
             {
                 "step": name,
@@ -83,6 +84,10 @@ def resolve(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
                 "exact_gap": exact.gap,
             }
         )
+        say(
+            f"{name}: first {seconds(first_s)} at {percent(first.gap)},"
+            f" exact {seconds(told[-1]['exact_s'])} at {percent(exact.gap)}"
+        )
     return {"started": started, "steps": told}
 
 
@@ -91,7 +96,9 @@ def front(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
     from planner.solver import latency_cost_front
 
     began = time.perf_counter()
-    found = latency_cost_front(instance.opening, instance.cost, points=request["points"], gap=1e-4)
+    found = latency_cost_front(
+        instance.opening, instance.cost, points=request["points"], gap=1e-4, time_limit_s=request["limit_s"]
+    )
     spent = time.perf_counter() - began
     told = [_point(instance, point) for point in found.points]
     return {"seconds": [spent], "points": told, "complete": found.complete, "words": found.words}

@@ -136,7 +136,11 @@ def solve_peer(name: str, instance: Instance, setting: Setting, *, limit_s: floa
             env={**os.environ, "TMPDIR": place, "OMP_NUM_THREADS": "1"},
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (_bytes(setting.peer_gb),) * 2),
         )
-        answer = _listen(process, limit_s)
+        try:
+            answer = _listen(process, limit_s)
+        except BaseException:
+            _end(process)
+            raise
         _end_waiting(process, answer)
     return answer
 

@@ -25,7 +25,7 @@ def redundant(setting: Setting) -> list[Line]:
 
 
 def _run(gate: str, module: str, goal: str, setting: Setting) -> list[Line]:
-    command = [sys.executable, "-m", module, *(["--quick"] if setting.quick else [])]
+    command = [sys.executable, "-m", module]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MOST_S, check=False)
     except subprocess.TimeoutExpired:
