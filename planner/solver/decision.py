@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 from planner.rules import Row
 from planner.sizing import instances_for
+from planner.solver.interrupt import stop_asked
 from planner.solver.model import Termination
 
 TOLERANCE = 1e-6
@@ -18,10 +19,21 @@ TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What a solve leaves for the next one, of a problem a little different. All by name, since clients and
+    sites may come and go: ``open`` site ids; ``linked``: (client id, site id) pairs whose row x ≤ y mattered.
+    """
+
+    open: frozenset[str]
+    linked: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """``open`` (n,) bool; ``assignment`` (m,): site index per client. None of both without a feasible point.
 
-    ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms).
+    ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms). ``state``:
+    what to start the next solve from.
     """
 
     open: NDArray[np.bool_] | None
@@ -30,6 +42,7 @@ class Decision:
     lower_bound: float
     termination: Termination
     seconds: float
+    state: State | None = field(default=None, compare=False, repr=False)
 
     @property
     def gap(self) -> float:
@@ -48,7 +61,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When to stop; ``None`` never."""
+    """When to stop; ``None`` never, unless somebody asks to (:mod:`planner.solver.interrupt`)."""
 
     at: float | None
 
@@ -59,8 +72,20 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds left, None without a limit."""
+        """Seconds left, None without a limit; none once somebody asked to stop."""
+        if stop_asked():
+            return 0.0
         return None if self.at is None else self.at - time.perf_counter()
+
+    def passed(self) -> bool:
+        """Whether nothing is left."""
+        left = self.remaining_s
+        return left is not None and left <= 0
+
+    def at_most(self, seconds: float) -> float:
+        """What is left, but no more than so much."""
+        left = self.remaining_s
+        return seconds if left is None else min(left, seconds)
 
 
 def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> Tally:
@@ -69,10 +94,9 @@ def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.i
         np.float64
     )
     load = share * problem.sizing.peak_rps
-    instances = np.array(
-        [instances_for(load[j], problem.sizing) if is_open[j] else 0 for j in range(len(load))],
-        dtype=np.int64,
-    )
+    instances = np.zeros(len(load), dtype=np.int64)
+    for j in np.nonzero(is_open)[0]:
+        instances[j] = instances_for(load[j], problem.sizing)
     cost = (
         problem.cost.fixed * is_open + problem.cost.per_instance * instances + problem.cost.per_share * share
     )
@@ -91,8 +115,13 @@ def objective_of(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArr
 
 def activity(problem: Problem, row: Row, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> float:
     """The left-hand side of a row at a placement."""
+    return _activity(problem, row, is_open, assignment, tally(problem, is_open, assignment))
+
+
+def _activity(
+    problem: Problem, row: Row, is_open: NDArray[np.bool_], assignment: NDArray[np.intp], counted: Tally
+) -> float:
     value = 0.0
-    counted = tally(problem, is_open, assignment)
     if row.site is not None:
         value += float(row.site @ is_open)
     if row.instance is not None:
@@ -114,8 +143,9 @@ def broken_rules(
         broken.append("allowed")
     if not problem.allowed[np.arange(len(assignment)), assignment].all():
         broken.append("allowed")
+    counted = tally(problem, is_open, assignment)
     for rule, row in problem.rows:
-        value = activity(problem, row, is_open, assignment)
+        value = _activity(problem, row, is_open, assignment, counted)
         scale = max(1.0, *(abs(bound) for bound in (row.low, row.high) if np.isfinite(bound)))
         if row.site is not None and row.pair is not None:  # a capacity: its size stands on the site
             scale = max(scale, float(np.abs(row.site).max()))

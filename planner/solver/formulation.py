@@ -54,16 +54,16 @@ def counts_instances(problem: Problem) -> bool:
 
 def strong(problem: Problem, groups: Groups, *, whole: bool) -> tuple[Columns, Flows]:
     """The strong formulation; ``whole`` makes assignments binary (groups must then be single clients)."""
-    columns = _sites(problem)
+    columns = open_sites(problem)
     model, allowed = columns.model, problem.allowed[groups.first]
     group, site = np.nonzero(allowed)
     share, client = groups.share[group], groups.first[group]
-    x = model.block(_assignment_cost(problem, share, client, site), integer=whole)
+    x = model.block(pair_cost(problem, share, client, site), integer=whole)
     pair = np.arange(len(x))
     model.rows(len(groups.first), 1.0, 1.0, (group, x, 1.0))
     model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, columns.open[site], -1.0))
     flows = Flows(x, site, share, client)
-    _rule_rows(problem, columns, flows)
+    rule_rows(problem, columns, flows)
     return columns, flows
 
 
@@ -82,18 +82,18 @@ def slo_row(problem: Problem) -> Row | None:
 def pooled(problem: Problem, groups: Groups, row: Row) -> tuple[Columns, Flows]:
     """The pooled formulation around the SLO ``row`` (see the module's words)."""
     assert row.pair is not None
-    columns = _sites(problem)
+    columns = open_sites(problem)
     model, allowed = columns.model, problem.allowed[groups.first]
     slack = 1.0 - row.low
     group, site = np.nonzero(allowed & (row.pair[groups.first] > 0.5))
     share = groups.share[group]
-    x = model.block(_assignment_cost(problem, share, groups.first[group], site))
+    x = model.block(pair_cost(problem, share, groups.first[group], site))
     outside = model.block(np.zeros(len(groups.first)))
     _, first, pool = np.unique(allowed, axis=0, return_index=True, return_inverse=True)
     pool = pool.reshape(-1)
     pool_share = np.bincount(pool, weights=groups.share, minlength=len(first)).astype(np.float64)
     in_pool, pool_site = np.nonzero(allowed[first])
-    z = model.block(_assignment_cost(problem, np.ones(len(in_pool)), None, pool_site), upper=np.inf)
+    z = model.block(pair_cost(problem, np.ones(len(in_pool)), None, pool_site), upper=np.inf)
 
     every, pair, each = np.arange(len(groups.first)), np.arange(len(x)), np.arange(len(z))
     model.rows(len(every), 1.0, 1.0, (group, x, 1.0), (every, outside, 1.0))
@@ -109,11 +109,12 @@ def pooled(problem: Problem, groups: Groups, row: Row) -> tuple[Columns, Flows]:
         np.concatenate((share, np.ones(len(z)))),
         np.concatenate((groups.first[group], np.full(len(z), -1))),
     )
-    _rule_rows(problem, columns, flows)
+    rule_rows(problem, columns, flows)
     return columns, flows
 
 
-def _sites(problem: Problem) -> Columns:
+def open_sites(problem: Problem) -> Columns:
+    """A model with columns for sites and, where something depends on them, whole instances."""
     model = Model()
     costs = problem.minimize == "cost"
     can = problem.may_open.astype(np.float64)
@@ -146,9 +147,10 @@ def _sites(problem: Problem) -> Columns:
     return Columns(model, y, n)
 
 
-def _assignment_cost(
+def pair_cost(
     problem: Problem, share: NDArray[np.float64], client: NDArray[np.intp] | None, site: NDArray[np.intp]
 ) -> NDArray[np.float64]:
+    """What bringing ``share`` to ``site`` costs; ``client`` as in :class:`Flows`."""
     if problem.minimize == "cost":
         return share * problem.cost.per_share[site]
     if problem.minimize == "mean_latency" and client is not None:
@@ -156,7 +158,8 @@ def _assignment_cost(
     return np.zeros(len(site))
 
 
-def _rule_rows(problem: Problem, columns: Columns, flows: Flows) -> None:
+def rule_rows(problem: Problem, columns: Columns, flows: Flows, *, besides: Row | None = None) -> None:
+    """Every row of every rule, and the load on each site; ``besides`` is one that stands already."""
     model, every = columns.model, np.arange(len(problem.site_ids))
     if columns.instances.size:
         load = flows.share * problem.sizing.peak_rps / problem.sizing.rps_per_instance
@@ -170,6 +173,8 @@ def _rule_rows(problem: Problem, columns: Columns, flows: Flows) -> None:
             (every[problem.cloud], columns.open[problem.cloud], -OVERLOAD),
         )
     for _, row in problem.rows:
+        if row is besides:
+            continue
         parts: list[tuple[object, object, object]] = []
         scale = 1.0
         if row.site is not None and row.pair is not None and np.abs(row.site).max() > 0:

@@ -33,8 +33,30 @@ def merge_identical(problem: Problem) -> Groups:
         # A coefficient where the pair is not allowed never matters, so it must not tell clients apart.
         known = np.ascontiguousarray(np.where(problem.allowed, matrix, 0.0))
         parts.append(known.view(np.uint8).reshape(m, -1))
-    signature = np.ascontiguousarray(np.hstack(parts))
+    return _grouped(problem, np.ascontiguousarray(np.hstack(parts)))
+
+
+def merge_by(problem: Problem, inside: NDArray[np.bool_], pool: NDArray[np.intp]) -> Groups:
+    """Group clients of one ``pool`` with the same sites ``inside``; apart where the objective or a row
+    that is not about ``inside`` tells pairs apart."""
+    m = len(problem.client_ids)
+    parts = [
+        np.packbits(inside, axis=1),
+        np.ascontiguousarray(pool, dtype=np.int64).view(np.uint8).reshape(m, -1),
+    ]
+    matrices = [row.pair for _, row in problem.rows if row.pair is not None and row.pair.ndim == 2]
+    if problem.minimize == "mean_latency":
+        matrices.append(problem.latency_ms)
+    for matrix in matrices:
+        known = np.ascontiguousarray(np.where(inside, matrix, 0.0))
+        parts.append(known.view(np.uint8).reshape(m, -1))
+    return _grouped(problem, np.ascontiguousarray(np.hstack(parts)))
+
+
+def _grouped(problem: Problem, signature: NDArray[np.uint8]) -> Groups:
     rows = signature.view(np.dtype((np.void, signature.shape[1]))).ravel()
     _, first, group = np.unique(rows, return_index=True, return_inverse=True)
-    share = np.bincount(group, weights=problem.sizing.share, minlength=len(first)).astype(np.float64)
+    share = np.bincount(group.reshape(-1), weights=problem.sizing.share, minlength=len(first)).astype(
+        np.float64
+    )
     return Groups(group.reshape(-1), first, share)

@@ -1,4 +1,4 @@
-"""A mixed-integer linear model, built block by block and solved by scipy's HiGHS."""
+"""A mixed-integer linear model, built block by block and solved by HiGHS."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
+
+from planner.solver.highs import LinearProgram, Watch, loaded, search
+from planner.solver.interrupt import stop_asked
 
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
@@ -31,7 +33,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Model:
-    """Columns are added in blocks, rows in coordinate form; :meth:`solve` hands both to ``milp``.
+    """Columns are added in blocks, rows in coordinate form; :meth:`solve` hands both to HiGHS.
 
     The builder is mutable on purpose (it is local to one function at a time); what leaves it is frozen.
     """
@@ -87,42 +89,66 @@ class Model:
         """Drop integrality: what is left is a linear programme."""
         self._integer = [np.zeros(self._columns, dtype=np.uint8)]
 
-    def solve(self, *, gap: float, time_limit_s: float | None) -> Outcome:
-        """Minimise. ``gap`` is relative; HiGHS stops as soon as it has proven it."""
+    def make_integer(self, columns: NDArray[np.intp]) -> None:
+        """These columns are whole."""
+        integer = np.concatenate(self._integer)
+        integer[columns] = 1
+        self._integer = [integer]
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self._columns
+
+    @property
+    def integer(self) -> NDArray[np.intp]:
+        """The integer columns."""
+        return np.nonzero(np.concatenate(self._integer))[0]
+
+    def program(self) -> LinearProgram:
+        """The linear relaxation, to be solved again and again."""
+        program = LinearProgram(_joined(self._cost), _joined(self._lower), _joined(self._upper))
+        program.add_rows(self._matrix(), _joined(self._low), _joined(self._high))
+        return program
+
+    def solve(
+        self, *, gap: float, time_limit_s: float | None, start: NDArray[np.float64] | None = None
+    ) -> Outcome:
+        """Minimise, from the point ``start`` if given. ``gap`` is relative; HiGHS stops once it is proven."""
         started = time.perf_counter()
         if time_limit_s is not None and time_limit_s <= 0:
             return Outcome("time_limit", None, np.inf, -np.inf, 0.0)
-        cost = _joined(self._cost)
-        result = milp(
-            cost,
-            integrality=np.concatenate(self._integer),
-            bounds=Bounds(_joined(self._lower), _joined(self._upper)),
-            constraints=self._constraints(),
-            options={
-                "mip_rel_gap": gap,
-                "disp": False,
-                "time_limit": np.inf if time_limit_s is None else time_limit_s,
-            },
-        )
+        highs = loaded(
+            _joined(self._cost), _joined(self._lower), _joined(self._upper),
+            self._matrix(), _joined(self._low), _joined(self._high),
+        )  # fmt: skip
+        if time_limit_s is not None:
+            highs.setOptionValue("time_limit", float(time_limit_s))
+        found = search(highs, self.integer, gap=gap, watch=until(started, time_limit_s), start=start)
         seconds = time.perf_counter() - started
-        if result.status == 2:
+        if found.ended == "infeasible":
             return Outcome("infeasible", None, np.inf, np.inf, seconds)
-        bound = result.get("mip_dual_bound")
-        lower = float(bound) if bound is not None and np.isfinite(bound) else -np.inf
-        if result.x is None:
+        lower = found.lower_bound if np.isfinite(found.lower_bound) else -np.inf
+        if found.x is None:
             return Outcome("time_limit", None, np.inf, lower, seconds)
-        objective = float(result.fun)
-        if not any(block.any() for block in self._integer):
-            lower = objective  # a linear programme solved to optimality is its own bound
-        termination: Termination = "optimal" if result.status == 0 else "time_limit"
-        return Outcome(termination, np.asarray(result.x), objective, lower, seconds)
+        termination: Termination = "optimal" if found.ended == "optimal" else "time_limit"
+        return Outcome(termination, found.x, found.objective, lower, seconds)
 
-    def _constraints(self) -> LinearConstraint | tuple[()]:
+    def _matrix(self) -> csr_array:
         if not self._rows:
-            return ()
+            return csr_array((0, self._columns))
         r, c, v = (np.concatenate([entry[k] for entry in self._entries]) for k in range(3))
-        matrix = coo_array((v, (r, c)), shape=(self._rows, self._columns)).tocsc()
-        return LinearConstraint(matrix, _joined(self._low), _joined(self._high))
+        return csr_array(coo_array((v, (r, c)), shape=(self._rows, self._columns)))
+
+
+def until(started: float, time_limit_s: float | None) -> Watch:
+    """A watch that stops after so long, or when somebody asks to."""
+
+    def watch(lower_bound: float, x: NDArray[np.float64] | None) -> bool:
+        late = time_limit_s is not None and time.perf_counter() - started > time_limit_s
+        return late or stop_asked()
+
+    return watch
 
 
 def _joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

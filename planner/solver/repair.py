@@ -1,97 +1,99 @@
-"""From a relaxation's open sites back to whole clients: who goes where, each client to one site.
+"""From a relaxation's open sites to whole clients: who goes where, each client to one site.
 
-With the sites (and instances) fixed, the assignment is a linear programme whose vertices split only a
-handful of clients: about one for each full site and one for the coverage row. Those, and the smallest
-clients to fill the cracks with, are assigned anew as a small integer programme.
+With the sites fixed, divisible demand is split only in groups of clients that several sites share. Everyone
+else is settled; of those groups, the clients that fit nowhere whole and the smallest, to fill the cracks
+with, are assigned anew as a small integer programme, in which all that is settled is one client a site.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
-from planner.rules import Effect
-from planner.solver.decision import Deadline
+from planner.rules import Effect, Row
 from planner.solver.formulation import strong
 from planner.solver.merging import Groups
 
-FILLERS: tuple[int | None, ...] = (250, 600, None)
-"""How many of the smallest clients are free to move besides the split ones, try by try; None = everyone."""
+FILLERS: tuple[int, ...] = (60, 250, 600)
+"""How many of the smallest are, besides, try by try."""
 
 
 def assign_whole(
     problem: Problem,
     is_open: NDArray[np.bool_],
-    instances: NDArray[np.int64] | None,
+    assignment: NDArray[np.intp],
+    waiting: NDArray[np.bool_],
+    loose: NDArray[np.bool_],
     *,
     gap: float,
-    deadline: Deadline,
-    fillers: int | None,
+    time_limit_s: float,
+    fillers: int,
 ) -> NDArray[np.intp] | None:
-    """Assign every client to one open site, close to optimally; None when no such assignment was found.
+    """Assign the ``waiting`` clients again, close to optimally; None when no such assignment was found.
 
-    ``instances`` fixes the number per site in the linear programme; the integer programme may change them.
-    ``fillers``: how many of the smallest clients are free besides those the linear programme splits; None
-    leaves every client free.
+    ``fillers``: how many of the smallest ``loose`` clients are free to move besides.
     """
-    m = len(problem.client_ids)
-    each = Groups(np.arange(m), np.arange(m), problem.sizing.share)
-    restricted = _restricted(problem, is_open)
-    settled = np.full(m, -1, dtype=np.intp)
-    if fillers is not None:
-        split = _linear_assignment(restricted, each, is_open, instances, deadline)
-        if split is None:
-            return None
-        settled = split
-        settled[np.argsort(problem.sizing.share, kind="stable")[:fillers]] = -1
-        if (settled >= 0).all():
-            return settled
-    columns, flows = strong(restricted, each, whole=True)
-    fixed = settled[flows.client]
-    lower = np.where(fixed == flows.site, 1.0, 0.0)
-    upper = np.where((fixed < 0) | (fixed == flows.site), 1.0, 0.0)
-    columns.model.restrict(flows.variable, lower, upper)
+    restricted = problem.with_effects([Effect("open", "", sites=is_open)])
+    free = waiting.copy()
+    small_first = np.nonzero(loose)[0]
+    small_first = small_first[np.argsort(problem.sizing.share[small_first], kind="stable")]
+    free[small_first[:fillers]] = True
+    if not free.any():
+        return assignment
+    small, rest = _with_settled_merged(restricted, assignment, free)
+    m = len(small.client_ids)
+    each = Groups(np.arange(m), np.arange(m), small.sizing.share)
+    columns, flows = strong(small, each, whole=True)
     columns.model.restrict(columns.open, is_open.astype(float), is_open.astype(float))
-    outcome = columns.model.solve(gap=gap, time_limit_s=deadline.remaining_s)
+    outcome = columns.model.solve(gap=gap, time_limit_s=time_limit_s)
     if outcome.x is None:
         return None
-    return _chosen(flows.client, flows.site, outcome.x[flows.variable], m)
+    found = assignment.copy()
+    value = np.full((m, len(is_open)), -1.0)
+    value[flows.client, flows.site] = outcome.x[flows.variable]
+    found[rest] = value[: len(rest)].argmax(axis=1)
+    return found
 
 
-def _linear_assignment(
-    problem: Problem,
-    each: Groups,
-    is_open: NDArray[np.bool_],
-    instances: NDArray[np.int64] | None,
-    deadline: Deadline,
-) -> NDArray[np.intp] | None:
-    """(m,) the site of each client the linear programme does not split, -1 for the split ones."""
-    columns, flows = strong(problem, each, whole=False)
-    columns.model.restrict(columns.open, is_open.astype(float), is_open.astype(float))
-    if instances is not None and columns.instances.size:
-        columns.model.restrict(columns.instances, instances, instances)
-    columns.model.relax()
-    outcome = columns.model.solve(gap=0.0, time_limit_s=deadline.remaining_s)
-    if outcome.x is None:
-        return None
-    value = outcome.x[flows.variable]
-    chosen = _chosen(flows.client, flows.site, value, len(each.first))
-    most = np.zeros(len(each.first))
-    np.maximum.at(most, flows.client, value)
-    return np.where(most > 1.0 - 1e-6, chosen, -1)
+def _with_settled_merged(
+    problem: Problem, assignment: NDArray[np.intp], free: NDArray[np.bool_]
+) -> tuple[Problem, NDArray[np.intp]]:
+    """The problem of the free clients, first, and of one client for each site that serves settled ones."""
+    rest, settled = np.nonzero(free)[0], np.nonzero(~free)[0]
+    sites = np.unique(assignment[settled])
+    share = problem.sizing.share
+    total = np.bincount(assignment[settled], weights=share[settled], minlength=len(problem.site_ids))
 
+    def gathered(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rows of the free clients; then at each site the mean over those it serves, weighted by share."""
+        sums = np.bincount(
+            assignment[settled],
+            weights=share[settled] * matrix[settled, assignment[settled]],
+            minlength=len(total),
+        )
+        below = np.zeros((len(sites), len(total)))
+        at = np.arange(len(sites))
+        below[at, sites] = sums[sites] / np.maximum(total[sites], 1e-300)
+        return np.vstack((matrix[rest], below))
 
-def _restricted(problem: Problem, is_open: NDArray[np.bool_]) -> Problem:
-    return problem.with_effects([Effect("open", "", sites=is_open)])
+    def narrowed(row: Row) -> Row:
+        matrix = row.pair is not None and row.pair.ndim == 2
+        return replace(row, pair=gathered(row.pair)) if matrix and row.pair is not None else row
 
-
-def _chosen(
-    client: NDArray[np.intp], site: NDArray[np.intp], value: NDArray[np.float64], m: int
-) -> NDArray[np.intp]:
-    """Each client's site of the largest value."""
-    order = np.lexsort((value, client))
-    last = np.append(np.nonzero(np.diff(client[order]))[0], len(order) - 1)
-    chosen = np.full(m, -1, dtype=np.intp)
-    chosen[client[order[last]]] = site[order[last]]
-    return chosen
+    allowed = np.zeros((len(sites), len(total)), dtype=bool)
+    allowed[np.arange(len(sites)), sites] = True
+    smaller = replace(
+        problem,
+        client_ids=(*(problem.client_ids[i] for i in rest), *(problem.site_ids[j] for j in sites)),
+        sizing=replace(problem.sizing, share=np.concatenate((share[rest], total[sites]))),
+        latency_ms=gathered(np.where(problem.allowed, problem.latency_ms, 0.0)),
+        allowed=np.vstack((problem.allowed[rest], allowed)),
+        effects=tuple(
+            replace(effect, pairs=None, rows=tuple(narrowed(row) for row in effect.rows))
+            for effect in problem.effects
+        ),
+    )
+    return smaller, rest

@@ -1,0 +1,45 @@
+"""Ctrl-C while solving: the first asks for what was found so far, the second ends the program as ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_asked = False
+_listening = False
+
+
+def stop_asked() -> bool:
+    """Whether somebody pressed Ctrl-C since the outermost :func:`stoppable` began."""
+    return _asked
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within this, a first Ctrl-C only asks to stop (every :class:`Deadline` has then passed).
+
+    Signals reach the main thread alone; elsewhere, and within another ``stoppable``, this does nothing. Where
+    somebody else handles SIGINT already, it stays theirs.
+    """
+    global _asked, _listening
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if _listening or not ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        global _asked
+        if _asked:
+            raise KeyboardInterrupt
+        _asked = True
+
+    _listening, _asked = True, False
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _listening, _asked = False, False

@@ -1,0 +1,155 @@
+"""The best plan that opens only some given sites: few enough that the exact model is small.
+
+With few sites, clients that differ only elsewhere are the same, so the merged model shrinks with the sites.
+It serves to turn a set of sites (a previous plan's, those a relaxation likes) into whole clients' placement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.rules import Effect
+from planner.sizing import OVERLOAD
+from planner.solver.answers import Answers
+from planner.solver.decision import Deadline, Decision
+from planner.solver.formulation import slo_row
+from planner.solver.gathering import Gathered, gathered
+from planner.solver.heuristic import settled
+from planner.solver.repair import FILLERS, assign_whole
+from planner.solver.whole_clients import deal_out
+
+LARGEST = 60
+"""So many of the largest clients are whole from the start: what is left is fine enough to be dealt out."""
+
+FEW_SITES = 12
+LONGEST_FILL_S = 0.6
+
+SPLIT = 1e-9
+"""A share below this is rounding, not part of a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """``assignment`` (m,): whole clients. ``waiting``: those that fit nowhere whole; ``loose``: all whose
+    group is shared between sites."""
+
+    assignment: NDArray[np.intp]
+    waiting: NDArray[np.bool_]
+    loose: NDArray[np.bool_]
+
+
+def improve_within(answers: Answers, sites: NDArray[np.bool_], deadline: Deadline) -> None:
+    """Offer the best placement found that opens only ``sites``; nothing where there is none, or no time.
+
+    Divisible demand chooses among many sites; then, with those fixed, the largest clients are whole.
+    """
+    problem, gap = answers.problem, answers.gap
+    if sites.sum() > FEW_SITES:
+        smaller = problem.with_effects([Effect("sites", "", sites=sites)])
+        if deadline.passed() or not smaller.allowed.any(axis=1).all():
+            return
+        lean = gathered(smaller, slo_row(problem))
+        outcome = lean.model.solve(gap=gap * 2, time_limit_s=deadline.remaining_s)
+        if outcome.x is None:
+            return
+        sites = outcome.x[lean.columns.open] > 0.5
+    smaller = problem.with_effects([Effect("sites", "", sites=sites)])
+    if deadline.passed() or not smaller.allowed.any(axis=1).all():
+        return
+    largest = np.argsort(-problem.sizing.share, kind="stable")[:LARGEST]
+    lean = gathered(smaller, slo_row(problem), whole=largest)
+    outcome = lean.model.solve(gap=gap * 0.3, time_limit_s=deadline.remaining_s)
+    if outcome.x is None:
+        return
+    is_open = outcome.x[lean.columns.open] > 0.5
+    found = dealt(smaller, lean, outcome.x, is_open)
+    if found is None:
+        return
+    answers.offer(settled(problem, is_open, found.assignment, -np.inf))
+    # Within these sites nothing is better than the lean model's bound, whatever is tried.
+    enough = outcome.lower_bound * (1 + 0.6 * gap) if outcome.lower_bound > 0 else outcome.lower_bound
+    for fillers in FILLERS:
+        if deadline.passed() or (answers.best is not None and answers.best.objective <= enough):
+            return
+        assignment = assign_whole(
+            problem, is_open, found.assignment, found.waiting, found.loose,
+            gap=gap * 0.3, time_limit_s=deadline.at_most(LONGEST_FILL_S), fillers=fillers,
+        )  # fmt: skip
+        if assignment is not None:
+            answers.offer(settled(problem, is_open, assignment, -np.inf))
+
+
+def whole_from(problem: Problem, lean: Gathered, x: NDArray[np.float64]) -> Decision | None:
+    """Whole clients for a point of the lean model by dealing alone; None when a rule breaks."""
+    is_open = x[lean.columns.open] > 0.5
+    found = dealt(problem, lean, x, is_open)
+    return None if found is None else settled(problem, is_open, found.assignment, -np.inf)
+
+
+def dealt(
+    problem: Problem, lean: Gathered, x: NDArray[np.float64], is_open: NDArray[np.bool_]
+) -> Dealt | None:
+    """Whole clients for a point of the lean model; None where somebody is left without a site."""
+    sites = np.nonzero(is_open)[0]
+    groups, column = lean.groups, np.full(len(is_open), -1)
+    column[sites] = np.arange(len(sites))
+    instances = np.rint(x[lean.columns.instances]) if lean.columns.instances.size else None
+    known = column[lean.pair_site] >= 0
+    wanted = np.zeros((len(groups.first), len(sites) + 1))
+    brought = groups.share[lean.pair_group] * x[lean.pair]
+    wanted[lean.pair_group[known], column[lean.pair_site[known]]] = brought[known]
+    wanted[wanted < 1e-9] = 0.0
+    wanted[:, -1] = np.maximum(groups.share - wanted.sum(axis=1), 0.0)
+    far = np.zeros(len(sites))
+    if len(lean.pool):
+        open_pool = column[lean.pool_site] >= 0
+        np.add.at(far, column[lean.pool_site[open_pool]], x[lean.pool[open_pool]])
+    waiting = np.zeros(len(problem.client_ids), dtype=bool)
+    inside, slack = within_slo(problem)
+    sizing, share = problem.sizing, problem.sizing.share
+    cost = problem.latency_ms
+    if problem.minimize == "cost":
+        cost = np.broadcast_to(problem.cost.per_share, problem.allowed.shape)
+    allowed = np.ascontiguousarray(problem.allowed[:, sites])
+    chosen = deal_out(
+        np.argsort(-share, kind="stable").astype(np.int64),
+        np.ascontiguousarray(share),
+        groups.group.astype(np.int64),
+        wanted,
+        far,
+        allowed,
+        np.ascontiguousarray(inside[:, sites]),
+        np.ascontiguousarray(np.where(allowed, cost[:, sites], 0.0)),
+        room_of(problem, instances, sizing.peak_rps)[sites],
+        slack,
+        waiting,
+    )
+    if (chosen < 0).any():
+        return None
+    shared = ((wanted[:, :-1] > SPLIT).sum(axis=1) + (wanted[:, -1] > SPLIT)) > 1
+    return Dealt(sites[chosen], waiting, shared[groups.group] | waiting)
+
+
+def within_slo(problem: Problem) -> tuple[NDArray[np.bool_], float]:
+    """(m, n) which pairs count as within the SLO, and the share that need not be; everything, without one."""
+    for _, row in problem.rows:
+        if row.pair is not None and row.pair.ndim == 2 and np.isposinf(row.high):
+            return row.pair > 0.5, 1.0 - row.low
+    return np.ones(problem.allowed.shape, dtype=bool), np.inf
+
+
+def room_of(problem: Problem, instances: NDArray[np.float64] | None, peak_rps: float) -> NDArray[np.float64]:
+    """(n,) the share each site can take: by its instances, by its rack, or without end."""
+    room = np.full(len(problem.site_ids), np.inf)
+    if instances is not None and peak_rps > 0:
+        by_instances = (instances + OVERLOAD) * problem.sizing.rps_per_instance / peak_rps
+        room = np.where(problem.cloud, by_instances, room)
+    for rule, row in problem.rows:
+        if rule.startswith("capacity[") and row.site is not None and peak_rps > 0:
+            j = int(np.argmin(row.site))
+            room[j] = min(room[j], -row.site[j] / peak_rps)
+    return room
