@@ -20,6 +20,9 @@ from planner.jurisdictions import load_jurisdictions
 from planner.latency.estimate import PRIOR
 
 AT_HOME = ("BR", "CN", "ID", "IN", "RU")
+LATENCY_USD = 3.0
+"""What a millisecond for one request a second is worth, a month."""
+
 WITHIN_MS, BACKUP_WITHIN_MS = 120.0, 160.0
 CITIES = 20_000
 
@@ -37,8 +40,8 @@ class Instance:
     domain: NDArray[np.intp]
 
 
-def worldwide(n: int, m: int, *, seed: int = 4, latency_usd: float = 3.0, tight: float = 1.0) -> Instance:
-    """``n`` sites and ``m`` clusters. ``latency_usd``: what a millisecond for one unit of demand is worth;
+def worldwide(n: int, m: int, *, seed: int = 4, fixed: float = 1.0, tight: float = 1.0) -> Instance:
+    """``n`` sites and ``m`` clusters. ``fixed`` multiplies what opening costs,
     ``tight`` divides the capacities."""
     rng = np.random.default_rng(seed)
     cities = load_cities(top=CITIES)
@@ -81,13 +84,13 @@ def worldwide(n: int, m: int, *, seed: int = 4, latency_usd: float = 3.0, tight:
     # Where nothing stands within the limit, the nearest few resident sites do.
     floor = np.sort(np.where(resident, ms, np.inf), axis=1)[:, min(7, n - 1)][:, None]
     cost = np.where(
-        resident & ((ms <= WITHIN_MS) | (ms <= floor)), latency_usd * ms * demand[:, None], np.inf
+        resident & ((ms <= WITHIN_MS) | (ms <= floor)), LATENCY_USD * ms * demand[:, None], np.inf
     )
     backup = resident & ((ms <= BACKUP_WITHIN_MS) | (ms <= floor))
     sizes = np.array(size)
     capacity = np.round(sizes * rng.choice([30e3, 40e3, 60e3], n) / tight)
     price = rng.uniform(0.8, 1.25, n)
-    opening = np.round(price * (100e3 + 5.0 * capacity), 2)
+    opening = np.round(fixed * price * (100e3 + 5.0 * capacity), 2)
     return Instance(opening, cost, demand, capacity, backup, np.array(domain, dtype=np.intp))
 
 

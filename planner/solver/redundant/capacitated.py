@@ -78,5 +78,5 @@ def _search(search: Search) -> bool:
         return False
     lp, bound = root
     search.offer(assign(search, np.ones(search.problem.n, dtype=bool)))
-    kernel(search, lp.rows[lp.rows >= 0], bound)
-    return search.done or branch_and_bound(search, lp.rows[lp.rows >= 0])
+    rows = kernel(search, lp.rows[lp.rows >= 0], bound)
+    return search.done or branch_and_bound(search, rows)

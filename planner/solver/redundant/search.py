@@ -37,15 +37,14 @@ class Search:
         self.covers = Covers(problem)
         self.covers.add_counts(self.pool)
         self.separator = Separator(problem)
-        count, n = len(problem.column_cost), problem.n
+        count = len(problem.column_cost)
         self.lower = np.zeros(count)
         self.upper = np.ones(count)
         self.best: Incumbent | None = None
         self.bound = -np.inf
-        self.dual = np.zeros(len(self.pool))
+        self.bounds: list[Bound] = []
         self.cutoff = np.inf
         self.tried: set[bytes] = set()
-        self.sites = np.arange(n)
 
     @property
     def offset(self) -> float:
@@ -78,20 +77,17 @@ class Search:
     def learn(self, dual: NDArray[np.float64]) -> Bound:
         """The Lagrangian bound of an LP's duals (kept if the best), and what it fixes."""
         bound = lagrangian_bound(self.problem, self.pool, dual, self.lower, self.upper)
-        if bound.value > self.bound:
-            self.dual = dual
+        self.bounds.append(bound)
         self.raise_bound(bound.value)
         return bound
 
-    def fix(self, bound: Bound) -> int:
-        """Fix by reduced costs what no solution better than the goal needs."""
+    def fix(self) -> None:
+        """Fix by reduced costs, those of every bound so far, what no solution better than the goal needs."""
         goal = self.goal
-        if not np.isfinite(goal) or bound.value >= goal:
-            return 0
-        changed = fix(self.problem, bound, goal, self.lower, self.upper)
-        if changed:
-            self.cutoff = min(self.cutoff, goal)
-        return changed
+        if np.isfinite(goal):
+            for bound in self.bounds:
+                if fix(self.problem, bound, goal, self.lower, self.upper):
+                    self.cutoff = min(self.cutoff, goal)
 
     def tell(self, phase: str) -> None:
         """Report progress."""
