@@ -1,7 +1,7 @@
 """The Lagrangian bound of maximal covering (Galvão & ReVelle 1996), as the weight that stays uncovered.
 
-With a price 0 ≤ u_i ≤ w_i for each client, k sites cover no more of Σ u than the k dearest sites together, the
-worth of a site being the prices of the clients it covers: at least Σ_i u_i − Σ_{k dearest} worth_j stays
+With a price 0 ≤ u_i ≤ w_i for each client, k sites cover no more of Σ u than the k dearest sites together,
+the worth of a site being the prices of those it covers: at least Σ_i u_i − Σ_{k dearest} worth_j stays
 uncovered. To open a site that is not among the k costs the difference to the last of them; to do without one
 that is, the difference to the next one after.
 """

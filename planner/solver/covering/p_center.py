@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.compiled import compiled
 from planner.solver.covering.checking import check_limits, checked_distance, checked_p
-from planner.solver.covering.radius import NO, OPEN, YES, Within
+from planner.solver.covering.radius import OPEN, YES, Within
 from planner.solver.model import Termination
 from planner.solver.solution import Solution, no_solution, relative_gap
 
@@ -90,7 +90,12 @@ def p_center(distance: ArrayLike, p: int, *, time_limit_s: float | None = None) 
 
 
 class _Bisection:
-    """The radii not decided yet, the best sites so far, and the decision under way."""
+    """The radii not decided yet, and the best sites so far.
+
+    A radius may stay open for long while those a little smaller or larger are settled at once. So each is
+    given a small effort at first: below the smallest radius left open, and above the largest, bisection goes
+    on; when both ends are reached, all those between are tried anew with twice the effort.
+    """
 
     def __init__(self, distance: NDArray[np.float64], p: int) -> None:
         self._distance, self._p = distance, p
@@ -98,28 +103,48 @@ class _Bisection:
         self.best = opened, nearest, reached
         self.lower = float(floor)
         """No radius below it is enough."""
-        inside = (distance >= floor) & (distance < reached)
-        self._radii = np.unique(distance[inside])
-        self._question: Within | None = None
-        self._radius = floor
+        self._radii = np.unique(distance[(distance >= floor) & (distance < reached)])
+        self._asked = dict[float, Within]()
+        self._effort = 0  # slices for each radius
+        self._between = np.inf, -np.inf  # smallest and largest radius left open with this effort
+        self._radius = floor if self.settled else self._next()
 
     @property
     def settled(self) -> bool:
+        """Whether the best sites are proven to be."""
         return self.lower >= self.best[2]
 
     def go_on(self) -> None:
-        """Ask about a radius, or go on with the question under way."""
-        if self._question is None:
-            self._radius = float(self._radii[len(self._radii) // 2])
-            self._question = Within(self._distance, self._radius, self._p)
-        elif self._question.answer == OPEN:
-            self._question.go_on()
-        if self._question.answer == YES:
-            self.best = farthest_first(self._distance, self._question.sites, self._p)[:3]
+        """Ask about a radius, or spend a slice on the one under way."""
+        radius = self._radius
+        question = self._asked.get(radius)
+        if question is None:
+            question = self._asked[radius] = Within(self._distance, radius, self._p)
+        elif question.slices < self._effort:
+            question.go_on()
+        if question.answer == OPEN and question.slices < self._effort:
+            return
+        if question.answer == OPEN:
+            self._between = min(self._between[0], radius), max(self._between[1], radius)
+        elif question.answer == YES:
+            self.best = farthest_first(self._distance, question.sites, self._p)[:3]
             self._radii = self._radii[self._radii < self.best[2]]
-            self._question = None
-        elif self._question.answer == NO:
-            self._radii = self._radii[self._radii > self._radius]
-            self._question = None
-        if self._question is None:
+        else:
+            self._radii = self._radii[self._radii > radius]
+        if question.answer != OPEN:
             self.lower = float(self._radii[0]) if len(self._radii) else self.best[2]
+            self._asked = {r: q for r, q in self._asked.items() if self.lower <= r < self.best[2]}
+        if not self.settled:
+            self._radius = self._next()
+
+    def _next(self) -> float:
+        """The radius to ask about."""
+        smallest, largest = self._between
+        below = self._radii[self._radii < smallest]
+        above = self._radii[self._radii > largest]
+        if not len(below) and not len(above):
+            self._effort = max(2, 2 * self._effort)
+            self._between = np.inf, -np.inf
+            below = self._radii
+        side = below if len(below) else above
+        return float(side[len(side) // 2])

@@ -15,6 +15,7 @@ from planner.solver.covering.core import SLICE, Core, Search
 from planner.solver.covering.dominance import reduce
 from planner.solver.covering.greedy import greedy_cover
 from planner.solver.covering.lagrangian import ascend, start_prices
+from planner.solver.covering.row_weighting import row_weighting
 
 NO, YES, OPEN = 0, 1, 2
 """The answers; OPEN = not settled yet."""
@@ -24,6 +25,14 @@ SLACK = 1e-6
 
 ROOT_STEPS = 300
 ROOT_ROUNDS = 3
+
+FIRST_SLICE = SLICE // 10
+"""The first slices are short: most that is not settled at the root is nearly so."""
+
+LAST_LOCAL_SEARCH = 20
+"""After so many slices only the tree goes on: what local search finds it finds early."""
+
+SEED = 88172645463325252
 
 
 @compiled
@@ -70,19 +79,36 @@ class Within:
         """Answer at once what reductions and the root settle."""
         n = distance.shape[1]
         bits = pack_within(distance, radius)
+        self.slices = 0
+        """Spent on it so far."""
         self.answer, self.sites, rows, columns, prices = root_decision(bits, n, p, SLICE)
         if self.answer == OPEN:
-            self._columns = columns
-            core = Core.of(bits, rows, columns, np.ones(n))
-            self._search = Search(core, prices, float(p - len(self.sites)), SLACK)
+            self._columns, self._left = columns, p - len(self.sites)
+            self._core = Core.of(bits, rows, columns, np.ones(n))
+            self._search = Search(self._core, prices, float(self._left), SLACK)
 
     def go_on(self) -> int:
-        """Search for one slice more; ``sites`` holds a cover once the answer is YES."""
+        """One slice more of the tree and of local search in turns; ``sites`` cover once the answer is YES."""
         if self.answer == OPEN:
-            ended = self._search.run()
-            if ended == FOUND:
-                self.sites = np.concatenate((self.sites, self._columns[self._search.found]))
-                self.answer = YES
-            elif ended == EXHAUSTED:
-                self.answer = NO
+            work = FIRST_SLICE if self.slices < 2 else SLICE
+            if self.slices % 2 and self.slices < LAST_LOCAL_SEARCH:
+                self._look(work)
+            else:
+                ended = self._search.run(work)
+                if ended == FOUND:
+                    self._yes(self._search.found)
+                elif ended == EXHAUSTED:
+                    self.answer = NO
+            self.slices += 1
         return self.answer
+
+    def _look(self, work: int) -> None:
+        core = self._core
+        nothing, state = np.zeros(len(core.row_start) - 1), np.zeros(len(core.cost), dtype=np.int8)
+        opened = greedy_cover(*core.lists, core.cost, state, nothing, core.cost)
+        if row_weighting(*core.lists, opened, self._left, work, SEED + self.slices):
+            self._yes(np.nonzero(opened)[0])
+
+    def _yes(self, found: NDArray[np.int64]) -> None:
+        self.sites = np.concatenate((self.sites, self._columns[found]))
+        self.answer = YES
