@@ -202,9 +202,7 @@ class _Search:
             weight, low, high = limits.price_units, limits.budget_units * 9 // 10, limits.budget_units
         most = self.instance.ceiling // max(1, int(weight.max()))
         first = max(1, self.instance.ceiling // (64 * max(1, int(weight.sum()))))
-        return price_limit(
-            self.keys, self.instance.bits, opening, weight, low, high, first, most, ASCENTS
-        )
+        return price_limit(self.keys, self.instance.bits, opening, weight, low, high, first, most, ASCENTS)
 
     def tighten(
         self,

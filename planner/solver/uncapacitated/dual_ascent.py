@@ -22,7 +22,7 @@ def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints) -> int:
     ``reach`` (m,): how many of the client's pairs cost at most u_i, kept up to date. Returns Σ u.
     """
     m = keys.shape[0]
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     blocked = np.zeros(m, dtype=np.int8)
     left = m
     while left > 0:
@@ -54,7 +54,7 @@ def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints) -> int:
             if not stopped:
                 blocked[i] = 1
                 left -= 1
-    total = np.int64(0)
+    total = 0
     for i in range(m):
         total += u[i]
     return total
@@ -68,10 +68,10 @@ def tight_sites(keys: Ints, bits: int, slack: Ints, u: Ints) -> NDArray[np.int8]
     whoever is not reached yet. Clients that no tight site reaches are left to the local search.
     """
     m = keys.shape[0]
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     is_open = np.zeros(len(slack), dtype=np.int8)
     for i in range(m):
-        only, count, t = np.int64(-1), 0, 0
+        only, count, t = -1, 0, 0
         while keys[i, t] >> bits <= u[i] and keys[i, t] != EMPTY:
             j = keys[i, t] & mask
             if slack[j] <= 0:
@@ -81,7 +81,7 @@ def tight_sites(keys: Ints, bits: int, slack: Ints, u: Ints) -> NDArray[np.int8]
         if count == 1:
             is_open[only] = 1
     for i in range(m):
-        first, t, reached = np.int64(-1), 0, False
+        first, t, reached = -1, 0, False
         while keys[i, t] >> bits <= u[i] and keys[i, t] != EMPTY:
             j = keys[i, t] & mask
             if is_open[j]:
@@ -106,9 +106,9 @@ def price_limit(
     ascents. At a higher price there is more slack, so each ascent starts from the u of a lower price.
     """
     m, n = keys.shape[0], len(opening)
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     floor_u, floor_reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    below, above, price = np.int64(-1), np.int64(-1), np.int64(0)
+    below, above, price = -1, -1, 0
     u, is_open = floor_u.copy(), np.zeros(n, dtype=np.int8)
     for _ in range(steps):
         u, reach = floor_u.copy(), floor_reach.copy()
@@ -120,7 +120,7 @@ def price_limit(
                 slack[keys[i, t] & mask] -= u[i] - (keys[i, t] >> bits)
         ascend(keys, bits, slack, u, reach)
         is_open = tight_sites(keys, bits, slack, u)
-        total = np.int64(0)
+        total = 0
         for j in range(n):
             if is_open[j]:
                 total += weight[j]

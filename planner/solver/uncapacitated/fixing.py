@@ -58,7 +58,7 @@ def shorten(keys: Ints, bits: int, status: Flags) -> Ints:
     (m, width + 1), as narrow as the longest list allows.
     """
     m = keys.shape[0]
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     width = 0
     for i in range(m):
         kept = 0

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from planner.solver.compiled import compiled
 
-EMPTY = np.int64(np.iinfo(np.int64).max)
+EMPTY = 2**63 - 1
 """Ends every client's list; also stands for a pair that is not allowed."""
 
 ROOM = 2.0**58

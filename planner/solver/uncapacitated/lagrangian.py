@@ -18,7 +18,7 @@ from planner.solver.uncapacitated.instance import Flags, Ints
 FREE, OPEN, CLOSED = 0, 1, -1
 """What is settled about a site: nothing, or that it is open, or that it is not."""
 
-FAR = np.int64(2**61)
+FAR = 2**61
 """More than any bound or reduced cost."""
 
 LARGE = 2.0**60
@@ -38,11 +38,11 @@ def safe_to_sum(values: Ints) -> bool:
 def reduced_costs(keys: Ints, bits: int, opening: Ints, u: Ints, rho: Ints, reach: Ints) -> int:
     """ρ (n,) into ``rho``; ``reach`` (m,): pairs cheaper than u_i. Returns Σ u; -1 where that is too
     large."""
-    mask = (np.int64(1) << bits) - 1
-    top = np.int64(1) << (62 - bits)
+    mask = (1 << bits) - 1
+    top = 1 << (62 - bits)
     if not safe_to_sum(u):
         return -1
-    total = np.int64(0)
+    total = 0
     for j in range(len(opening)):
         rho[j] = opening[j]
     for i in range(keys.shape[0]):
@@ -80,7 +80,7 @@ def choose(rho: Ints, status: Flags, low: int, high: int, chosen: Flags) -> tupl
     if most < least:
         return FAR, -FAR, FAR
     take = min(max(negative, least), most)
-    limit = np.int64(0)  # chosen: below the limit, and of those at it as many as are still wanted
+    limit = 0  # chosen: below the limit, and of those at it as many as are still wanted
     at_limit = 0
     if take != negative and take > 0:
         values = np.empty(free, dtype=np.int64)
@@ -98,7 +98,7 @@ def choose(rho: Ints, status: Flags, low: int, high: int, chosen: Flags) -> tupl
     elif take == 0:
         limit = -FAR
     worst, best = -FAR, FAR
-    value, size = np.int64(0), 0.0
+    value, size = 0, 0.0
     for j in range(n):
         here = rho[j]
         if status[j] == FREE:
@@ -126,16 +126,16 @@ def choose_within(
     finds the best one. ``priced`` receives ρ + λ b, of which the choice is the cheapest.
     """
     n = len(rho)
-    spent = np.int64(0)
+    spent = 0
     value, worst, best = choose(rho, status, low, high, chosen)
     for j in range(n):
         priced[j] = rho[j]
         spent += chosen[j] * price[j]
     if spent <= budget or value >= FAR:
         return value, worst, best, 0
-    below, above = np.int64(0), np.int64(1)
-    kept = (value, worst, best, np.int64(0))
-    limit = FAR // (2 * max(budget, np.int64(1)) + 2 * price.sum())
+    below, above = 0, 1
+    kept = (value, worst, best, 0)
+    limit = FAR // (2 * max(budget, 1) + 2 * price.sum())
     growing = True
     trial = np.empty(n, dtype=np.int64)
     picked = np.zeros(n, dtype=np.int8)
@@ -150,7 +150,7 @@ def choose_within(
             trial[j] = rho[j] + multiplier * price[j]
         sum_of_chosen, worst, best = choose(trial, status, low, high, picked)
         now = sum_of_chosen - multiplier * budget
-        spent = np.int64(0)
+        spent = 0
         for j in range(n):
             spent += picked[j] * price[j]
         if now > kept[0]:
@@ -203,7 +203,7 @@ def subgradient(
     chosen lately, an estimate of the relaxation's y_j. ``budget`` < 0: none.
     """
     m, n = keys.shape[0], len(opening)
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     rho, reach = np.empty(n, dtype=np.int64), np.empty(m, dtype=np.int64)
     priced = np.empty(n, dtype=np.int64)
     chosen = np.zeros(n, dtype=np.int8)
@@ -251,7 +251,7 @@ def subgradient(
             continue
         squares, along, before = 0.0, 0.0, 0.0
         for i in range(m):
-            g = np.int64(1)
+            g = 1
             for t in range(reach[i]):
                 g -= chosen[keys[i, t] & mask]
             slope[i] = g

@@ -19,15 +19,15 @@ from planner.solver.compiled import compiled
 from planner.solver.uncapacitated.instance import EMPTY, Flags, Floats, Ints
 from planner.solver.uncapacitated.lagrangian import CLOSED, FREE, OPEN
 
-NOTHING = np.int64(2**62)
+NOTHING = 2**62
 """The value of a choice of sites that does not serve everyone, or breaks a limit."""
 
 
 @compiled
 def value_of(keys: Ints, bits: int, opening: Ints, is_open: Flags) -> int:
     """What a choice of sites costs in units; :data:`NOTHING` where a client has no open site."""
-    mask = (np.int64(1) << bits) - 1
-    value = np.int64(0)
+    mask = (1 << bits) - 1
+    value = 0
     for j in range(len(opening)):
         if is_open[j]:
             value += opening[j]
@@ -46,7 +46,7 @@ def serve_everyone(keys: Ints, bits: int, status: Flags, is_open: Flags) -> bool
     """Open sites until every client has one: each time the one that serves most of those without. In
     place."""
     m, n = keys.shape[0], len(status)
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     while True:
         wanted = np.zeros(n, dtype=np.int64)
         missing = 0
@@ -90,7 +90,7 @@ def interchange(
     first bring it within. Sites of ``status`` OPEN stay open, CLOSED closed.
     """
     m, n = keys.shape[0], len(opening)
-    mask = (np.int64(1) << bits) - 1
+    mask = (1 << bits) - 1
     for j in range(n):
         if status[j] == OPEN:
             is_open[j] = 1
@@ -101,7 +101,7 @@ def interchange(
     loss, gain = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     lone, place = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     while True:
-        count, spent, value = 0, 0.0, np.int64(0)
+        count, spent, value = 0, 0.0, 0
         for j in range(n):
             loss[j] = gain[j] = lone[j] = 0
             if is_open[j]:
@@ -147,7 +147,7 @@ def interchange(
         if moves <= 0:
             return NOTHING if over or under else value
         moves -= 1
-        best = NOTHING if over or under else np.int64(0)
+        best = NOTHING if over or under else 0
         add, drop = -1, -1
         if over:
             # Dropping is rated by what it costs for each unit of the limit that it frees.

@@ -38,7 +38,8 @@ def tighten(
     margin: int,
     ceiling: int,
 ) -> tuple[int, int, float, int]:
-    """``rounds`` rounds of ``iterations`` subgradient steps and up to ``moves`` moves. Returns (bound, incumbent, step, free sites).
+    """``rounds`` rounds of ``iterations`` subgradient steps and up to ``moves`` moves. Returns (bound,
+    incumbent, step, free sites).
 
     In place: ``u`` ends as the multipliers of the best bound, ``status`` holds what was settled on the way,
     ``best_open`` the incumbent's sites, ``tried`` the last choice the local search started from. Ends as soon
