@@ -30,7 +30,8 @@ CITIES = 20_000
 @dataclass(frozen=True, slots=True)
 class Instance:
     """``opening`` (n,) and ``cost`` (m, n) in USD a month, ``demand`` (m,) and ``capacity`` (n,) in requests
-    a second, ``backup`` (m, n) allowed, ``domain`` (n,) labels of what fails together."""
+    a second, ``backup`` (m, n) allowed, ``domain`` (n,) labels of what fails together, ``jurisdiction`` (m,)
+    of who must be served where."""
 
     opening: NDArray[np.float64]
     cost: NDArray[np.float64]
@@ -38,6 +39,7 @@ class Instance:
     capacity: NDArray[np.float64]
     backup: NDArray[np.bool_]
     domain: NDArray[np.intp]
+    jurisdiction: NDArray[np.intp]
 
 
 def worldwide(n: int, m: int, *, seed: int = 4, fixed: float = 1.0, tight: float = 1.0) -> Instance:
@@ -81,6 +83,7 @@ def worldwide(n: int, m: int, *, seed: int = 4, fixed: float = 1.0, tight: float
     for code in AT_HOME:
         resident[home == code] = site_country == code
     resident[np.isin(home, list(eea))] = np.isin(site_country, list(eea | adequate))
+    _, law = np.unique(resident, axis=0, return_inverse=True)
     # Where nothing stands within the limit, the nearest few resident sites do.
     floor = np.sort(np.where(resident, ms, np.inf), axis=1)[:, min(7, n - 1)][:, None]
     cost = np.where(
@@ -91,7 +94,7 @@ def worldwide(n: int, m: int, *, seed: int = 4, fixed: float = 1.0, tight: float
     capacity = np.round(sizes * rng.choice([30e3, 40e3, 60e3], n) / tight)
     price = rng.uniform(0.8, 1.25, n)
     opening = np.round(fixed * price * (100e3 + 5.0 * capacity), 2)
-    return Instance(opening, cost, demand, capacity, backup, np.array(domain, dtype=np.intp))
+    return Instance(opening, cost, demand, capacity, backup, np.array(domain, dtype=np.intp), law)
 
 
 def _nearest_of_country(

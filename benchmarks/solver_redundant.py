@@ -21,16 +21,18 @@ from pathlib import Path
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from redundant_instance import Instance, worldwide
+from redundant_instance import CITIES, Instance, worldwide
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from planner.solver import RedundantSolution, capacitated
+from planner.solver.redundant import aggregate, bound_of_all
 
 GAP = 1.0e-3
 MOST = 3_000_000
 CASES = {
-    "300 x 60": {"n": 300, "m": 60},
+    "300 x 60": {"n": 300, "m": 60, "tight": 0.5},
+    "300 x 150": {"n": 300, "m": 150},
     "300 x 425": {"n": 300, "m": 425},
     "300 x 1000": {"n": 300, "m": 1_000},
     "300 x 3000": {"n": 300, "m": 3_000},
@@ -173,8 +175,43 @@ def main() -> None:
             found = capacitated(*read_cap(path), gap=1e-6, time_limit_s=options.time_limit)
             right = abs(found.objective - optimum) <= 1e-6 * optimum and found.termination == "optimal"
             lines.append(line(name, found, "published optimum" if right else f"PUBLISHED {optimum}"))
+    if not options.only or options.only == "aggregated":
+        lines += aggregated(options.time_limit)
     if options.json:
         options.json.write_text(json.dumps({"versions": versions, "lines": lines}, indent=1))
+
+
+def aggregated(time_limit_s: float) -> list[dict[str, object]]:
+    """All 20,000 cities as 1,000 groups: a solution of the whole, and a bound with its proven error."""
+    whole = worldwide(300, CITIES)
+    started = time.perf_counter()
+    merged = aggregate(whole.cost, whole.demand, 1_000, backup_allowed=whole.backup, apart=whole.jurisdiction)
+    print(f"{CITIES} cities in {len(merged.inner.demand)} groups: {time.perf_counter() - started:.2f} s")
+    found = []
+    for side, clients in (("inner", merged.inner), ("outer", merged.outer)):
+        found.append(
+            capacitated(
+                whole.opening,
+                clients.assignment_cost,
+                clients.demand,
+                whole.capacity,
+                backup_allowed=clients.backup_allowed,
+                failure_domain=whole.domain,
+                gap=GAP,
+                time_limit_s=time_limit_s,
+            )
+        )
+        print(f"{side}: {found[-1].objective:.0f} >= {found[-1].lower_bound:.0f}, {found[-1].seconds:.1f} s")
+    best, bound = found[0].objective, found[1].lower_bound - merged.error
+    print(
+        f"optimum of the whole in [{bound:.0f}, {best:.0f}], by the error alone: {(best - bound) / best:.2%}"
+    )
+    started = time.perf_counter()
+    if found[1].relaxation is not None:
+        bound = bound_of_all(merged, whole.cost, whole.demand, found[1].relaxation, time_limit_s=20.0)
+    print(f"in [{bound:.0f}, {best:.0f}], priced client by client: {(best - bound) / best:.2%}", end="")
+    print(f", {time.perf_counter() - started:.2f} s", flush=True)
+    return [{"instance": "aggregated", "objective": best, "lower_bound": bound, "error": merged.error}]
 
 
 def line(name: str, found: RedundantSolution, verdict: str) -> dict[str, object]:

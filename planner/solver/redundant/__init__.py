@@ -24,13 +24,26 @@ which no tolerance enters, and what it fixes (:mod:`lagrangian`), incumbents fro
 and branch and bound by HiGHS on what is left, in rounds of violated rows, each a relaxation
 (:mod:`branching`).
 
+More clients than that are aggregated first, with a proven error (:mod:`aggregation`).
+
 Literature: Cornuéjols, Sridharan & Thizy 1991 (CFLP relaxations); Aardal 1998 and Avella, Boccia, Sforza &
 Vasil'ev 2009 (CFLP cuts, reduced-cost fixing); Hogan & ReVelle 1986 (backup coverage); Snyder & Daskin 2005
 (reliability: levels of backup); Bodur, Dash, Günlük & Luedtke 2017 (cuts with Benders rows); Guastaroba &
 Speranza 2012 (kernel search).
 """
 
+from planner.solver.redundant.aggregation import Aggregation, Clients, aggregate, bound_of_all
 from planner.solver.redundant.capacitated import capacitated
+from planner.solver.redundant.lagrangian import Relaxation
 from planner.solver.redundant.solution import Flows, RedundantSolution
 
-__all__ = ["Flows", "RedundantSolution", "capacitated"]
+__all__ = [
+    "Aggregation",
+    "Clients",
+    "Flows",
+    "RedundantSolution",
+    "Relaxation",
+    "aggregate",
+    "bound_of_all",
+    "capacitated",
+]

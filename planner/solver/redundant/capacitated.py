@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from planner.solver.model import Termination
 from planner.solver.redundant.branching import branch_and_bound, kernel
 from planner.solver.redundant.infeasible import explain, impossible
+from planner.solver.redundant.lagrangian import relaxation
 from planner.solver.redundant.linear import OutOfTimeError
 from planner.solver.redundant.problem import build
 from planner.solver.redundant.root import solve_root
@@ -68,7 +69,11 @@ def capacitated(
         return nothing(problem, "time_limit", bound, time.perf_counter() - started, "")
     if search.done:
         termination = "optimal"
-    return described(problem, search.best, bound, termination, time.perf_counter() - started)
+    relaxed = None
+    if search.bounds:
+        best = max(search.bounds, key=lambda found: found.value)
+        relaxed = relaxation(problem, search.pool, best)
+    return described(problem, search.best, bound, termination, time.perf_counter() - started, relaxed)
 
 
 def _search(search: Search) -> bool:

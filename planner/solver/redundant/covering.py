@@ -29,8 +29,8 @@ class Covers:
         allowed = problem.pair >= 0
         fails = len(problem.domains) > 0
         reach = np.unique(allowed | problem.backup if fails else allowed, axis=0)
-        own = (allowed | problem.backup if fails else allowed).astype(np.float32)
-        outside = own @ (~reach).astype(np.float32).T
+        own = (allowed | problem.backup if fails else allowed).astype(np.float64)
+        outside = own @ (~reach).astype(np.float64).T
         self.sets = reach
         self.confined = ((outside == 0.0) * problem.demand[:, None]).sum(axis=0)
         self.inside = np.concatenate(

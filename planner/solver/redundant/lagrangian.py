@@ -22,11 +22,24 @@ ROUNDING = 1.0e-11
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """``value`` in scaled units; ``site`` (n,): ρ_j; ``pair`` (P,): reduced cost of x_ij."""
+    """``value`` in scaled units; ``site`` (n,): ρ_j; ``pair`` (P,): reduced cost of x_ij;
+    ``multiplier`` of the pool's first rows."""
 
     value: float
     site: NDArray[np.float64]
     pair: NDArray[np.float64]
+    multiplier: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relaxation:
+    """An uncapacitated problem in the caller's units: its optimum plus ``constant`` is at most that of
+    the original. ``opening`` (n,), ``assignment`` (m, n): costs with the prices of capacity and room in
+    them."""
+
+    opening: NDArray[np.float64]
+    assignment: NDArray[np.float64]
+    constant: float
 
 
 def lagrangian_bound(
@@ -47,7 +60,22 @@ def lagrangian_bound(
     worth = reduced[:n] + np.minimum(reduced[n : 2 * n], 0.0) + gain
     chosen = np.where(worth < 0.0, upper[:n], lower[:n]) * worth
     size = float(np.abs(fixed).sum() + np.abs(worth).sum() + np.abs(gain).sum() + abs(problem.constant))
-    return Bound(float(fixed.sum() + chosen.sum()) - ROUNDING * size, worth, pair)
+    return Bound(float(fixed.sum() + chosen.sum()) - ROUNDING * size, worth, pair, multiplier)
+
+
+def relaxation(problem: Problem, pool: RowPool, bound: Bound) -> Relaxation:
+    """All rows relaxed but those that serve the clients and x_ij ≤ y_j: uncapacitated facility location."""
+    n, known = problem.n, len(bound.multiplier)
+    multiplier = np.where(np.arange(known) < problem.m, 0.0, bound.multiplier)
+    side = np.where(multiplier > 0, pool.low[:known], pool.high[:known])
+    fixed = np.where(multiplier != 0.0, multiplier * np.where(np.isfinite(side), side, 0.0), 0.0)
+    priced = pool.matrix[:known].T @ multiplier
+    reduced = (problem.column_cost - priced) / problem.scale
+    assignment = problem.cost.copy()
+    assignment[problem.client, problem.site] -= priced[2 * n :] / problem.scale
+    size = float(np.abs(fixed).sum() + np.abs(reduced[: 2 * n]).sum() * problem.scale)
+    constant = (float(fixed.sum()) - ROUNDING * size) / problem.scale
+    return Relaxation(reduced[:n] + np.minimum(reduced[n : 2 * n], 0.0), assignment, constant)
 
 
 def fix(

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from planner.solver.model import Termination
+from planner.solver.redundant.lagrangian import Relaxation
 from planner.solver.redundant.problem import Problem
 from planner.solver.redundant.search import Incumbent
 
@@ -36,8 +37,8 @@ class RedundantSolution:
     ``assignment`` and ``backup`` (m,): the site that takes the largest share of a client, in normal
     operation and while the first failure domain with that site is down (-1: it never fails). ``flows`` and
     ``backup_flows`` hold every share that is placed, and placed anew. ``domains``: the failures looked at,
-    as sorted site indices; those inside another are left out. ``reason`` says why nothing is feasible, else
-    it is empty."""
+    as sorted site indices; those inside another are left out. ``relaxation``: an uncapacitated problem that
+    bounds this one (None: none was reached). ``reason`` says why nothing is feasible, else it is empty."""
 
     open: NDArray[np.intp]
     assignment: NDArray[np.intp]
@@ -50,6 +51,7 @@ class RedundantSolution:
     flows: Flows
     backup_flows: Flows
     domains: tuple[NDArray[np.intp], ...]
+    relaxation: Relaxation | None
     reason: str
 
 
@@ -72,12 +74,18 @@ def nothing(
         empty,
         empty,
         problem.domains,
+        None,
         reason,
     )
 
 
 def described(
-    problem: Problem, best: Incumbent, bound: float, termination: Termination, seconds: float
+    problem: Problem,
+    best: Incumbent,
+    bound: float,
+    termination: Termination,
+    seconds: float,
+    relaxed: Relaxation | None,
 ) -> RedundantSolution:
     """The incumbent in the caller's units; ``bound`` already is."""
     is_open = best.value[: problem.n] > 0.5
@@ -111,6 +119,7 @@ def described(
         flows,
         joined,
         problem.domains,
+        relaxed,
         "",
     )
 
