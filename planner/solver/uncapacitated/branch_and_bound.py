@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from planner.solver.covering import set_cover
 from planner.solver.uncapacitated.dual_ascent import price_limit
+from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
-from planner.solver.uncapacitated.instance import Flags, Floats, Instance, Ints
+from planner.solver.uncapacitated.instance import EMPTY, Flags, Floats, Instance, Ints, reached
 from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
 from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
 from planner.solver.uncapacitated.tighten import tighten
@@ -63,6 +65,7 @@ class Limits:
     @staticmethod
     def of(n: int, low: int, high: int, price: Floats | None = None, budget: float = -1.0) -> Limits:
         """Limits on ``n`` sites."""
+        budget = float(budget)  # kernels are compiled once, for this type
         if price is None:
             return Limits(low, high, np.zeros(n), -1.0, np.zeros(n, dtype=np.int64), -1)
         whole = bool((price == np.floor(price)).all()) and budget < 2.0**24
@@ -167,14 +170,14 @@ class _Search:
         if u is None:
             u, is_open = self.ascend(status)
             self.consider(status, is_open)
-            if self.value >= NOTHING:
-                self.consider(status, np.zeros(n, dtype=np.int8))
-            step = 1.0
         else:
-            u, step = u.copy(), WARM_STEP
+            u = u.copy()
         if start is not None:
             self.consider(status, start.copy())
-        bound, width = -int(FAR), self.keys.shape[1]
+        if not self.settle(status) or (self.value >= NOTHING and not self.cover(status)):
+            self.current, self.settled_bound = None, int(FAR)
+            return
+        bound, step, width = -int(FAR), 1.0, self.keys.shape[1]
         for _ in range(ROOT_ROUNDS):
             bound, step, free = self.tighten(
                 self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
@@ -192,6 +195,41 @@ class _Search:
                 break
         self.push(bound, status, u)
         self.current = None
+
+    def cover(self, status: Flags) -> bool:
+        """Start from the fewest, or cheapest, sites that reach everyone; False where even they break a limit."""
+        limits, n = self.limits, self.instance.sites
+        price = limits.price if limits.budget >= 0 else np.ones(n)
+        price = np.where(status == OPEN, 0.0, price)
+        left = None if self.deadline is None else max(0.0, self.deadline - time.perf_counter())
+        fewest = set_cover(reached(self.keys, self.instance.bits, n), price, time_limit_s=left)
+        is_open = np.zeros(n, dtype=np.int8)
+        is_open[fewest.open] = 1
+        if fewest.termination == "infeasible":
+            return False
+        if fewest.termination == "optimal" and not self.within(is_open, status):
+            return False
+        self.consider(status, is_open)
+        return True
+
+    def settle(self, status: Flags) -> bool:
+        """Settle what masks and upper limits settle together; False where they leave no choice."""
+        limits, n = self.limits, self.instance.sites
+        if limits.budget >= 0:
+            price, most = limits.price_units, limits.budget_units
+        elif limits.high < n:
+            price, most = np.ones(n, dtype=np.int64), limits.high
+        else:
+            return True
+        masked = self.keys.shape[1] < 2 or bool((self.keys[:, -2] == EMPTY).any())
+        return not masked or settle_by_covering(self.keys, self.instance.bits, status, price, most)
+
+    def within(self, is_open: Flags, status: Flags) -> bool:
+        """Whether a choice, with the sites settled open, is within the upper limits."""
+        chosen = (is_open > 0) | (status == OPEN)
+        if self.limits.budget >= 0:
+            return float(self.limits.price[chosen].sum()) <= self.limits.budget * (1 + 1e-12)
+        return int(chosen.sum()) <= self.limits.high
 
     def ascend(self, status: Flags) -> tuple[Ints, Flags]:
         """Multipliers and sites by dual ascent, the limit on the sites priced."""

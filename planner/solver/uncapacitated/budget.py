@@ -135,7 +135,6 @@ def _within(
         margin=margin_of(instance, gap),
         status=status,
         start=None if before is None else before.is_open,
-        u=None if before is None else before.u,
         deadline=deadline,
     )
     return solution_of(instance, outcome, np.zeros(len(opening)), cost, gap, started), outcome

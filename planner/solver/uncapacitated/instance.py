@@ -159,6 +159,20 @@ def dearest(cost: NDArray[np.float64], base: NDArray[np.float64], room: float) -
     return total, most
 
 
+@compiled
+def reached(keys: Ints, bits: int, sites: int) -> NDArray[np.bool_]:
+    """(m, n): the pairs in the lists."""
+    m = keys.shape[0]
+    mask = (1 << bits) - 1
+    pairs = np.zeros((m, sites), dtype=np.bool_)
+    for i in range(m):
+        for key in keys[i]:
+            if key == EMPTY:
+                break
+            pairs[i, key & mask] = True
+    return pairs
+
+
 def known_value(
     opening: NDArray[np.float64],
     alone: NDArray[np.float64],

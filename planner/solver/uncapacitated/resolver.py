@@ -96,13 +96,13 @@ class Resolver:
         counted = np.zeros(n) if budget is not None else opening * weight
         price = opening if budget is not None else None
         self._setting = Setting(counted, low, high, price, -1.0 if budget is None else budget, closed)
-        return self._answer(gap, time_limit_s)
+        return self._answer(gap, time_limit_s, self._multipliers())
 
     def exact(self, *, gap: float = 0.0, time_limit_s: float | None = None) -> Solution:
         """The setting of the last :meth:`solve`, to the end (or to ``gap``)."""
-        return self._answer(gap, time_limit_s)
+        return self._answer(gap, time_limit_s, None)
 
-    def _answer(self, gap: float, time_limit_s: float | None) -> Solution:
+    def _answer(self, gap: float, time_limit_s: float | None, u: Ints | None) -> Solution:
         started = time.perf_counter()
         setting, m, n = self._setting, len(self._cost), len(self._opening)
         if self._instance is None or setting.low > n or (setting.budget < 0 and setting.price is not None):
@@ -119,20 +119,22 @@ class Resolver:
             margin=margin_of(instance, gap),
             status=status,
             start=self._answers[-1][1].is_open if self._answers else None,
-            u=self._multipliers(setting),
+            u=u,
             deadline=None if time_limit_s is None else started + time_limit_s,
         )
         self._answers = [*self._answers[-KEPT:], (setting, outcome)]
         return solution_of(instance, outcome, setting.opening, self._cost, gap, started)
 
-    def _multipliers(self, setting: Setting) -> Ints | None:
-        """Those of the last answer to a problem of the same sort, where finding them anew takes longer.
+    def _multipliers(self) -> Ints | None:
+        """Those of the last answer to a problem of the same sort, for a first answer under a limit.
 
-        Without a limit on the sites one dual ascent does: it beats multipliers of other opening costs.
+        They give a bound at once. To the end, dual ascent afresh is the better start, and without a limit it
+        takes no longer either.
         """
-        if setting.sort == "free":
+        sort = self._setting.sort
+        if sort == "free":
             return None
-        return next((end.u for asked, end in reversed(self._answers) if asked.sort == setting.sort), None)
+        return next((end.u for asked, end in reversed(self._answers) if asked.sort == sort), None)
 
     def _with_opening(self, opening: NDArray[np.float64]) -> Instance:
         assert self._instance is not None
