@@ -10,22 +10,21 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.solver.covering.ascent import PATIENCE, Course
 from planner.solver.covering.bitsets import pack
 from planner.solver.covering.branching import EXHAUSTED, FOUND
-from planner.solver.covering.core import SLICE, Core, Search
+from planner.solver.covering.core import FIRST_SLICE, SLICE, Core, Search
 from planner.solver.covering.dominance import reduce
 from planner.solver.covering.greedy import greedy_cover
 from planner.solver.covering.lagrangian import ascend, start_prices
+from planner.solver.covering.row_weighting import SEED, row_weighting
 from planner.solver.covering.units import CLOSE, common_unit
 
 ROUNDING = 1e-10
 """Relative allowance for the rounding of a bound: a sum of up to millions of terms in double precision."""
 
-STEPS = 50
-"""Subgradient steps between two greedy covers."""
-
-LENGTHS = (1.0, 0.6, 0.4, 0.25, 0.15, 0.1)
-"""Step lengths at the root, over its course."""
+LOOKS = 3
+"""Slices of local search in vain, in turns with the tree, before only the tree goes on."""
 
 WORTHWHILE = 0.9
 """A core is built anew when fixing leaves at most this part of its sites or clients."""
@@ -46,7 +45,7 @@ class CheapestCover:
         self._exhausted = False
         self._rows, self._columns = np.arange(len(covers)), np.arange(len(cost))
         self._taken = np.empty(0, dtype=np.int64)
-        self._steps = 0
+        self._course, self._slices, self._looks = Course(), 0, 0
         self._search: Search | None = None
         self._core, self._prices = self._reduced(np.zeros(len(covers)))
         if not self._exhausted:
@@ -78,12 +77,18 @@ class CheapestCover:
 
     def go_on(self) -> None:
         """One step: some of the root's ascent, or a slice of the tree."""
-        if self._search is None and self._steps >= STEPS * len(LENGTHS):
-            self._search = Search(self._core, self._prices, *self._goal())
-        if self._search is None:
+        if not self._course.over:
             self._ascend()
             return
-        ended = self._search.run()
+        if self._search is None:
+            self._search = Search(self._core, self._prices, *self._goal())
+        self._slices += 1
+        work = FIRST_SLICE if self._slices <= 2 else SLICE
+        if self._slices % 2 == 0 and self._looks < LOOKS and self._core.cost.min() == self._core.cost.max():
+            self._look(work)
+            self._search.aim(*self._goal())
+            return
+        ended = self._search.run(work)
         self._closed = min(self._closed, self._search.closed_above + self._paid())
         if ended == FOUND:
             self._offer(self._search.found)
@@ -110,19 +115,31 @@ class CheapestCover:
         found = greedy_cover(*core.lists, core.cost, state, given_back, reduced)
         self._offer(np.nonzero(found)[0])
 
+    def _look(self, work: int) -> None:
+        """Where all sites cost the same, row weighting with fewer of them."""
+        core = self._core
+        target, slack = self._goal()
+        state = np.zeros(len(core.cost), dtype=np.int8)
+        opened = greedy_cover(*core.lists, core.cost, state, np.zeros(len(self._rows)), core.cost)
+        fewer = int((target + slack) / core.cost[0])
+        self._looks += 1
+        if fewer > 0 and row_weighting(*core.lists, opened, fewer, work, SEED + self._looks):
+            self._offer(np.nonzero(opened)[0])
+            self._looks = 0
+
     def _ascend(self) -> None:
         core = self._core
-        steps = max(1, min(STEPS, SLICE // len(core.row_site)))
-        length = LENGTHS[min(self._steps // STEPS, len(LENGTHS) - 1)]
-        self._steps += steps
         m, n = len(core.row_start) - 1, len(core.cost)
+        steps = self._course.steps(len(core.row_site))
         target, slack = self._goal()
         reduced, state = np.empty(n), np.zeros(n, dtype=np.int8)
         bound = ascend(
-            *core.lists, core.cost, state, np.arange(m), 0.0, target + slack, steps, length, 15,
-            self._prices, reduced,
+            *core.lists, core.cost, state, np.arange(m), 0.0, target + slack, steps, self._course.length,
+            PATIENCE, self._prices, reduced,
         )  # fmt: skip
-        self._bound = max(self._bound, bound + self._paid() - slack)
+        proven = bound + self._paid() - slack
+        self._course.gained(self._bound, proven, self.value)
+        self._bound = max(self._bound, proven)
         if bound > target + slack:
             self._closed, self._exhausted = min(self._closed, self._bound), True
             return

@@ -14,6 +14,9 @@ from planner.solver.covering.lagrangian import CHOSEN
 SLICE = 15_000_000
 """Matrix entries looked at in one call of a kernel: some 0.05 to 0.1 s."""
 
+FIRST_SLICE = SLICE // 10
+"""What a tree, and a local search, is given first: most that is not settled at the root is nearly so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Core:

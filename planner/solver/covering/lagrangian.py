@@ -15,9 +15,6 @@ from planner.solver.compiled import compiled
 AVAILABLE, CHOSEN, EXCLUDED = 0, 1, 2
 """States of a site during the search."""
 
-PATIENCE = 15
-"""Iterations without a better bound after which the step is halved."""
-
 SMALLEST_STEP = 0.005
 
 
@@ -63,11 +60,21 @@ def ascend(
     """
     n, count = len(cost), len(uncovered)
     current, direction = np.empty(count), np.zeros(count)
-    for k in range(count):
-        current[k] = prices[uncovered[k]]
     place = np.full(len(prices), -1, dtype=np.int64)
+    entries = 0
     for k in range(count):
-        place[uncovered[k]] = k
+        i = uncovered[k]
+        current[k], place[i] = prices[i], k
+        entries += row_start[i + 1] - row_start[i]
+    # The matrix of uncovered clients and available sites, which every step goes through.
+    start, site, entries = np.empty(count + 1, dtype=np.int64), np.empty(entries, dtype=np.int64), 0
+    for k in range(count):
+        start[k] = entries
+        for e in range(row_start[uncovered[k]], row_start[uncovered[k] + 1]):
+            if state[row_site[e]] == AVAILABLE:
+                site[entries] = row_site[e]
+                entries += 1
+    start[count] = entries
     now, best, since = np.empty(n), -np.inf, 0
     for _ in range(iterations):
         now[:] = cost
@@ -76,9 +83,8 @@ def ascend(
             price = current[k]
             total += price
             if price > 0.0:
-                i = uncovered[k]
-                for e in range(row_start[i], row_start[i + 1]):
-                    now[row_site[e]] -= price
+                for e in range(start[k], start[k + 1]):
+                    now[site[e]] -= price
         for k in range(count):
             direction[k] = 0.7 if direction[k] == 0.0 else 0.7 + 0.3 * direction[k]
         for j in range(n):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from planner.solver.covering.checking import check_limits, checked_covers, checked_p, checked_vector
 from planner.solver.covering.widest import WidestCover
+from planner.solver.interrupt import stop_asked, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import PROOF, Solution
 
@@ -43,14 +44,15 @@ def max_cover(
     stopped: Termination = "time_limit"
     opened, left = np.arange(p), 0.0
     if p and counts.any():
-        search = WidestCover(matrix[counts], weights[counts], p, gap)
-        try:
+        with stoppable():
+            search = WidestCover(matrix[counts], weights[counts], p, gap)
             while not search.settled:
+                if stop_asked():
+                    stopped = "feasible"
+                    break
                 if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
                     break
                 search.go_on()
-        except KeyboardInterrupt:
-            stopped = "feasible"
         others = np.setdiff1d(np.arange(n), search.best)
         opened = np.sort(np.concatenate((search.best, others[: p - len(search.best)])))
         left = search.value - search.lower

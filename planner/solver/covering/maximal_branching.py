@@ -10,11 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.solver.compiled import compiled
-from planner.solver.covering.branching import EXHAUSTED, FOUND, PAUSED, choose, exclude, undo
+from planner.solver.covering.branching import (
+    AGAIN_STEPS,
+    EXHAUSTED,
+    FOUND,
+    PATIENCE,
+    PAUSED,
+    choose,
+    exclude,
+    undo,
+)
 from planner.solver.covering.lagrangian import AVAILABLE, CHOSEN
 from planner.solver.covering.maximal_lagrangian import ascend_maximal
 
-NODE_STEPS = 25
+NODE_STEPS = 200
 """Subgradient steps at a node at most."""
 
 
@@ -99,7 +108,8 @@ def search_maximal(
                 break
             bound, least, last, after = ascend_maximal(
                 row_start, row_site, site_start, site_row, weight, state, rows[:count], left,
-                target + slack - lost, target - lost, steps, 0.5, 5, prices[depth], worth, share, among,
+                target + slack - lost, target - lost, steps, 0.5, PATIENCE, prices[depth], worth, share,
+                among,
             )  # fmt: skip
             done += steps * entries * 2
             if lost + least <= target:
@@ -125,7 +135,7 @@ def search_maximal(
                     choose(j, row_start, site_start, site_row, one, state, times, trail, numbers, spent)
                     moved = True
             if moved:
-                steps = 8
+                steps = AGAIN_STEPS
                 continue
             score = -1.0
             for j in range(n):

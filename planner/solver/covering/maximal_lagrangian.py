@@ -47,9 +47,20 @@ def ascend_maximal(
     n, count = len(worth), len(uncovered)
     current, direction = np.empty(count), np.zeros(count)
     place = np.full(len(prices), -1, dtype=np.int64)
+    entries = 0
     for q in range(count):
-        current[q] = prices[uncovered[q]]
-        place[uncovered[q]] = q
+        i = uncovered[q]
+        current[q], place[i] = prices[i], q
+        entries += row_start[i + 1] - row_start[i]
+    # The matrix of uncovered clients and available sites, which every step goes through.
+    start, site, entries = np.empty(count + 1, dtype=np.int64), np.empty(entries, dtype=np.int64), 0
+    for q in range(count):
+        start[q] = entries
+        for e in range(row_start[uncovered[q]], row_start[uncovered[q] + 1]):
+            if state[row_site[e]] == AVAILABLE:
+                site[entries] = row_site[e]
+                entries += 1
+    start[count] = entries
     available = np.nonzero(state == AVAILABLE)[0]
     now, values = np.zeros(n), np.empty(len(available))
     inside, times = np.zeros(n, dtype=np.bool_), np.empty(count, dtype=np.int64)
@@ -62,9 +73,8 @@ def ascend_maximal(
             price = current[q]
             if price > 0.0:
                 total += price
-                i = uncovered[q]
-                for e in range(row_start[i], row_start[i + 1]):
-                    now[row_site[e]] += price
+                for e in range(start[q], start[q + 1]):
+                    now[site[e]] += price
         for a in range(len(available)):
             values[a] = now[available[a]]
         parted = np.partition(values, len(values) - k - 1)

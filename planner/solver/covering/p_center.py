@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from planner.solver.compiled import compiled
 from planner.solver.covering.checking import check_limits, checked_distance, checked_p
 from planner.solver.covering.radius import OPEN, YES, Within
+from planner.solver.interrupt import stop_asked, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import Solution, no_solution, relative_gap
 
@@ -69,20 +70,21 @@ def p_center(distance: ArrayLike, p: int, *, time_limit_s: float | None = None) 
         return Solution(np.arange(p), np.empty(0, dtype=np.intp), 0.0, 0.0, 0.0, "optimal", seconds)
     if p == 0:
         return no_solution(m, "infeasible", np.inf, started)
-    search = _Bisection(array, p)
     stopped: Termination = "time_limit"
-    try:
+    with stoppable():
+        search = _Bisection(array, p)
         while not search.settled:
+            if stop_asked():
+                stopped = "feasible"
+                break
             if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
                 break
             search.go_on()
-    except KeyboardInterrupt:
-        if not np.isfinite(search.best[2]):
-            raise
-        stopped = "feasible"
     opened, nearest, reached = search.best
     lower = search.lower
     if not np.isfinite(reached):
+        if stopped == "feasible":
+            raise KeyboardInterrupt  # there is nothing to return
         return no_solution(m, "infeasible" if np.isinf(lower) else stopped, lower, started)
     termination: Termination = "optimal" if search.settled else stopped
     gap = relative_gap(reached, lower)
@@ -94,7 +96,7 @@ class _Bisection:
 
     A radius may stay open for long while those a little smaller or larger are settled at once. So each is
     given a small effort at first: below the smallest radius left open, and above the largest, bisection goes
-    on; when both ends are reached, all those between are tried anew with twice the effort.
+    on; when little is left there, those between are tried anew with twice the effort.
     """
 
     def __init__(self, distance: NDArray[np.float64], p: int) -> None:
@@ -142,9 +144,11 @@ class _Bisection:
         smallest, largest = self._between
         below = self._radii[self._radii < smallest]
         above = self._radii[self._radii > largest]
-        if not len(below) and not len(above):
+        # At the root it costs little to find the very ends; later a larger effort is worth more.
+        few = len(self._radii) // 8 if self._effort else 0
+        if len(below) <= few and len(above) <= few:
             self._effort = max(2, 2 * self._effort)
             self._between = np.inf, -np.inf
             below = self._radii
-        side = below if len(below) else above
+        side = below if len(below) > few else above
         return float(side[len(side) // 2])

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from planner.solver.compiled import compiled
 from planner.solver.covering.bitsets import pack_within, sparse
 from planner.solver.covering.branching import EXHAUSTED, FOUND
-from planner.solver.covering.core import SLICE, Core, Search
+from planner.solver.covering.core import FIRST_SLICE, SLICE, Core, Search
 from planner.solver.covering.dominance import reduce
 from planner.solver.covering.greedy import greedy_cover
 from planner.solver.covering.lagrangian import ascend, start_prices
-from planner.solver.covering.row_weighting import row_weighting
+from planner.solver.covering.row_weighting import SEED, row_weighting
 
 NO, YES, OPEN = 0, 1, 2
 """The answers; OPEN = not settled yet."""
@@ -26,13 +26,8 @@ SLACK = 1e-6
 ROOT_STEPS = 300
 ROOT_ROUNDS = 3
 
-FIRST_SLICE = SLICE // 10
-"""The first slices are short: most that is not settled at the root is nearly so."""
-
 LAST_LOCAL_SEARCH = 20
 """After so many slices only the tree goes on: what local search finds it finds early."""
-
-SEED = 88172645463325252
 
 
 @compiled

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from planner.solver.compiled import compiled
 
+SEED = 88172645463325252
+"""Any number but 0; George Marsaglia's, who proposed these dice (xorshift, 2003)."""
+
 
 @compiled
 def row_weighting(

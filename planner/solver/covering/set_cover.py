@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.covering.cheapest import CheapestCover
 from planner.solver.covering.checking import check_limits, checked_covers, checked_vector
+from planner.solver.interrupt import stop_asked, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
 
@@ -36,15 +37,16 @@ def set_cover(
     paid = cost > 0.0
     rows, columns = np.nonzero(~matrix[:, ~paid].any(axis=1))[0], np.nonzero(paid)[0]
     given = float(cost[~paid].sum())
-    search = CheapestCover(matrix[np.ix_(rows, columns)], cost[columns], given, gap)
     stopped: Termination = "time_limit"
-    try:
+    with stoppable():
+        search = CheapestCover(matrix[np.ix_(rows, columns)], cost[columns], given, gap)
         while not search.settled:
+            if stop_asked():
+                stopped = "feasible"
+                break
             if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
                 break
             search.go_on()
-    except KeyboardInterrupt:
-        stopped = "feasible"
     opened = _needed(matrix, np.concatenate((np.nonzero(~paid)[0], columns[search.best])), cost)
     objective = float(cost[opened].sum())
     lower = objective if search.lower >= search.value else min(objective, given + search.lower)

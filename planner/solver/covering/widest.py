@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.solver.covering.ascent import PATIENCE, Course
 from planner.solver.covering.bitsets import pack, sparse, transpose
 from planner.solver.covering.branching import EXHAUSTED, FOUND
 from planner.solver.covering.core import SLICE
@@ -19,18 +20,6 @@ from planner.solver.covering.interchange import interchange
 from planner.solver.covering.maximal_branching import search_maximal
 from planner.solver.covering.maximal_lagrangian import ascend_maximal
 from planner.solver.covering.units import CLOSE, common_unit
-
-STEPS = 50
-"""Subgradient steps between two interchange searches."""
-
-ROUNDS = 40
-"""Of so many steps, at most, at the root."""
-
-SHORTER, SHORTEST = 0.6, 0.03
-"""What a round's step length shrinks by when the round has gained little, and where the root ends."""
-
-LITTLE = 0.05
-"""Of the gap."""
 
 SWAP_ROUNDS = 20
 
@@ -54,7 +43,7 @@ class WidestCover:
         self._closed, self._bound, self._exhausted = np.inf, 0.0, False
         self._taken, self._columns = np.empty(0, dtype=np.int64), np.arange(covers.shape[1])
         self._rows, self._merged, self._lost = np.arange(len(covers)), weight, 0.0
-        self._rounds, self._length = 0, 1.0
+        self._course = Course()
         self._search: _Tree | None = None
         self._prices = weight
         self._lists = self._reduced()
@@ -87,7 +76,7 @@ class WidestCover:
 
     def go_on(self) -> None:
         """One step: some of the root's ascent, or a slice of the tree."""
-        if self._search is None and (self._rounds >= ROUNDS or self._length < SHORTEST):
+        if self._search is None and self._course.over:
             left = self._p - len(self._taken)
             self._search = _Tree(self._lists, self._merged, left, self._prices, self._slack)
         if self._search is None:
@@ -113,19 +102,18 @@ class WidestCover:
             self.best, self.value = sites, value
 
     def _ascend(self) -> None:
-        steps = max(1, min(STEPS, SLICE // max(1, 2 * len(self._lists[1]))))
-        self._rounds += 1
+        steps = self._course.steps(2 * len(self._lists[1]))
         m, n = len(self._rows), len(self._columns)
         state, opened = np.zeros(n, dtype=np.int8), np.zeros(n, dtype=np.bool_)
         worth, share = np.empty(n), np.empty(n)
         target = self._target - self._lost
         bound, _, last, after = ascend_maximal(
             *self._lists, self._merged, state, np.arange(m), self._p - len(self._taken),
-            target + self._slack, -np.inf, steps, self._length, 10, self._prices, worth, share, opened,
+            target + self._slack, -np.inf, steps, self._course.length, PATIENCE,
+            self._prices, worth, share, opened,
         )  # fmt: skip
         proven = bound + self._lost - self._slack
-        if proven - self._bound < LITTLE * (self.value - proven):
-            self._length *= SHORTER
+        self._course.gained(self._bound, proven, self.value)
         self._bound = max(self._bound, proven)
         if bound > target + self._slack:
             self._closed, self._exhausted = min(self._closed, self._bound), True
