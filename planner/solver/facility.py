@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
-from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
+from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
 from planner.solver.uncapacitated.instance import (
     NOT_NUMBERS,
     STRANDED,
@@ -23,7 +23,9 @@ from planner.solver.uncapacitated.instance import (
     prepare,
     survey,
 )
+from planner.solver.uncapacitated.limits import Limits
 from planner.solver.uncapacitated.local_search import NOTHING
+from planner.solver.uncapacitated.reduction import dominated, merge_clients
 
 SCALES = 3
 """How often at most a problem is scaled anew: each time by the value that the last one found."""
@@ -90,9 +92,11 @@ def _located(
     value = known_value(opening, alone, nearest, low, high)
     deadline = None if time_limit_s is None else started + time_limit_s
     limits = Limits.of(n, low, high)
+    # With sites to spare for a lower limit, a dominated one may be needed to fill it.
+    status = dominated(opening, cost) if low <= 1 else None
     for _ in range(SCALES):
-        instance = prepare(opening, cost, base, value, whole=verdict == WHOLE)
-        outcome = solve(instance, limits, margin=margin_of(instance, gap), deadline=deadline)
+        instance = merge_clients(prepare(opening, cost, base, value, whole=verdict == WHOLE))
+        outcome = solve(instance, limits, margin=margin_of(instance, gap), status=status, deadline=deadline)
         found = solution_of(instance, outcome, opening, cost, gap, started)
         if found.termination != "feasible":
             break
@@ -134,12 +138,10 @@ def margin_of(instance: Instance, gap: float) -> Callable[[int], int]:
     a proof, so that rounding has the other half.
     """
 
-    lost = instance.clients + instance.sites if instance.unit == 1 else 0  # rounded down, a unit each
-
     def margin(value: int) -> int:
         objective = abs(instance.base + value / instance.scale)
         asked = instance.units(objective * max(gap * (1 - 1e-9), PROOF / 2))
-        return max(instance.unit - 1, asked - lost, 0)
+        return max(instance.unit - 1, asked - instance.lost, 0)
 
     return margin
 

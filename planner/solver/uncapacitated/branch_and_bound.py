@@ -20,6 +20,7 @@ from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
 from planner.solver.uncapacitated.instance import EMPTY, Flags, Floats, Instance, Ints, reached
 from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
+from planner.solver.uncapacitated.limits import Limits
 from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
 from planner.solver.uncapacitated.tighten import tighten
 
@@ -46,39 +47,6 @@ SLICE = 30_000_000
 
 Progress = Callable[[float, float], None]
 """Called as (incumbent, lower bound), in units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a choice of sites must keep: ``low`` to ``high`` of them, Σ ``price`` ≤ ``budget`` (< 0: none).
-
-    The relaxation counts the budget in whole units, prices rounded down and the budget up.
-    """
-
-    low: int
-    high: int
-    price: Floats
-    budget: float
-    price_units: Ints
-    budget_units: int
-
-    @staticmethod
-    def of(n: int, low: int, high: int, price: Floats | None = None, budget: float = -1.0) -> Limits:
-        """Limits on ``n`` sites."""
-        budget = float(budget)  # kernels are compiled once, for this type
-        if price is None:
-            return Limits(low, high, np.zeros(n), -1.0, np.zeros(n, dtype=np.int64), -1)
-        whole = bool((price == np.floor(price)).all()) and budget < 2.0**24
-        scale = 1.0 if whole else 2.0**24 / budget if budget > 0 else 1.0
-        floor = np.floor(np.minimum(price, 2 * budget + 1) * scale * (1 - 1e-15)).astype(np.int64)
-        units = floor if not whole else np.minimum(price, 2 * budget + 1).astype(np.int64)
-        return Limits(low, high, price, budget, units, int(np.ceil(budget * scale * (1 + 1e-15))))
-
-    def kept_by(self, is_open: Flags) -> bool:
-        """Whether a choice of sites keeps them; the budget to one part in 10^12."""
-        count = int(is_open.sum())
-        spent = float(self.price[is_open > 0].sum())
-        return self.low <= count <= self.high and (self.budget < 0 or spent <= self.budget * (1 + 1e-12))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +165,8 @@ class _Search:
         self.current = None
 
     def cover(self, status: Flags) -> bool:
-        """Start from the fewest, or cheapest, sites that reach everyone; False where even they break a limit."""
+        """Start from the fewest, or cheapest, sites that reach everyone; False where even they break a
+        limit."""
         limits, n = self.limits, self.instance.sites
         price = limits.price if limits.budget >= 0 else np.ones(n)
         price = np.where(status == OPEN, 0.0, price)

@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from planner.solver.covering import set_cover
 from planner.solver.facility import checked, looked_at, margin_of, solution_of
 from planner.solver.solution import Solution, no_solution
-from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
-from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Instance, prepare
+from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
+from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Flags, Instance, prepare
+from planner.solver.uncapacitated.limits import Limits
+from planner.solver.uncapacitated.reduction import dominated, merge_clients
 
 Progress = Callable[[int, int, str], None]
 """Called as (points done, points in all, what is being done now)."""
@@ -47,7 +49,8 @@ def budgeted_location(
     if instance is None or budget < 0:
         return no_solution(len(cost), "infeasible", np.inf, started)
     deadline = None if time_limit_s is None else started + time_limit_s
-    found, _ = _within(instance, opening, cost, budget, gap, deadline, None, started)
+    needless = dominated(opening, cost)
+    found, _ = _within(instance, opening, cost, budget, gap, deadline, None, needless, started)
     return found
 
 
@@ -99,6 +102,7 @@ def latency_cost_front(
     found: list[FrontPoint] = []
     asked = _budgets(opening, cost, points) if budgets is None else np.sort(np.asarray(budgets, float))
     before: Outcome | None = None
+    needless = dominated(opening, cost)
     words = f"{len(asked)} budgets, each proven"
     # From the largest budget down: its choice of sites, with the least useful dropped, is a start for the
     # next.
@@ -106,7 +110,7 @@ def latency_cost_front(
         if progress is not None:
             progress(done, len(asked), f"the least latency for a budget of {budget:,.0f}")
         one, before = _within(
-            instance, opening, cost, float(budget), gap, deadline, before, time.perf_counter()
+            instance, opening, cost, float(budget), gap, deadline, before, needless, time.perf_counter()
         )
         if one.termination == "infeasible":
             break  # smaller budgets allow no more
@@ -125,10 +129,11 @@ def _within(
     gap: float,
     deadline: float | None,
     before: Outcome | None,
+    needless: Flags,
     started: float,
 ) -> tuple[Solution, Outcome]:
     limits = Limits.of(len(opening), 0, len(opening), opening, budget)
-    status = np.where(opening > budget * (1 + 1e-12), -1, 0).astype(np.int8)
+    status = np.where(opening > budget * (1 + 1e-12), -1, needless).astype(np.int8)
     outcome = solve(
         instance,
         limits,
@@ -146,7 +151,7 @@ def _without_opening_costs(opening: NDArray[np.float64], cost: NDArray[np.float6
     verdict, base, _, _ = looked_at(nothing, cost)
     if verdict == STRANDED or not len(opening):
         return None
-    return prepare(nothing, cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED)
+    return merge_clients(prepare(nothing, cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED))
 
 
 def _budgets(opening: NDArray[np.float64], cost: NDArray[np.float64], points: int) -> NDArray[np.float64]:

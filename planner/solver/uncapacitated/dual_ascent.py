@@ -23,8 +23,8 @@ steps; with more clients those are cheaper."""
 def ascend(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints, spared: int) -> int:
     """Raise ``u`` until every client is blocked; ``slack`` (n,) is used up, nothing negative. In place.
 
-    ``reach`` (m,): how many of the client's pairs cost at most u_i, kept up to date. ``spared``: a client left
-    as it is; -1 for none. Returns Σ u.
+    ``reach`` (m,): how many of the client's pairs cost at most u_i, kept up to date. ``spared``: a client
+    left as it is; -1 for none. Returns Σ u.
     """
     m = keys.shape[0]
     mask = (1 << bits) - 1

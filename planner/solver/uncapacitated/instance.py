@@ -47,7 +47,8 @@ class Instance:
 
     ``base``: what the cheapest pairs cost together, in the caller's unit; ``scale``: units in one of those;
     ``unit``: values of solutions differ by at least this much (1 where nothing is known of them).
-    ``ceiling``: above the value of every solution.
+    ``ceiling``: above the value of every solution. ``lost``: what rounding took from its value, at most.
+    Clients are those left after merging (:mod:`.reduction`).
     """
 
     keys: Ints
@@ -57,6 +58,7 @@ class Instance:
     scale: float
     unit: int
     ceiling: int
+    lost: int
 
     @property
     def clients(self) -> int:
@@ -233,4 +235,5 @@ def prepare(
     keys.sort(axis=1)
     units = np.floor(capped * scale).astype(np.int64)
     ceiling = int(total * scale * (1 + 2.0**-40)) + len(base) + n + 2
-    return Instance(keys, bits, units, float(base.sum()), scale, unit, ceiling)
+    lost = 0 if unit > 1 else len(base) + n
+    return Instance(keys, bits, units, float(base.sum()), scale, unit, ceiling, lost)

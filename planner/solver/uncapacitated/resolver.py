@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.facility import checked, looked_at, margin_of, solution_of
 from planner.solver.solution import Solution, no_solution
-from planner.solver.uncapacitated.branch_and_bound import Limits, Outcome, solve
+from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
 from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Instance, Ints, prepare
+from planner.solver.uncapacitated.limits import Limits
+from planner.solver.uncapacitated.reduction import merge_clients
 
 FIRST_GAP = 5e-3
 """What the first answer is proven to."""
@@ -59,7 +61,8 @@ class Resolver:
         self._instance: Instance | None = None
         if verdict != STRANDED and self._cost.size:
             nothing = np.zeros(len(self._opening))
-            self._instance = prepare(nothing, self._cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED)
+            instance = prepare(nothing, self._cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED)
+            self._instance = merge_clients(instance)
         self._answers: list[tuple[Setting, Outcome]] = []
         self._setting = Setting(self._opening, 0, len(self._opening), None, -1.0, frozenset())
 
