@@ -88,6 +88,8 @@ def dominated(opening: Floats, cost: Floats) -> NDArray[np.int8]:
     m, n = cost.shape
     status = np.zeros(n, dtype=np.int8)
     for k in range(n):
+        if opening[k] < 0:
+            continue  # it pays to open it whatever else is
         for j in range(n):
             if j == k or status[j] != 0 or opening[j] > opening[k]:
                 continue
