@@ -145,7 +145,8 @@ class _Search:
         if not self.settle(status) or (self.value >= NOTHING and not self.cover(status)):
             self.current, self.settled_bound = None, int(FAR)
             return
-        bound, step, width = -int(FAR), 1.0, self.keys.shape[1]
+        bound, step = -int(FAR), 1.0
+        out, width = int((status == CLOSED).sum()), self.keys.shape[1]
         for _ in range(ROOT_ROUNDS):
             bound, step, free = self.tighten(
                 self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
@@ -156,9 +157,10 @@ class _Search:
             if self.out_of_time():
                 self.interrupted = True
                 return
-            if (status == CLOSED).sum() * 5 > width:
+            closed = int((status == CLOSED).sum())
+            if (closed - out) * 5 > width:
                 self.keys = shorten(self.keys, self.instance.bits, status)
-                width = self.keys.shape[1]
+                out, width = closed, self.keys.shape[1]
             if step < ROOT_ENDS:
                 break
         self.push(bound, status, u)
