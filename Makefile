@@ -58,4 +58,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    $(BIN)/python -m pip install --quiet -c constraints.txt hatchling editables; \
 	    $(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'; \
 	fi
+	@$(BIN)/python -m planner.solver.warm
 	@touch $@

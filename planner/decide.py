@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,14 +12,19 @@ from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
 from planner.problem import Problem, build_problem
-from planner.solver.decision import Deadline, Decision, tally
+from planner.solver.answers import OnAnswer
+from planner.solver.decision import Deadline, Decision, State, tally
 from planner.solver.explain import RulePrice, binding_rules, find_clash, price_rules
 from planner.solver.frontier import trace_frontier, weighted_quantile
 from planner.solver.minimax import solve_minimax
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+from planner.solver.warm import prepare
 from planner.study import Study
 
 DEFAULT_TIME_LIMIT_S = 300.0
+
+OnPlan = Callable[[Plan], None]
+"""Called with a plan that breaks no rule, audited, with its honest gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,45 @@ def decide(
     *,
     time_limit_s: float | None = None,
     progress: Progress | None = None,
+    start: Plan | None = None,
+    on_plan: OnPlan | None = None,
 ) -> Plan:
     """The optimal plan of a study, proven to 1e-4 and audited; or why there is none.
 
     ``time_limit_s`` defaults to 300; when it runs out the plan carries the best point found and its honest
     gap, with termination "time_limit". Infeasible is a value, with the conflicting rules.
+
+    ``start``: the plan of a study much like this one (another SLO, one site left out, more clients): its
+    sites are tried first. The answer is the same without it, but later. ``on_plan`` is called, from this
+    thread, with every better plan on the way, "feasible" and audited; the one returned comes last.
     """
     limit = DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s
     say = progress or silent
     problem = build_problem(study, inputs)
-    decision = _solve(problem, limit, say)
+    told = None if on_plan is None else _Telling(study, inputs, problem, on_plan)
+    decision = _solve(problem, limit, say, start=start, on_answer=told)
     return _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
+
+
+@dataclass(slots=True)
+class _Telling:
+    """Turns answers into plans. A placement told before, now with a better bound, is not counted again."""
+
+    study: Study
+    inputs: Inputs
+    problem: Problem
+    tell: OnPlan
+    assignment: object = None
+    plan: Plan | None = None
+
+    def __call__(self, answer: Decision) -> None:
+        if answer.termination == "optimal":  # the plan that is returned says so
+            return
+        if self.plan is None or answer.assignment is not self.assignment:
+            self.plan = _plan(self.study, self.inputs, self.problem, answer, None, silent)
+            self.assignment = answer.assignment
+        plan = replace(self.plan, lower_bound=answer.lower_bound, gap=answer.gap, seconds=answer.seconds)
+        self.tell(_audited(plan, self.study, self.inputs))
 
 
 def decide_frontier(
@@ -78,6 +111,7 @@ def decide_frontier(
         study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
     )
     problem = build_problem(free, inputs)
+    prepare(progress or silent)
     front = trace_frontier(
         problem,
         study.latency.coverage,
@@ -117,10 +151,32 @@ def explain(
     return Explanation(plan, prices)
 
 
-def _solve(problem: Problem, time_limit_s: float | None, progress: Progress) -> Decision:
-    if problem.minimize == "max_latency":
-        return solve_minimax(problem, time_limit_s=time_limit_s, progress=progress)
-    return solve_placement(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, progress=progress)
+def _solve(
+    problem: Problem,
+    time_limit_s: float | None,
+    progress: Progress,
+    *,
+    start: Plan | None = None,
+    on_answer: OnAnswer | None = None,
+) -> Decision:
+    prepare(progress)
+    before = None if start is None or start.kpi is None else _decided(start)
+    solve = solve_minimax if problem.minimize == "max_latency" else solve_placement
+    return solve(
+        problem,
+        gap=PROVEN_GAP,
+        time_limit_s=time_limit_s,
+        progress=progress,
+        start=before,
+        on_answer=on_answer,
+    )
+
+
+def _decided(plan: Plan) -> Decision:
+    """A plan as a solver's start: by its sites' names, since the clients and candidates may be others."""
+    return Decision(
+        None, None, np.inf, -np.inf, plan.termination, plan.seconds, state=State(frozenset(plan.open))
+    )
 
 
 def _audited(plan: Plan, study: Study, inputs: Inputs) -> Plan:

@@ -1,4 +1,8 @@
-"""Ctrl-C while solving: the first asks for what was found so far, the second ends the program as ever."""
+"""Asking a solve to stop with what it has: Ctrl-C, or from another thread.
+
+The first Ctrl-C asks for what was found so far, the second ends the program as ever. A page, whose solves
+run in threads of their own, sets an event instead.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,24 @@ from types import FrameType
 
 _asked = False
 _listening = False
+_here = threading.local()
 
 
 def stop_asked() -> bool:
-    """Whether somebody pressed Ctrl-C since the outermost :func:`stoppable` began."""
-    return _asked
+    """Whether somebody pressed Ctrl-C since the outermost :func:`stoppable` began, or set this thread's
+    event."""
+    event: threading.Event | None = getattr(_here, "event", None)
+    return _asked or (event is not None and event.is_set())
+
+
+@contextmanager
+def stopped_by(event: threading.Event) -> Iterator[None]:
+    """Within this, solves of this thread stop as at their time limit once ``event`` is set."""
+    _here.event = event
+    try:
+        yield
+    finally:
+        _here.event = None
 
 
 @contextmanager

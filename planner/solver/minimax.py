@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.problem import Problem
 from planner.rules import Effect
+from planner.solver.answers import OnAnswer
 from planner.solver.decision import Deadline, Decision
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
@@ -19,11 +20,14 @@ def solve_minimax(
     gap: float = PROVEN_GAP,
     time_limit_s: float | None = None,
     progress: Progress = silent,
+    start: Decision | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Decision:
     """Minimise the highest latency of any client; among the plans that reach it, the cheapest.
 
     The optimum is one of the finitely many latencies of allowed pairs, so bisection is exact: the lower
-    bound is the smallest candidate not yet proven infeasible.
+    bound is the smallest candidate not yet proven infeasible. ``start`` and ``on_answer`` are as in
+    :func:`planner.solver.placement.solve_placement`.
     """
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
     candidates = np.unique(problem.latency_ms[problem.allowed])
@@ -38,13 +42,18 @@ def solve_minimax(
         middle = (low + high) // 2 if best is not None or done else high
         progress(done, steps, f"can everyone be served within {candidates[middle]:.1f} ms?")
         decision = solve_placement(
-            _within(problem, float(candidates[middle])), gap=0.5, time_limit_s=deadline.remaining_s
+            _within(problem, float(candidates[middle])),
+            gap=0.5,
+            time_limit_s=deadline.remaining_s,
+            start=best or start,
         )
         done += 1
         if decision.open is not None and decision.assignment is not None:
             reached = problem.latency_ms[np.arange(len(nearest)), decision.assignment].max()
             best = decision
             high = int(np.searchsorted(candidates, reached)) - 1
+            if on_answer is not None:
+                on_answer(_answer(best, float(reached), float(candidates[min(low, high + 1)]), started))
         elif decision.termination == "infeasible":
             low = middle + 1
         else:
@@ -58,7 +67,9 @@ def solve_minimax(
     proven = low > high
     if proven:
         progress(steps, steps, f"the cheapest plan within {reached:.1f} ms")
-        cheapest = solve_placement(_within(problem, reached), gap=gap, time_limit_s=deadline.remaining_s)
+        cheapest = solve_placement(
+            _within(problem, reached), gap=gap, time_limit_s=deadline.remaining_s, start=best
+        )
         if cheapest.open is not None:
             best = cheapest
     return replace(
@@ -68,6 +79,12 @@ def solve_minimax(
         termination="optimal" if proven else "time_limit",
         seconds=time.perf_counter() - started,
     )
+
+
+def _answer(found: Decision, reached_ms: float, floor_ms: float, started: float) -> Decision:
+    """A plan found on the way; below ``floor_ms`` nothing is left to try."""
+    seconds = time.perf_counter() - started
+    return replace(found, objective=reached_ms, lower_bound=floor_ms, termination="feasible", seconds=seconds)
 
 
 def _within(problem: Problem, limit_ms: float) -> Problem:
