@@ -157,7 +157,7 @@ def main() -> int:
     """Compile what is not compiled yet, saying so."""
     if _noted("study") and _noted("library"):
         return 0
-    print("compiling the solver's kernels: about 20 s, once", flush=True)
+    print("compiling the solver's kernels: about half a minute, once", flush=True)
     started = time.perf_counter()
     steps: tuple[tuple[str, Callable[[], None]], ...] = (("study", studies), ("library", library))
     for what, work in steps:
