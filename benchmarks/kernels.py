@@ -140,17 +140,17 @@ def main() -> None:
     for name, seconds in taken.items():
         middle = statistics.median(seconds)
         print(f"{name:20} {1e3 * middle:8.2f} ms {middle / least:6.1f}x")
+    interpreted = ascend.py_func  # type: ignore[attr-defined]
     ascents: dict[str, list[float]] = {"compiled": [], "interpreted": []}
     for _ in range(3):
-        for name, form in (("compiled", ascend), ("interpreted", ascend.py_func)):  # type: ignore[attr-defined]
+        for name, form in (("compiled", ascend), ("interpreted", interpreted)):
             slack, raised = opening.copy(), np.zeros(m, dtype=np.int64)
             began = time.perf_counter()
             form(keys, bits, slack, raised, np.zeros(m, dtype=np.int64), -1)
             ascents[name].append(time.perf_counter() - began)
     fast, slow = (statistics.median(seconds) for seconds in ascents.values())
-    print(
-        f"dual ascent, which is sequential: {1e3 * fast:.1f} ms, interpreted {slow:.1f} s ({slow / fast:.0f}x)"
-    )
+    ratio = slow / fast
+    print(f"dual ascent, which is sequential: {1e3 * fast:.1f} ms, interpreted {slow:.1f} s ({ratio:.0f}x)")
     compiling, loading = first_calls()
     print(f"first call: {compiling:.1f} s to compile, {loading:.2f} s from the cache")
     print(f"numba and llvmlite: {megabytes('numba', 'llvmlite'):.0f} MB installed")

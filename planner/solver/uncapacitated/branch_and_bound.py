@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from planner.solver.covering import set_cover
+from planner.solver.interrupt import stop_asked, stoppable
 from planner.solver.uncapacitated.dual_ascent import price_limit
 from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
@@ -41,9 +42,6 @@ ASCENTS = 16
 
 ROOT_ENDS = 0.02
 """The root is left when the step has become this small."""
-
-SLICE = 30_000_000
-"""Pairs looked at in one call of a kernel, about: a clock is read, and Ctrl-C heard, between calls."""
 
 Progress = Callable[[float, float], None]
 """Called as (incumbent, lower bound), in units."""
@@ -90,11 +88,9 @@ def solve(
     ``deadline``: by ``time.perf_counter``. Ctrl-C ends the search like a deadline.
     """
     search = _Search(instance, limits, margin, deadline, progress)
-    try:
+    with stoppable():
         search.root(status, start, u)
         search.branch()
-    except KeyboardInterrupt:
-        search.interrupted = True
     return search.outcome()
 
 
@@ -126,8 +122,8 @@ class _Search:
         return self.instance.ceiling if self.value >= NOTHING else self.value - self.margin
 
     def out_of_time(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and time.perf_counter() >= self.deadline
+        """Whether the deadline has passed, or somebody pressed Ctrl-C."""
+        return stop_asked() or (self.deadline is not None and time.perf_counter() >= self.deadline)
 
     def root(self, status: Flags | None, start: Flags | None, u: Ints | None) -> None:
         """Dual ascent, a first incumbent, then subgradient steps until they stall; what is left is a node."""

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.covering import set_cover
 from planner.solver.facility import checked, looked_at, margin_of, solution_of
+from planner.solver.interrupt import stoppable
 from planner.solver.solution import Solution, no_solution
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
 from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Flags, Instance, prepare
@@ -99,6 +100,20 @@ def latency_cost_front(
     instance = _without_opening_costs(opening, cost)
     if instance is None:
         return CostFront((), True, "no choice of sites serves every client")
+    with stoppable():
+        return _traced(opening, cost, instance, points, budgets, gap, deadline, progress)
+
+
+def _traced(
+    opening: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    instance: Instance,
+    points: int,
+    budgets: ArrayLike | None,
+    gap: float,
+    deadline: float | None,
+    progress: Progress | None,
+) -> CostFront:
     found: list[FrontPoint] = []
     asked = _budgets(opening, cost, points) if budgets is None else np.sort(np.asarray(budgets, float))
     before: Outcome | None = None
