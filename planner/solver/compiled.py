@@ -3,7 +3,7 @@
 numba keeps compiled code beside the source and tells a stale entry by the source file alone; a kernel that
 calls one of another file would be kept when that other file changes. So the cache lies in a folder named by
 the content of every file with kernels: change one, and all are compiled afresh. Where the installation may
-not be written, numba's own per-user folder serves. Measured against numpy in docs/design/0006.
+not be written, numba's own per-user folder serves. Measured against numpy in docs/design/0007.
 """
 
 from __future__ import annotations
