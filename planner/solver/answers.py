@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.solver.decision import Decision, State
@@ -28,7 +29,7 @@ class Answers:
     started: float = field(default_factory=time.perf_counter)
     best: Decision | None = None
     lower: float = -np.inf
-    linked: tuple[tuple[str, str], ...] = ()
+    linked: NDArray[np.intp] = field(default_factory=lambda: np.empty((0, 2), dtype=np.intp))
     _told: float = np.inf
 
     def offer(self, found: Decision | None) -> None:
@@ -55,13 +56,14 @@ class Answers:
         if self.best is None:
             return Decision(None, None, np.inf, self.lower, "time_limit", seconds)
         assert self.best.open is not None
-        names = frozenset(self.problem.site_ids[j] for j in np.nonzero(self.best.open)[0])
+        assert self.best.assignment is not None
+        names = self.problem.client_ids, self.problem.site_ids
         return replace(
             self.best,
             lower_bound=min(self.lower, self.best.objective),
             termination="optimal" if self.done() else "time_limit",
             seconds=seconds,
-            state=State(names, self.linked),
+            state=State(*names, self.best.open, self.best.assignment, self.linked),
         )
 
     def _gap(self) -> float:

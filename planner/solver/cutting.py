@@ -67,17 +67,20 @@ class Cutter:
         )
         self.program.add_rows(matrix, np.full(len(pairs), -np.inf), np.zeros(len(pairs)))
 
-    def names(self, x: Floats | None) -> tuple[tuple[str, str], ...]:
-        """The pairs written that are tight at ``x``, by the names of a client and a site."""
-        lean, problem = self.lean, self.problem
+    def written(self) -> NDArray[np.intp]:
+        """(k, 2) client and site of every row x ≤ y that is written."""
+        lean = self.lean
+        at = self.linked
+        return np.column_stack((lean.groups.first[lean.pair_group[at]], lean.pair_site[at]))
+
+    def tight(self, x: Floats | None) -> NDArray[np.intp]:
+        """(k, 2) client and site of the pairs written that are tight at ``x``."""
+        lean = self.lean
         if x is None:
-            return ()
+            return np.empty((0, 2), dtype=np.intp)
         tight = self.linked & (x[lean.pair] >= x[lean.columns.open[lean.pair_site]] - 1e-9)
         tight &= x[lean.pair] > 1e-9
-        return tuple(
-            (problem.client_ids[lean.groups.first[lean.pair_group[p]]], problem.site_ids[lean.pair_site[p]])
-            for p in np.nonzero(tight)[0]
-        )
+        return np.column_stack((lean.groups.first[lean.pair_group[tight]], lean.pair_site[tight]))
 
     def cut(self, x: Floats) -> int:
         """Add rows that ``x`` violates; how many."""

@@ -20,12 +20,17 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a solve leaves for the next one, of a problem a little different. All by name, since clients and
-    sites may come and go: ``open`` site ids; ``linked``: (client id, site id) pairs whose row x ≤ y mattered.
+    """What a solve leaves for the next one, of a problem a little different.
+
+    The names stand beside, since clients and sites may come and go. ``linked`` (k, 2): client and site of the
+    rows x ≤ y that mattered.
     """
 
-    open: frozenset[str]
-    linked: tuple[tuple[str, str], ...] = ()
+    client_ids: tuple[str, ...]
+    site_ids: tuple[str, ...]
+    open: NDArray[np.bool_]
+    assignment: NDArray[np.intp]
+    linked: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

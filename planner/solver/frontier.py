@@ -8,7 +8,7 @@ point solved is a proven optimum on it. Haimes, Lasdon & Wismer 1971.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 from planner.rules import Effect, Row
 from planner.solver.decision import Deadline, Decision
+from planner.solver.interrupt import stoppable
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
 POLES = 8
@@ -56,11 +57,18 @@ def trace_frontier(
     """Both ends of the front, then the middle of its widest untried stretch, again and again.
 
     ``problem`` carries the study's rules without its own coverage and budget: the front shows what more money
-    would buy. ``time_limit_s`` is for the whole front.
+    would buy. ``time_limit_s`` is for the whole front; a first Ctrl-C ends it with the points it has.
     """
-    deadline = Deadline.after(time_limit_s)
+    with stoppable():
+        return _traced(_Trace(problem, coverage, gap, Deadline.after(time_limit_s)), points, progress)
+
+
+def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
+    problem, coverage = trace.problem, trace.coverage
     progress(0, points, "the cheapest plan with no promise")
-    anchor = solve_placement(problem.aiming_at("cost"), gap=gap, time_limit_s=deadline.remaining_s)
+    anchor = solve_placement(
+        problem.aiming_at("cost"), gap=trace.gap, time_limit_s=trace.deadline.remaining_s
+    )
     if anchor.termination == "infeasible":
         return Front((), True, "no plan keeps the rules, whatever it promises")
     if anchor.open is None or anchor.termination != "optimal":
@@ -69,6 +77,7 @@ def trace_frontier(
     nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
     fastest = weighted_quantile(nearest, problem.sizing.share, coverage)
     found = [FrontierPoint(slowest, slowest, anchor)]
+    trace.solved.append(found[0])
     tried, floor = [slowest], 0.0
     while len(found) < points and len(tried) < 3 * points:
         if len(tried) == 1:
@@ -81,9 +90,7 @@ def trace_frontier(
             break
         progress(len(found), points, f"the cheapest plan within {target:.1f} ms")
         tried.append(target)
-        decision = solve_placement(
-            promise(problem, target, coverage), gap=gap, time_limit_s=deadline.remaining_s
-        )
+        decision = trace.cheapest_within(target)
         if decision.termination == "infeasible":
             floor = max(floor, target)
         elif decision.open is None or decision.termination != "optimal":
@@ -93,6 +100,38 @@ def trace_frontier(
             found = _pareto([*found, FrontierPoint(target, _reached(problem, decision, coverage), decision)])
     progress(points, points, "done")
     return Front(tuple(found), True, f"{len(found)} points")
+
+
+@dataclass(slots=True)
+class _Trace:
+    """What the points of one front lend each other. Cost falls as the promise gets slower, so every plan of a
+    faster promise is a plan of this one, and every bound of a slower promise is a bound."""
+
+    problem: Problem
+    coverage: float
+    gap: float
+    deadline: Deadline
+    solved: list[FrontierPoint] = field(default_factory=list)
+
+    def cheapest_within(self, slo_ms: float) -> Decision:
+        """The cheapest plan within a promise, from what is known of the others."""
+        slower = [point for point in self.solved if point.slo_ms >= slo_ms]
+        faster = [point for point in self.solved if point.reached_ms <= slo_ms]
+        lower = max((point.decision.lower_bound for point in slower), default=-np.inf)
+        near = min(self.solved, key=lambda point: abs(point.slo_ms - slo_ms))
+        if faster:
+            near = min(faster, key=lambda point: point.decision.objective)
+        decision = solve_placement(
+            promise(self.problem, slo_ms, self.coverage),
+            gap=self.gap,
+            time_limit_s=self.deadline.remaining_s,
+            start=near.decision,
+            lower_bound=lower,
+        )
+        if decision.open is not None and decision.termination == "optimal":
+            reached = _reached(self.problem, decision, self.coverage)
+            self.solved.append(FrontierPoint(slo_ms, reached, decision))
+        return decision
 
 
 def promise(problem: Problem, slo_ms: float, coverage: float) -> Problem:

@@ -26,8 +26,8 @@ from planner.solver.formulation import Columns, Flows, open_sites, pair_cost, ru
 from planner.solver.merging import Groups, merge_by
 from planner.solver.model import Model
 
-MOST_POOLS = 12
-"""Up to this many sets of allowed sites the pools are exact."""
+MOST_LAWS = 12
+"""With more laws than this there is one pool for all."""
 
 NOBODY: NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
@@ -40,8 +40,9 @@ class Gathered:
     """The model and where things stand in it.
 
     Pair p: column ``pair[p]`` brings group ``pair_group[p]`` to site ``pair_site[p]`` within the SLO;
-    ``outside`` (G,): the part of a group outside it (empty without an SLO); ``pool`` (P', ) columns, of sites
-    ``pool_site`` and pools ``pool_of``. ``sums``: column → sites whose instances, or whose number, it counts.
+    ``outside`` (G,): the part of a group outside it (empty without an SLO); ``pool`` columns: the share
+    of pool ``pool_of`` to site ``pool_site``, ``pool_most`` at most. ``sums``: a column, the sites it counts,
+    and whether their instances or their number.
     """
 
     model: Model
@@ -56,13 +57,17 @@ class Gathered:
     pool: NDArray[np.intp]
     pool_site: NDArray[np.intp]
     pool_of: NDArray[np.intp]
+    pool_most: NDArray[np.float64]
     sums: tuple[tuple[int, NDArray[np.intp], bool], ...]
 
 
-def gathered(problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOBODY) -> Gathered:
+def gathered(
+    problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOBODY, exact: bool = False
+) -> Gathered:
     """The lean model of ``problem``: around the SLO ``row``, or with every group followed where it is None.
 
-    The clients ``whole`` are groups of their own and are not divisible.
+    The clients ``whole`` are groups of their own and are not divisible. ``exact``: a pool for each set of
+    allowed sites; then nothing is relaxed but the other clients' being whole.
     """
     inside = problem.allowed
     if row is not None:
@@ -71,7 +76,7 @@ def gathered(problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOB
     client_pool = np.zeros(len(problem.client_ids), dtype=np.intp)
     allowed = problem.allowed
     if row is not None:
-        client_pool, allowed = _pools(problem)
+        client_pool, allowed = _pools(problem, exact)
     mark = np.zeros(len(client_pool), dtype=np.intp)
     mark[whole] = 1 + np.arange(len(whole))
     groups = merge_by(problem, inside, client_pool + len(allowed) * mark)
@@ -83,6 +88,7 @@ def gathered(problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOB
     every = np.arange(len(groups.first))
     empty = np.empty(0, dtype=np.intp)
     outside, pool, in_pool, pool_site = empty, empty, empty, empty
+    pool_most = np.empty(0)
     parts = [(group, x, 1.0)]
     if row is not None:
         slack = 1.0 - row.low
@@ -93,9 +99,9 @@ def gathered(problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOB
         pool = model.block(pair_cost(problem, np.ones(len(in_pool)), None, pool_site), upper=np.inf)
         total = np.bincount(group_pool, weights=groups.share, minlength=len(allowed)).astype(np.float64)
         model.rows(len(allowed), 0.0, 0.0, (in_pool, pool, 1.0), (group_pool, outside, -groups.share))
-        most = np.minimum(slack, total)[in_pool]
+        pool_most = np.minimum(slack, total)[in_pool]
         each = np.arange(len(pool))
-        model.rows(len(pool), -np.inf, 0.0, (each, pool, 1.0), (each, columns.open[pool_site], -most))
+        model.rows(len(pool), -np.inf, 0.0, (each, pool, 1.0), (each, columns.open[pool_site], -pool_most))
         model.rows(1, -slack - 1e-9, np.inf, (0, outside, -groups.share))
     model.rows(len(every), 1.0, 1.0, *parts)
     undivided = mark[groups.first] > 0
@@ -113,21 +119,21 @@ def gathered(problem: Problem, row: Row | None, *, whole: NDArray[np.intp] = NOB
     sums = _sums(problem, columns)
     return Gathered(
         model, columns, groups, groups.share, x, group, site, outside, client_pool, pool, pool_site, in_pool,
-        sums,
+        pool_most, sums,
     )  # fmt: skip
 
 
-def _pools(problem: Problem) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _pools(problem: Problem, exact: bool) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """(m,) each client's pool and (P, n) the sites some member may use: exact, or one pool for each law."""
     allowed = np.packbits(problem.allowed, axis=1)
     rows, pool = np.unique(allowed, axis=0, return_inverse=True)
-    if len(rows) > MOST_POOLS:
+    if not exact and len(rows) > MOST_LAWS:
         legal = np.ones(problem.allowed.shape, dtype=bool)
         for effect in problem.effects:
             if effect.pairs is not None and effect.rule not in ("max_ms", "max_latency"):
                 legal &= effect.pairs
         rows, pool = np.unique(np.packbits(legal, axis=1), axis=0, return_inverse=True)
-    if len(rows) > 4 * MOST_POOLS:
+    if not exact and len(rows) > MOST_LAWS:
         pool = np.zeros(len(allowed), dtype=np.intp)
     pool = pool.reshape(-1)
     union = np.zeros((int(pool.max()) + 1, problem.allowed.shape[1]), dtype=bool)

@@ -7,27 +7,24 @@ finds while it looks, and ends when asked to (Huangfu & Hall 2018).
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Ended = Literal["optimal", "infeasible", "stopped"]
 
+NOTHING = 1e-9
+"""A reduced cost below this is rounding."""
+
 Watch = Callable[[float, "Floats | None"], bool]
 """Called with the proven lower bound and, where one was found, a better point; True = stop."""
-
-_FIRST = Lock()
-_greeted = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +72,35 @@ class LinearProgram:
         if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
             return Vertex("infeasible", np.inf, np.empty(0))
         return Vertex("stopped", -np.inf, np.empty(0))
+
+    def priced(self, owner: Indices) -> tuple[float, Floats]:
+        """The rows priced at their duals, but for those whose columns all have one ``owner`` (≥ 0).
+
+        Returns the constant and the reduced costs: c·x ≥ constant + Σ over owned columns of reduced·x for
+        every x that keeps the priced rows and the bounds of the columns without an owner.
+        """
+        model = self._highs.getLp()
+        value, index = np.asarray(model.a_matrix_.value_), np.asarray(model.a_matrix_.index_)
+        shape, starts = (model.num_row_, model.num_col_), np.asarray(model.a_matrix_.start_)
+        by_column = model.a_matrix_.format_ == highspy.MatrixFormat.kColwise
+        stored: Any = (csc_array if by_column else csr_array)((value, index, starts), shape=shape)
+        matrix = csr_array(stored)
+        dual = np.asarray(self._highs.getSolution().row_dual, dtype=np.float64)
+        row = np.repeat(np.arange(shape[0]), np.diff(matrix.indptr))
+        least, most = np.full(shape[0], len(owner)), np.full(shape[0], -1)
+        np.minimum.at(least, row, owner[matrix.indices])
+        np.maximum.at(most, row, owner[matrix.indices])
+        low, high = np.asarray(model.row_lower_), np.asarray(model.row_upper_)
+        side = np.where(dual > 0, low, high)
+        # A dual of the wrong sign, or of one owner's row, prices nothing: any other price is as valid.
+        dual = np.where(np.isfinite(side) & ~((least == most) & (least >= 0)), dual, 0.0)
+        reduced = np.asarray(model.col_cost_) - matrix.T @ dual
+        constant = float((dual * np.where(dual != 0.0, side, 0.0)).sum())
+        free = owner < 0
+        edge = np.where(reduced > 0, np.asarray(model.col_lower_), np.asarray(model.col_upper_))
+        needed = free & (np.abs(reduced) > NOTHING)
+        constant += float((reduced[needed] * edge[needed]).sum())
+        return constant, reduced
 
     def search(
         self, integer: Indices, *, gap: float, watch: Watch, start: Floats | None, lean: bool
@@ -169,28 +195,14 @@ def _add_rows(highs: Any, matrix: csr_array, low: Floats, high: Floats) -> None:
         )
 
 
+class _Quiet(highspy.Highs):
+    def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS prints its banner here unless told before
+        self.silent()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 def quiet_highs() -> Any:
-    """A HiGHS that says nothing: the first of a process greets on standard output before it can be told."""
-    global _greeted
-    with _FIRST:
-        if _greeted:
-            highs = _new()
-        else:
-            sys.stdout.flush()
-            kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-            try:
-                os.dup2(nowhere, 1)
-                highs = _new()
-            finally:
-                os.dup2(kept, 1)
-                os.close(kept)
-                os.close(nowhere)
-            _greeted = True
-    highs.setOptionValue("output_flag", False)
+    """A HiGHS that says nothing, not even its name, and takes one thread."""
+    highs: Any = _Quiet()  # type: ignore[no-untyped-call]
     highs.setOptionValue("threads", 1)
     return highs
-
-
-def _new() -> Any:
-    make: Any = highspy.Highs
-    return make()

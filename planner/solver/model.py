@@ -95,6 +95,10 @@ class Model:
         integer[columns] = 1
         self._integer = [integer]
 
+    def value(self, x: NDArray[np.float64]) -> float:
+        """The objective at a point."""
+        return float(_joined(self._cost) @ x)
+
     @property
     def width(self) -> int:
         """How many columns there are."""

@@ -17,7 +17,7 @@ from planner.rules import Effect, Row
 from planner.solver.formulation import strong
 from planner.solver.merging import Groups
 
-FILLERS: tuple[int, ...] = (60, 250, 600)
+FILLERS: tuple[int, ...] = (60, 250)
 """How many of the smallest are, besides, try by try."""
 
 

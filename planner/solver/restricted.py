@@ -22,11 +22,13 @@ from planner.solver.heuristic import settled
 from planner.solver.repair import FILLERS, assign_whole
 from planner.solver.whole_clients import deal_out
 
-LARGEST = 60
-"""So many of the largest clients are whole from the start: what is left is fine enough to be dealt out."""
+WHOLE = (0, 60)
+"""So many of the largest clients are whole from the start, try by try."""
 
 FEW_SITES = 12
 LONGEST_FILL_S = 0.6
+
+ROUNDS = 4
 
 SPLIT = 1e-9
 """A share below this is rounding, not part of a group."""
@@ -42,45 +44,73 @@ class Dealt:
     loose: NDArray[np.bool_]
 
 
-def improve_within(answers: Answers, sites: NDArray[np.bool_], deadline: Deadline) -> None:
+def improve_within(
+    answers: Answers, sites: NDArray[np.bool_], deadline: Deadline, *, quick: bool = False
+) -> None:
     """Offer the best placement found that opens only ``sites``; nothing where there is none, or no time.
 
-    Divisible demand chooses among many sites; then, with those fixed, the largest clients are whole.
+    Divisible demand chooses among many sites, with few pools, which is quick. With the sites fixed, the pools
+    are exact and the clients dealt out whole; where that turns out dear (a site must be just full, and no
+    client is small enough), the largest are whole from the start. ``quick``: the first of these tries only.
     """
-    problem, gap = answers.problem, answers.gap
+    chosen = sites
     if sites.sum() > FEW_SITES:
-        smaller = problem.with_effects([Effect("sites", "", sites=sites)])
-        if deadline.passed() or not smaller.allowed.any(axis=1).all():
+        divisible = _solved(answers, sites, None, 2 * answers.gap, deadline)
+        if divisible is None:
             return
-        lean = gathered(smaller, slo_row(problem))
-        outcome = lean.model.solve(gap=gap * 2, time_limit_s=deadline.remaining_s)
-        if outcome.x is None:
+        chosen = divisible.is_open
+    for whole in WHOLE[:1] if quick else WHOLE:
+        solved = _solved(answers, chosen, whole, 0.3 * answers.gap, deadline)
+        if solved is None:
+            if chosen is sites:
+                return
+            chosen = sites
+        elif _made_whole(answers, solved, FILLERS[:1] if quick else FILLERS, deadline):
             return
-        sites = outcome.x[lean.columns.open] > 0.5
-    smaller = problem.with_effects([Effect("sites", "", sites=sites)])
-    if deadline.passed() or not smaller.allowed.any(axis=1).all():
-        return
-    largest = np.argsort(-problem.sizing.share, kind="stable")[:LARGEST]
-    lean = gathered(smaller, slo_row(problem), whole=largest)
-    outcome = lean.model.solve(gap=gap * 0.3, time_limit_s=deadline.remaining_s)
-    if outcome.x is None:
-        return
-    is_open = outcome.x[lean.columns.open] > 0.5
-    found = dealt(smaller, lean, outcome.x, is_open)
+
+
+def _made_whole(answers: Answers, solved: _Solved, tries: tuple[int, ...], deadline: Deadline) -> bool:
+    """Offer whole placements near a divisible one; whether one was near enough, or time is up."""
+    problem, gap = answers.problem, answers.gap
+    enough = solved.objective + 0.6 * gap * abs(solved.objective)
+    found = dealt(solved.problem, solved.lean, solved.x, solved.is_open)
     if found is None:
-        return
-    answers.offer(settled(problem, is_open, found.assignment, -np.inf))
-    # Within these sites nothing is better than the lean model's bound, whatever is tried.
-    enough = outcome.lower_bound * (1 + 0.6 * gap) if outcome.lower_bound > 0 else outcome.lower_bound
-    for fillers in FILLERS:
+        return False
+    answers.offer(settled(problem, solved.is_open, found.assignment, -np.inf))
+    for fillers in tries:
         if deadline.passed() or (answers.best is not None and answers.best.objective <= enough):
-            return
+            return True
         assignment = assign_whole(
-            problem, is_open, found.assignment, found.waiting, found.loose,
+            problem, solved.is_open, found.assignment, found.waiting, found.loose,
             gap=gap * 0.3, time_limit_s=deadline.at_most(LONGEST_FILL_S), fillers=fillers,
         )  # fmt: skip
         if assignment is not None:
-            answers.offer(settled(problem, is_open, assignment, -np.inf))
+            answers.offer(settled(problem, solved.is_open, assignment, -np.inf))
+    return answers.best is not None and answers.best.objective <= enough
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    problem: Problem
+    lean: Gathered
+    x: NDArray[np.float64]
+    objective: float
+    is_open: NDArray[np.bool_]
+
+
+def _solved(
+    answers: Answers, sites: NDArray[np.bool_], whole: int | None, gap: float, deadline: Deadline
+) -> _Solved | None:
+    """The lean model within ``sites``: exact pools and so many of the largest clients whole, or neither."""
+    problem = answers.problem.with_effects([Effect("sites", "", sites=sites)])
+    if deadline.passed() or not problem.allowed.any(axis=1).all():
+        return None
+    largest = np.argsort(-problem.sizing.share, kind="stable")[: whole or 0]
+    lean = gathered(problem, slo_row(problem), whole=largest, exact=whole is not None)
+    outcome = lean.model.solve(gap=gap, time_limit_s=deadline.remaining_s)
+    if outcome.x is None:
+        return None
+    return _Solved(problem, lean, outcome.x, outcome.objective, outcome.x[lean.columns.open] > 0.5)
 
 
 def whole_from(problem: Problem, lean: Gathered, x: NDArray[np.float64]) -> Decision | None:
@@ -127,11 +157,20 @@ def dealt(
         room_of(problem, instances, sizing.peak_rps)[sites],
         slack,
         waiting,
+        0 if _spends(problem) else ROUNDS,
     )
     if (chosen < 0).any():
         return None
     shared = ((wanted[:, :-1] > SPLIT).sum(axis=1) + (wanted[:, -1] > SPLIT)) > 1
     return Dealt(sites[chosen], waiting, shared[groups.group] | waiting)
+
+
+def _spends(problem: Problem) -> bool:
+    """Whether a row limits what moving clients to better sites may use up."""
+    return problem.minimize != "cost" and any(
+        (row.pair is not None and row.pair.ndim == 1 and row.site is None) or row.instance is not None
+        for _, row in problem.rows
+    )
 
 
 def within_slo(problem: Problem) -> tuple[NDArray[np.bool_], float]:

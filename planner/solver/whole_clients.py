@@ -16,7 +16,6 @@ from planner.solver.compiled import compiled
 Floats = NDArray[np.float64]
 
 TINY = 1e-12
-ROUNDS = 4
 MOST_PUSHES = 200
 
 
@@ -48,14 +47,15 @@ def _hops_to_room(
 def deal_out(
     order: NDArray[np.int64], share: Floats, group: NDArray[np.int64], wanted: Floats, far: Floats,
     allowed: NDArray[np.bool_], inside: NDArray[np.bool_], cost: Floats, room: Floats, slack: float,
-    waiting: NDArray[np.bool_],
+    waiting: NDArray[np.bool_], rounds: int,
 ) -> NDArray[np.int64]:  # fmt: skip
     """(m,) a site for each client, −1 where none is allowed.
 
     ``order``: clients by falling share. ``wanted`` (G, S + 1): the share of each group to each site, last the
     share that goes outside the SLO; ``far`` (S,): how much of that each site takes. ``allowed``, ``inside``,
     ``cost`` (m, S); ``cost`` is per unit of share. ``room`` (S,): the share a site can take. ``waiting`` (m,)
-    is filled in: whom no site lacked whole. The result may still break a limit.
+    is filled in: whom no site lacked whole. ``rounds``: how often all are looked at for a cheaper site. The
+    result may still break a limit.
     """
     m, sites = allowed.shape
     chosen = np.full(m, -1, dtype=np.int64)
@@ -183,7 +183,7 @@ def deal_out(
         free[over] += share[best]
         free[to] -= share[best]
         chosen[best] = to
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         moved = False
         for i in order:
             now = chosen[i]
