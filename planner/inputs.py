@@ -20,7 +20,7 @@ from planner.measurements import (
     read_published,
     read_stores,
 )
-from planner.study import Study, StudyError, study_toml
+from planner.study import Limits, Study, StudyError, study_toml
 from probes.strict_toml import nearest_name
 
 
@@ -96,6 +96,24 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         hashes=hashes,
         notes=(*candidates.notes, *measurement_notes(study, demand, matrix, reports)),
     )
+
+
+def asking(study: Study) -> Study:
+    """``study`` without what its inputs do not depend on: promise, goal, limits, amounts. Equal values read
+    the same inputs but for the study's own hash (:func:`restated`)."""
+    return replace(
+        study,
+        minimize="cost",
+        budget_usd_per_month=None,
+        latency=replace(study.latency, slo_ms=None, coverage=1.0, max_ms=None),
+        limits=Limits(),
+        demand=replace(study.demand, peak_rps=1.0, requests_per_month=1.0),
+    )
+
+
+def restated(inputs: Inputs, study: Study) -> Inputs:
+    """Inputs read for a study that asks for the same, now as those of ``study``."""
+    return replace(inputs, hashes={**inputs.hashes, "study": _sha256(study_toml(study).encode())})
 
 
 def _sha256(content: bytes) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.demand import Client
 from planner.plan import Assignment
@@ -41,40 +42,53 @@ def cells(assignments: tuple[Assignment, ...], clients: Mapping[str, Client]) ->
         return ()
     places = [clients[assignment.client_id] for assignment in assignments]
     total = sum(assignment.weight for assignment in assignments) or 1.0
-    gathered: tuple[Cell, ...] = ()
+    lon = np.array([place.lon for place in places])
+    lat = np.array([place.lat for place in places])
+    sites = sorted({assignment.site_id for assignment in assignments})
+    number = {site: at for at, site in enumerate(sites)}
+    # One whole number for who serves, and whether that was measured.
+    served = np.array([2 * number[a.site_id] + (a.provenance == "measured") for a in assignments])
     for size in GRID_DEG:
-        gathered = _gather(assignments, places, size, total)
-        if len(gathered) <= MAX_CELLS:
-            break
-    return gathered
-
-
-def _gather(
-    assignments: tuple[Assignment, ...], places: list[Client], size: float, total: float
-) -> tuple[Cell, ...]:
-    groups: dict[tuple[int, int, str, bool], list[int]] = {}
-    for row, (assignment, place) in enumerate(zip(assignments, places, strict=True)):
-        band = int(np.floor(place.lat / size))
-        # Wider steps of longitude towards the poles keep the cells about square on the ground.
-        step = size / max(0.2, float(np.cos(np.radians((band + 0.5) * size))))
-        key = (band, int(np.floor(place.lon / step)), assignment.site_id, assignment.provenance == "measured")
-        groups.setdefault(key, []).append(row)
-    found = []
-    for (_, _, site_id, measured), rows in groups.items():
-        weight = np.array([assignments[row].weight for row in rows], dtype=np.float64)
-        # Clients of no weight still have a place: they count alike.
-        by = weight if weight.sum() > 0 else np.ones_like(weight)
-        heaviest = places[rows[int(np.argmax(by))]]
-        found.append(
-            Cell(
-                lon=float(np.average([places[row].lon for row in rows], weights=by)),
-                lat=float(np.average([places[row].lat for row in rows], weights=by)),
-                site_id=site_id,
-                measured=measured,
-                share=float(weight.sum() / total),
-                latency_ms=float(np.average([assignments[row].latency_ms for row in rows], weights=by)),
-                clients=len(rows),
-                largest=heaviest.name or heaviest.id,
-            )
+        _, first, cell = np.unique(
+            _keys(lon, lat, served, size), axis=0, return_index=True, return_inverse=True
         )
+        if len(first) <= MAX_CELLS:
+            break
+    cell = cell.reshape(-1)
+    weight = np.array([assignment.weight for assignment in assignments])
+    mass = np.bincount(cell, weights=weight)
+    # Clients of no weight still have a place: they count alike.
+    by = np.where(mass[cell] > 0, weight, 1.0)
+    whole = np.bincount(cell, weights=by)
+    latency = np.array([assignment.latency_ms for assignment in assignments])
+    mean_lon, mean_lat, mean_ms = (
+        np.bincount(cell, weights=by * value) / whole for value in (lon, lat, latency)
+    )
+    members = np.bincount(cell)
+    # The heaviest of each cell; of equals the first.
+    order = np.lexsort((np.arange(len(by)), -by, cell))
+    heaviest = order[np.searchsorted(cell[order], np.arange(len(first)))]
+    found = [
+        Cell(
+            lon=float(mean_lon[at]),
+            lat=float(mean_lat[at]),
+            site_id=assignments[row].site_id,
+            measured=assignments[row].provenance == "measured",
+            share=float(mass[at] / total),
+            latency_ms=float(mean_ms[at]),
+            clients=int(members[at]),
+            largest=places[heaviest[at]].name or places[heaviest[at]].id,
+        )
+        for at, row in enumerate(first)
+    ]
     return tuple(sorted(found, key=lambda cell: (-cell.share, cell.lon, cell.lat)))
+
+
+def _keys(
+    lon: NDArray[np.float64], lat: NDArray[np.float64], served: NDArray[np.int64], size: float
+) -> NDArray[np.int64]:
+    """(m, 3) the cell of each client: band of latitude, step of longitude within it, who serves."""
+    band = np.floor(lat / size)
+    # Wider steps of longitude towards the poles keep the cells about square on the ground.
+    step = size / np.maximum(0.2, np.cos(np.radians((band + 0.5) * size)))
+    return np.stack((band, np.floor(lon / step), served), axis=1).astype(np.int64)

@@ -15,6 +15,7 @@ from planner.pages import session, sidebar, work
 from planner.pages.choices import applied
 from planner.pages.theme import Palette
 from planner.pages.words import plain
+from planner.pages.work import Decided
 from planner.plan import Plan
 from planner.study import Study
 from probes.strict_toml import InputError
@@ -45,6 +46,7 @@ class Setting:
 def open_frame() -> Setting:
     """Draw the sidebar and read the inputs. Where they cannot be read, say why and end the run."""
     st.logo(str(WORDMARK), size="large", icon_image=str(ICON))
+    work.attend()
     session.choices()
     sidebar.study_picker()
     try:
@@ -85,13 +87,17 @@ def open_study_only() -> Study | None:
     return base
 
 
-def plan_of(setting: Setting) -> Plan:
-    """The plan of the page's study; a reading error that only shows now ends the run with one message."""
+def plan_of(setting: Setting) -> Decided:
+    """The plan of the page's study, or the first there is; a reading error that only shows now ends the run
+    with one message."""
     try:
-        return work.plan_of(setting.study, setting.stores)
+        decided = work.plan_of(setting.study, setting.stores, session.last_plan())
     except (InputError, StoreError) as fault:
         complain("This cannot be planned", fault)
         st.stop()
+    if decided.plan.kpi is not None:
+        session.remember(decided.plan)
+    return decided
 
 
 def complain(head: str, fault: InputError | StoreError) -> None:

@@ -23,14 +23,16 @@ def render() -> None:
         f"The {setting.study.latency.statistic} of the round trip: what was measured, what is modelled, and "
         "what the plan gives to whom.",
     )
-    plan = frame.plan_of(setting)
+    decided = frame.plan_of(setting)
+    plan = decided.plan
+    say_again = badges(plan)
     if plan.kpi is not None:
-        badges(plan)
         _of_demand(plan, setting)
     else:
         st.info("These rules leave no plan, so there is no latency to show for one. The Plan page says why.")
     _model(setting)
     _pairs(plan, setting)
+    work.follow((decided, say_again))
 
 
 def _of_demand(plan: Plan, setting: Setting) -> None:

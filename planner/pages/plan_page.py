@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from planner.pages.tables import countries_table, sites_table
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, trust_box
 from planner.pages.words import OBJECTIVE_NAMES, count, ms, plain, share, usd
+from planner.pages.work import Decided
 from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan
 from planner.study import Study
@@ -25,11 +27,12 @@ def render() -> None:
     """Draw the page."""
     setting = frame.open_frame()
     frame.heading(setting.study.title or setting.study.name, setting.study.summary)
-    plan, setting = _shown(setting)
+    decided, setting = _shown(setting)
+    plan = decided.plan
     if plan.kpi is None:
         frame.show_conflict(plan, work.rule_words(setting.study, setting.inputs))
         return
-    badges(plan)
+    say_again = badges(plan)
     _figures(plan, plan.kpi, setting.study)
     with st.container(border=True):
         st.plotly_chart(
@@ -49,9 +52,10 @@ def render() -> None:
     _tables(plan, setting)
     _downloads(plan)
     trust_box(plan, setting)
+    work.follow((decided, say_again))
 
 
-def _shown(setting: Setting) -> tuple[Plan, Setting]:
+def _shown(setting: Setting) -> tuple[Decided, Setting]:
     """The study's own plan, or the point of the front that was loaded, with the study it answers."""
     at = session.choices().point
     if at is None:
@@ -75,7 +79,7 @@ def _shown(setting: Setting) -> tuple[Plan, Setting]:
         st.rerun()
     latency = replace(setting.study.latency, slo_ms=promise_ms(plan, coverage))
     study = replace(setting.study, latency=latency, budget_usd_per_month=None, minimize="cost")
-    return plan, replace(setting, study=study)
+    return Decided(plan), replace(setting, study=study)
 
 
 def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
@@ -164,12 +168,18 @@ def _tables(plan: Plan, setting: Setting) -> None:
 
 def _downloads(plan: Plan) -> None:
     files = (
-        ("Sites (CSV)", "placements.csv", placements_csv(plan), "text/csv"),
-        ("Clients (CSV)", "assignments.csv", assignments_csv(plan), "text/csv"),
-        ("Plan (JSON)", "plan.json", plan_json(plan), "application/json"),
+        ("Sites (CSV)", "placements.csv", placements_csv, "text/csv"),
+        ("Clients (CSV)", "assignments.csv", assignments_csv, "text/csv"),
+        ("Plan (JSON)", "plan.json", plan_json, "application/json"),
     )
     cells = st.columns([1, 1, 1, 3])
-    for cell, (label, name, text, kind) in zip(cells, files, strict=False):
+    for cell, (label, name, write, kind) in zip(cells, files, strict=False):
         cell.download_button(
-            label, text, file_name=name, mime=kind, key=f"download-{name}", on_click="ignore", width="stretch"
+            label,
+            partial(write, plan),  # written when asked for: thousands of rows would delay every slider
+            file_name=name,
+            mime=kind,
+            key=f"download-{name}",
+            on_click="ignore",
+            width="stretch",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +12,15 @@ import streamlit as st
 from planner.datadir import data_dir
 from planner.pages.choices import DEFAULT_STUDY, EDITED, Choices, from_query, settled, to_query
 from planner.pages.theme import Palette, palette
+from planner.plan import Plan
 from planner.study import Study, load_study, parse_study, shipped_studies
 
 _CHOICES: Final = "edgeplan.choices"
 _EDITED: Final = "edgeplan.edited"
 _STORE: Final = "edgeplan.store"
 _WIDGETS: Final = "edgeplan.widgets"
+_SHOWN: Final = "edgeplan.shown"
+_NAME: Final = "edgeplan.session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,25 @@ def set_store(text: str) -> None:
 def load_point(at: int | None) -> None:
     """Show point ``at`` of the front on the Plan page, or the study's own plan."""
     choose(replace(choices(), point=at))
+
+
+def name() -> str:
+    """This session's own name, for those that keep several apart."""
+    if _NAME not in st.session_state:
+        st.session_state[_NAME] = secrets.token_hex(8)
+    found: str = st.session_state[_NAME]
+    return found
+
+
+def last_plan() -> Plan | None:
+    """The plan this session was shown last, of the study it is looking at: where the next may start from."""
+    study, plan = st.session_state.get(_SHOWN, ("", None))
+    return plan if study == choices().study else None
+
+
+def remember(plan: Plan) -> None:
+    """Take ``plan`` as the one shown last."""
+    st.session_state[_SHOWN] = (choices().study, plan)
 
 
 def colours() -> Palette:

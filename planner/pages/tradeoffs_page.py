@@ -27,7 +27,7 @@ def render() -> None:
         "demand within its latency; the study's own SLO and budget are left out, "
         "since they are what is traded here.",
     )
-    own = frame.plan_of(setting)
+    own = work.proven(frame.plan_of(setting))
     traced = work.front_of(setting.study, setting.stores)
     front = traced.plans
     if not front:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from planner.catalog import SitePrices
 from planner.inputs import Inputs
@@ -16,10 +18,28 @@ from planner.plan import Plan
 from planner.solver.placement import PROVEN_GAP
 
 
-def badges(plan: Plan) -> None:
-    """The three facts a reader needs before any number: proven, audited, measured."""
+def badges(plan: Plan) -> Callable[[Plan], None]:
+    """The three facts a reader needs before any number: proven, audited, measured.
+
+    Returns what says them again, of the same plan with a better bound.
+    """
+    place = st.empty()
+    place.markdown(badge_words(plan))
+    for violation in plan.audit:
+        st.error(f"**Audit.** {plain(violation)}")
+    return lambda better: _said_again(place, better)
+
+
+def _said_again(place: DeltaGenerator, plan: Plan) -> None:
+    place.markdown(badge_words(plan))
+
+
+def badge_words(plan: Plan) -> str:
+    """Proven, or how far from it; audited; measured."""
     marks = []
-    if plan.gap is not None:
+    if plan.gap is not None and plan.termination == "feasible":
+        marks.append(f":orange-badge[within {bound_words(plan.gap)} of the best possible; proving …]")
+    elif plan.gap is not None:
         proven = plan.termination == "optimal"
         words = "proven optimal" if proven else RULES_OF_TERMINATION[plan.termination]
         marks.append(f":{'green' if proven else 'orange'}-badge[{words}, gap {gap_words(plan.gap)}]")
@@ -31,9 +51,13 @@ def badges(plan: Plan) -> None:
         measured = plan.kpi.measured_share
         marks.append(f":blue-badge[{share(measured, 0)} of demand on measured latency]")
         marks.append(f":gray-badge[{share(1 - measured, 0)} modelled]")
-    st.markdown(" ".join(marks))
-    for violation in plan.audit:
-        st.error(f"**Audit.** {plain(violation)}")
+    return " ".join(marks)
+
+
+def bound_words(gap: float) -> str:
+    """``0.4 %``, rounded up: a plan is never further from the best than this says."""
+    step = 0.01 if gap < 0.001 else 0.1 if gap < 0.1 else 1.0
+    return f"{math.ceil(100 * gap / step - 1e-9) * step:.{max(0, round(-math.log10(step)))}f} %"
 
 
 def gap_words(gap: float) -> str:

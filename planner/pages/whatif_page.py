@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -14,8 +15,9 @@ from planner.pages.choices import DEMAND_RANGE, Choices
 from planner.pages.frame import Setting
 from planner.pages.sidebar import slo_end
 from planner.pages.theme import PLOTLY_CONFIG
-from planner.pages.trust import badges
+from planner.pages.trust import badges, bound_words
 from planner.pages.words import listed, ms, plain, points, share, usd
+from planner.pages.work import Decided
 from planner.plan import Kpi, Plan
 from planner.study import Study
 from planner.whatif import Difference, difference, vary
@@ -31,7 +33,9 @@ def render() -> None:
         "What if",
         "Change something and see what it does to the plan. The base plan, from the sidebar, stays as it is.",
     )
-    base = frame.plan_of(setting)
+    own = frame.plan_of(setting)
+    base = own.plan
+    say_base = _of_the_base(own)
     _controls(setting, base)
     session.write_url(setting.base)
     if base.kpi is None:
@@ -39,20 +43,36 @@ def render() -> None:
     chosen = session.choices()
     if not changed(chosen):
         st.info("Nothing is changed yet. Move a slider above, or leave out a site.", icon=":material/tune:")
+        work.follow((own, say_base))
         return
     try:
         study = varied(setting.study, chosen)
-        other = work.plan_of(study, setting.stores, "Deciding the other plan")
+        varied_plan = work.plan_of(study, setting.stores, base, "Deciding the other plan")
         inputs = work.inputs_of(study, setting.stores)
     except (InputError, StoreError) as fault:
         frame.complain("This change cannot be planned", fault)
         return
+    other = varied_plan.plan
     if other.kpi is None:
         frame.show_conflict(other, work.rule_words(study, inputs))
+        work.follow((own, say_base))
         return
-    badges(other)
+    say_again = badges(other)
     if base.kpi is not None:
         _show(base, base.kpi, other, other.kpi, setting)
+    work.follow((own, say_base), (varied_plan, say_again))
+
+
+def _of_the_base(own: Decided) -> Callable[[Plan], None]:
+    """Say how far the base plan is from proven, while it is not; returns what says it again."""
+    place = st.empty()
+
+    def say(plan: Plan) -> None:
+        if plan.gap is not None and plan.termination == "feasible":
+            place.caption(f"The base plan is within {bound_words(plan.gap)} of the best possible; proving …")
+
+    say(own.plan)
+    return say
 
 
 def changed(chosen: Choices) -> bool:

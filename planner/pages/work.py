@@ -1,5 +1,8 @@
 """Reading and deciding, kept for the life of the process and shown while it runs.
 
+Plans come twice: the first that breaks no rule as soon as there is one, for the page to draw, then the proven
+one (:func:`follow`). Both come from a job beside the script, so that the next slider never waits.
+
 A result is a frozen value, so every session may share it. Its key is all it depends on: the study's text,
 the place its files stand, and the content of every store.
 """
@@ -7,29 +10,43 @@ the place its files stand, and the content of every store.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from planner.decide import Frontier, decide, decide_frontier
-from planner.inputs import Inputs, load_inputs
+from planner.inputs import Inputs, asking, load_inputs, restated
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
 from planner.measurements import PairStatistic, hash_sources, read_published, read_stores
+from planner.pages import session
+from planner.pages.job import Job, Jobs, Say, Tell
 from planner.plan import Plan
 from planner.problem import build_problem
 from planner.study import Study, study_toml
 
 Value = TypeVar("Value")
+_ASKED: Final = "edgeplan.asked"
+_BEFORE: Final = "edgeplan.asked-before"
 KEPT = 48
 FRONT_POINTS = 17
 TIME_LIMIT_S = 120.0
 FRONT_LIMIT_S = 90.0
 STORE_LOOK_S = 30.0
+POLL_S = 0.15
+QUIET_S = 0.3
+"""A wait shorter than this shows no bar: it would only flash."""
+REDRAW_S = 0.6
+"""A better plan is drawn anew after this long at the soonest."""
+CLOSE = 0.03
+LONGER_S = 0.5
+"""A first plan this close to the best possible is shown at once; another has so long to get better."""
 
 
 @dataclass(slots=True)
@@ -46,11 +63,22 @@ class Shelf:
                 self.kept.move_to_end(key)
                 return cast(Value, self.kept[key])
         value = make()
+        self.keep(key, value)
+        return value
+
+    def keep(self, key: str, value: object) -> None:
+        """Put ``value`` under ``key``; what was used longest ago makes room."""
         with self.lock:
             self.kept[key] = value
             while len(self.kept) > KEPT:
                 self.kept.popitem(last=False)
-        return value
+
+    def look(self, key: str) -> object | None:
+        """What is kept under ``key``."""
+        with self.lock:
+            if key in self.kept:
+                self.kept.move_to_end(key)
+            return self.kept.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +94,12 @@ def _shelf() -> Shelf:
     return Shelf()
 
 
-@st.cache_data(ttl=STORE_LOOK_S, show_spinner="Looking at the store …")
+@st.cache_resource
+def _jobs() -> Jobs:
+    return Jobs()
+
+
+@st.cache_data(ttl=STORE_LOOK_S, show_spinner=False)
 def _content(stores: tuple[str, ...]) -> str:
     """What the stores hold, as one hash; looked at again only after a while, since reading all of it may
     be slow. Raises :class:`~planner.measurements.MeasurementError`."""
@@ -84,35 +117,90 @@ def _key(what: str, study: Study, stores: tuple[str, ...]) -> str:
 
 def inputs_of(study: Study, stores: tuple[str, ...]) -> Inputs:
     """The study's inputs. Raises an :class:`~probes.strict_toml.InputError`."""
+    # The spinner's place is there whether or not anything is read: what follows must not change places.
+    with st.spinner("Reading sites, prices, demand and measurements …"):
+        ask = asking(study)
+        inputs = _shelf().get(_key("inputs", ask, stores), lambda: load_inputs(ask, stores))
+    return restated(inputs, study)
 
-    def make() -> Inputs:
-        with st.spinner("Reading sites, prices, demand and measurements …"):
-            return load_inputs(study, stores)
 
-    return _shelf().get(_key("inputs", study, stores), make)
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A plan to be shown; ``job`` is at work on a better one, or on its proof, and None when it is final."""
+
+    plan: Plan
+    job: Job[Plan] | None = None
 
 
-def plan_of(study: Study, stores: tuple[str, ...], what: str = "Deciding where to run") -> Plan:
-    """The study's plan, with a bar of progress while it is being decided."""
+def plan_of(
+    study: Study, stores: tuple[str, ...], start: Plan | None, what: str = "Deciding where to run"
+) -> Decided:
+    """The study's plan, or the first there is of it, with a bar of progress while there is none.
+
+    ``start``: the plan of a study much like this one, whose sites are tried first.
+    """
     inputs = inputs_of(study, stores)
-    return _shelf().get(
+    job = _job_of(
         _key("plan", study, stores),
-        lambda: _watched(what, lambda say: decide(study, inputs, time_limit_s=TIME_LIMIT_S, progress=say)),
+        lambda say, tell: decide(
+            study, inputs, time_limit_s=TIME_LIMIT_S, progress=say, start=start, on_plan=tell
+        ),
     )
+    place = st.empty()
+    if not isinstance(job, Job):
+        return Decided(job)
+    plan = _first(job, what, place)
+    return Decided(plan, None if job.done else job)
 
 
 def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
     """The study's latency/cost front, with a bar of progress while it is being traced."""
     inputs = inputs_of(study, stores)
-    return _shelf().get(
+    job = _job_of(
         _key("front", study, stores),
-        lambda: _watched(
-            "Tracing the front",
-            lambda say: decide_frontier(
-                study, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
-            ),
+        lambda say, tell: decide_frontier(
+            study, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
         ),
     )
+    place = st.empty()
+    return _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
+
+
+def proven(decided: Decided) -> Plan:
+    """The final plan, with a bar of progress until it is there."""
+    place = st.empty()
+    return decided.plan if decided.job is None else _awaited(decided.job, "Deciding where to run", place)
+
+
+def follow(*shown: tuple[Decided, Callable[[Plan], None]]) -> None:
+    """Wait until every plan shown is final, and draw the page anew for each that gets better.
+
+    With each plan what says its badges again, called with the same plan and a better bound.
+    """
+    here, drawn = st.empty(), time.monotonic()
+    seen = [decided.plan for decided, _ in shown]
+    while any(decided.job is not None for decided, _ in shown):
+        for at, (decided, say_again) in enumerate(shown):
+            job = decided.job
+            if job is None:
+                continue
+            job.wait(session.name(), POLL_S, seen[at])
+            here.empty()  # where Streamlit ends this run, should the reader have moved on
+            if job.fault is not None:
+                raise job.fault
+            if job.done:
+                st.rerun()
+            if job.latest is None or job.latest is seen[at]:
+                continue
+            seen[at] = job.latest
+            if seen[at].assignments is decided.plan.assignments:
+                say_again(seen[at])
+        moved = any(
+            new.assignments is not decided.plan.assignments
+            for new, (decided, _) in zip(seen, shown, strict=True)
+        )
+        if moved and time.monotonic() - drawn > REDRAW_S:
+            st.rerun()
 
 
 def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
@@ -130,17 +218,61 @@ def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
     return _shelf().get(_key("model", study, stores), make)
 
 
-def _watched(what: str, run: Callable[[Callable[[int, int, str], None]], Value]) -> Value:
-    place = st.empty()
-    bar = place.progress(0.0, text=f"{what} …")
+def attend() -> None:
+    """A new run of the script begins: what it does not ask for again, nobody waits for."""
+    st.session_state[_BEFORE] = st.session_state.get(_ASKED, ())
+    st.session_state[_ASKED] = ()
 
-    def say(done: int, total: int, words: str) -> None:
-        bar.progress(min(1.0, done / max(1, total)), text=f"{what}: {words}")
 
-    try:
-        return run(say)
-    finally:
-        place.empty()
+def _job_of(key: str, work: Callable[[Say, Tell], Value]) -> Value | Job[Value]:
+    """What is kept under ``key``, or the job at work on it."""
+    st.session_state[_ASKED] = asked = (*st.session_state.get(_ASKED, ()), key)
+    kept = _shelf().look(key)
+    if kept is not None:
+        return cast(Value, kept)
+    job: Job[Value] | None = _jobs().get(key)
+    if job is None:
+        for other in st.session_state.get(_BEFORE, ()):
+            left = None if other in asked else _jobs().get(other)
+            if left is not None:
+                left.leave(session.name())
+        job = _jobs().start(key, session.name(), work, lambda value: _shelf().keep(key, value))
+    return job
+
+
+def _awaited(job: Job[Value], what: str, place: DeltaGenerator) -> Value:
+    """The job's result, with a bar of progress in ``place`` meanwhile. Raises what the job raised."""
+    _wait(job, what, place, lambda waited: job.done)
+    if job.fault is not None:
+        raise job.fault
+    if job.stopped:  # this session had left it; it is wanted again
+        st.rerun()
+    assert job.result is not None
+    return job.result
+
+
+def _first(job: Job[Plan], what: str, place: DeltaGenerator) -> Plan:
+    """The job's result, or a first plan close to it."""
+
+    def enough(waited: float) -> bool:
+        plan = job.latest
+        close = plan is not None and plan.gap is not None and plan.gap <= CLOSE
+        return job.done or close or (plan is not None and waited > LONGER_S)
+
+    _wait(job, what, place, enough)
+    plan = job.latest
+    return _awaited(job, what, place) if job.done or plan is None else plan
+
+
+def _wait(job: Job[Value], what: str, place: DeltaGenerator, enough: Callable[[float], bool]) -> None:
+    started = time.monotonic()
+    while not enough(waited := time.monotonic() - started):
+        job.wait(session.name(), POLL_S, job.latest)
+        if waited > QUIET_S:
+            done, total, words = job.words
+            text = f"{what}: {words}" if words else f"{what} …"
+            place.progress(min(1.0, done / max(1, total)), text=text)
+    place.empty()
 
 
 def rule_words(study: Study, inputs: Inputs) -> dict[str, str]:

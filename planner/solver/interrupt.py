@@ -1,14 +1,14 @@
 """Asking a solve to stop with what it has: Ctrl-C, or from another thread.
 
 The first Ctrl-C asks for what was found so far, the second ends the program as ever. A page, whose solves
-run in threads of their own, sets an event instead.
+run in threads of their own, answers a question instead.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,20 +18,20 @@ _here = threading.local()
 
 
 def stop_asked() -> bool:
-    """Whether somebody pressed Ctrl-C since the outermost :func:`stoppable` began, or set this thread's
-    event."""
-    event: threading.Event | None = getattr(_here, "event", None)
-    return _asked or (event is not None and event.is_set())
+    """Whether somebody pressed Ctrl-C since the outermost :func:`stoppable` began, or this thread's question
+    (:func:`stopped_by`) is answered with yes."""
+    asked: Callable[[], bool] | None = getattr(_here, "asked", None)
+    return _asked or (asked is not None and asked())
 
 
 @contextmanager
-def stopped_by(event: threading.Event) -> Iterator[None]:
-    """Within this, solves of this thread stop as at their time limit once ``event`` is set."""
-    _here.event = event
+def stopped_by(asked: Callable[[], bool]) -> Iterator[None]:
+    """Within this, solves of this thread stop as at their time limit once ``asked`` is true."""
+    _here.asked = asked
     try:
         yield
     finally:
-        _here.event = None
+        _here.asked = None
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_a_start_may_name_sites_and_clients_that_have_gone():
 def test_a_solve_that_nobody_waits_for_any_more_ends_with_what_it_has():
     study = load_study(next(path for path in shipped_studies() if path.stem == "worldwide-saas"))
     inputs, enough = load_inputs(study), threading.Event()
-    with stopped_by(enough):
+    with stopped_by(enough.is_set):
         plan = decide(study, inputs, on_plan=lambda plan: enough.set())
     assert plan.termination in ("time_limit", "optimal")
     assert plan.audit == ()

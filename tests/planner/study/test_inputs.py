@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from planner.demand import Client, Demand
-from planner.inputs import load_inputs
+from planner.inputs import asking, load_inputs, restated
 from planner.latency.matrix import MEASURED, PROVENANCES
-from planner.study import StudyError, load_study, parse_study
+from planner.study import StudyError, load_study, parse_study, shipped_studies
 from probes.record import Measurement
 from probes.strict_toml import InputError
 
@@ -224,3 +224,32 @@ def test_cities():
     inputs = load_inputs(parse_study(text, name="c", directory=Path()))
     assert len(inputs.demand.clients) == 3
     assert {client.country for client in inputs.demand.clients} == {"DE"}
+
+
+@pytest.mark.parametrize("name", ["worldwide-saas", "eu-regulated"])
+def test_promise_goal_limits_and_amounts_do_not_change_what_is_read(name):
+    study = load_study(next(path for path in shipped_studies() if path.stem == name))
+    moved = replace(
+        study,
+        minimize="mean_latency",
+        budget_usd_per_month=9e5,
+        latency=replace(study.latency, slo_ms=77.0, coverage=0.5, max_ms=None),
+        limits=replace(study.limits, max_sites=5),
+        demand=replace(study.demand, peak_rps=7.0, requests_per_month=7e6),
+    )
+    assert asking(moved) == asking(study)
+    fresh, reused = load_inputs(moved), restated(load_inputs(asking(study)), moved)
+    assert list(reused.hashes.items()) == list(fresh.hashes.items())
+    for part in ("sites", "prices", "jurisdictions", "parent_country", "set_aside", "notes"):
+        assert getattr(reused, part) == getattr(fresh, part), part
+    assert reused.demand.clients == fresh.demand.clients
+    assert np.array_equal(reused.demand.weight, fresh.demand.weight)
+    for part in ("estimate_ms", "lower_ms", "upper_ms", "samples", "loss_ratio", "provenance", "vantage"):
+        one, other = getattr(reused.matrix, part), getattr(fresh.matrix, part)
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), part
+
+
+def test_other_candidates_are_read_anew():
+    study = load_study(next(path for path in shipped_studies() if path.stem == "worldwide-saas"))
+    other = replace(study, candidates=replace(study.candidates, exclude=("us-*",)))
+    assert asking(other) != asking(study)
