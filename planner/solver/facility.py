@@ -50,11 +50,8 @@ def facility_location(
     started = time.perf_counter()
     opening, cost = checked(opening_cost, assignment_cost)
     n = len(opening)
-    low, high = (0 if min_open is None else min_open), (n if max_open is None else max_open)
-    if low < 0 or high < low:
-        raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
-    if not 0.0 <= gap < 1.0:
-        raise ValueError(f"gap {gap} is not in [0, 1)")
+    low, high = site_bounds(n, min_open, max_open)
+    check_gap(gap)
     return _located(opening, cost, low, high, gap, time_limit_s, started)
 
 
@@ -68,8 +65,7 @@ def p_median(
         raise ValueError(f"assignment_cost {cost.shape} is not (m, n)")
     if not 0 <= p <= cost.shape[1]:
         raise ValueError(f"p = {p} is not between 0 and the {cost.shape[1]} sites")
-    if not 0.0 <= gap < 1.0:
-        raise ValueError(f"gap {gap} is not in [0, 1)")
+    check_gap(gap)
     return _located(np.zeros(cost.shape[1]), cost, p, p, gap, time_limit_s, started)
 
 
@@ -117,6 +113,21 @@ def checked(
             f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"
         )
     return opening, cost
+
+
+def site_bounds(sites: int, min_open: int | None, max_open: int | None) -> tuple[int, int]:
+    """Both bounds as numbers; more sites may be asked for than there are, which is infeasible."""
+    low = 0 if min_open is None else min_open
+    high = max(sites, low) if max_open is None else max_open
+    if low < 0 or high < low:
+        raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
+    return low, high
+
+
+def check_gap(gap: float) -> None:
+    """Raise ``ValueError`` where a relative gap is none."""
+    if not 0.0 <= gap < 1.0:
+        raise ValueError(f"gap {gap} is not in [0, 1)")
 
 
 def looked_at(

@@ -195,7 +195,7 @@ class _Search:
         """Whether a choice, with the sites settled open, is within the upper limits."""
         chosen = (is_open > 0) | (status == OPEN)
         if self.limits.budget >= 0:
-            return float(self.limits.price[chosen].sum()) <= self.limits.budget * (1 + 1e-12)
+            return float(self.limits.price[chosen].sum()) <= self.limits.budget
         return int(chosen.sum()) <= self.limits.high
 
     def ascend(self, status: Flags) -> tuple[Ints, Flags]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.covering import set_cover
-from planner.solver.facility import checked, looked_at, margin_of, solution_of
+from planner.solver.facility import check_gap, checked, looked_at, margin_of, solution_of
 from planner.solver.interrupt import stoppable
 from planner.solver.solution import Solution, no_solution
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
@@ -42,10 +42,8 @@ def budgeted_location(
     """
     started = time.perf_counter()
     opening, cost = checked(opening_cost, assignment_cost)
-    if (opening < 0).any() or np.isnan(budget):
-        raise ValueError("a budget needs opening costs of zero or more, and a number")
-    if not 0.0 <= gap < 1.0:
-        raise ValueError(f"gap {gap} is not in [0, 1)")
+    check_gap(gap)
+    check_budget(opening, cost, budget)
     instance = _without_opening_costs(opening, cost)
     if instance is None or budget < 0:
         return no_solution(len(cost), "infeasible", np.inf, started)
@@ -53,6 +51,14 @@ def budgeted_location(
     needless = dominated(opening, cost)
     found, _ = _within(instance, opening, cost, budget, gap, deadline, None, needless, started)
     return found
+
+
+def check_budget(opening: NDArray[np.float64], cost: NDArray[np.float64], budget: float) -> None:
+    """Raise ``ValueError`` where a budget makes no sense."""
+    if not cost.size:
+        raise ValueError(f"assignment_cost {cost.shape}: a budget needs a client and a site")
+    if np.isnan(budget) or not (opening >= 0).all():
+        raise ValueError("a budget is a number, and needs opening costs of zero or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +101,18 @@ def latency_cost_front(
     started = time.perf_counter()
     deadline = None if time_limit_s is None else started + time_limit_s
     opening, cost = checked(opening_cost, assignment_cost)
-    if (opening < 0).any():
-        raise ValueError("a front needs opening costs of zero or more")
+    check_gap(gap)
+    asked_for = np.empty(0) if budgets is None else np.sort(np.asarray(budgets, dtype=np.float64))
+    for budget in asked_for:
+        check_budget(opening, cost, budget)
+    check_budget(opening, cost, 0.0)
     instance = _without_opening_costs(opening, cost)
     if instance is None:
         return CostFront((), True, "no choice of sites serves every client")
     with stoppable():
-        return _traced(opening, cost, instance, points, budgets, gap, deadline, progress)
+        return _traced(
+            opening, cost, instance, points, None if budgets is None else asked_for, gap, deadline, progress
+        )
 
 
 def _traced(
@@ -109,13 +120,13 @@ def _traced(
     cost: NDArray[np.float64],
     instance: Instance,
     points: int,
-    budgets: ArrayLike | None,
+    budgets: NDArray[np.float64] | None,
     gap: float,
     deadline: float | None,
     progress: Progress | None,
 ) -> CostFront:
     found: list[FrontPoint] = []
-    asked = _budgets(opening, cost, points) if budgets is None else np.sort(np.asarray(budgets, float))
+    asked = _budgets(opening, cost, points) if budgets is None else budgets
     before: Outcome | None = None
     needless = dominated(opening, cost)
     words = f"{len(asked)} budgets, each proven"
@@ -128,12 +139,18 @@ def _traced(
             instance, opening, cost, float(budget), gap, deadline, before, needless, time.perf_counter()
         )
         if one.termination == "infeasible":
-            break  # smaller budgets allow no more
-        if one.termination != "optimal":
+            words = (
+                f"{done} budgets, each proven; within {budget:,.0f} or less nobody can be served everywhere"
+            )
+            break
+        if one.termination == "time_limit":
             words = f"stopped at a budget of {budget:,.0f}: {done} of {len(asked)} budgets are proven"
             return CostFront(_efficient(found), False, words)
         found.append(FrontPoint(float(budget), float(opening[one.open].sum()), one))
-    return CostFront(_efficient(found), True, words)
+    open_gaps = sum(point.solution.termination != "optimal" for point in found)
+    if open_gaps:
+        words += f", except {open_gaps} with the gap they state"
+    return CostFront(_efficient(found), not open_gaps, words)
 
 
 def _within(
@@ -181,6 +198,11 @@ def _efficient(found: list[FrontPoint]) -> tuple[FrontPoint, ...]:
     """Budgets ascending; where one more unit of budget brought nothing, the cheaper point stays."""
     kept: list[FrontPoint] = []
     for point in sorted(found, key=lambda point: (point.spent, point.solution.objective)):
-        if not kept or point.solution.objective < kept[-1].solution.objective * (1 - 1e-12):
+        if not kept or point.solution.objective < _below(kept[-1]):
             kept.append(point)
     return tuple(kept)
+
+
+def _below(point: FrontPoint) -> float:
+    """What an objective must be under to be better for more than rounding."""
+    return point.solution.objective - 1e-12 * abs(point.solution.objective)

@@ -15,10 +15,26 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planner.solver.facility import checked, looked_at, margin_of, solution_of
+from planner.solver.facility import (
+    check_gap,
+    checked,
+    facility_location,
+    looked_at,
+    margin_of,
+    site_bounds,
+    solution_of,
+)
 from planner.solver.solution import Solution, no_solution
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
-from planner.solver.uncapacitated.instance import BUDGETED, STRANDED, WHOLE, Instance, Ints, prepare
+from planner.solver.uncapacitated.budget import check_budget
+from planner.solver.uncapacitated.instance import (
+    BUDGETED,
+    STRANDED,
+    WHOLE,
+    Instance,
+    Ints,
+    prepare,
+)
 from planner.solver.uncapacitated.limits import Limits
 from planner.solver.uncapacitated.reduction import merge_clients
 
@@ -57,12 +73,13 @@ class Resolver:
 
     def __init__(self, opening_cost: ArrayLike, assignment_cost: ArrayLike) -> None:
         self._opening, self._cost = checked(opening_cost, assignment_cost)
-        verdict, base, _, _ = looked_at(self._opening, self._cost)
-        self._instance: Instance | None = None
-        if verdict != STRANDED and self._cost.size:
-            nothing = np.zeros(len(self._opening))
-            instance = prepare(nothing, self._cost, base, np.inf, whole=verdict == WHOLE, size=BUDGETED)
-            self._instance = merge_clients(instance)
+        if not self._cost.size:
+            raise ValueError(f"assignment_cost {self._cost.shape}: a client and a site are needed")
+        looked_at(self._opening, self._cost)
+        # Opening costs change; what is kept is made of the pairs alone.
+        verdict, self._base, _, _ = looked_at(self._zeros, self._cost)
+        self._whole = verdict == WHOLE
+        self._instance = None if verdict == STRANDED else self._prepared(self._zeros)
         self._answers: list[tuple[Setting, Outcome]] = []
         self._setting = Setting(self._opening, 0, len(self._opening), None, -1.0, frozenset())
 
@@ -88,30 +105,46 @@ class Resolver:
         opening = self._opening if opening_cost is None else checked(opening_cost, self._cost)[0]
         if not np.isfinite(opening).all() or not np.isfinite(weight) or weight < 0:
             raise ValueError("opening costs must be finite, and weight finite and not negative")
-        if budget is not None and (np.isnan(budget) or (opening < 0).any()):
-            raise ValueError("a budget needs opening costs of zero or more, and a number")
-        low, high = (0 if min_open is None else min_open), (n if max_open is None else min(max_open, n))
-        if low < 0 or high < low:
-            raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
+        check_gap(gap)
+        if budget is not None:
+            check_budget(opening, self._cost, budget)
+        low, high = site_bounds(n, min_open, max_open)
         closed = frozenset(int(site) for site in without)
         if not closed <= frozenset(range(n)):
             raise ValueError(f"without: {sorted(closed - frozenset(range(n)))} are not among the {n} sites")
-        counted = np.zeros(n) if budget is not None else opening * weight
+        counted = self._zeros if budget is not None else opening * weight
         price = opening if budget is not None else None
         self._setting = Setting(counted, low, high, price, -1.0 if budget is None else budget, closed)
         return self._answer(gap, time_limit_s, self._multipliers())
 
     def exact(self, *, gap: float = 0.0, time_limit_s: float | None = None) -> Solution:
         """The setting of the last :meth:`solve`, to the end (or to ``gap``)."""
-        return self._answer(gap, time_limit_s, None)
+        check_gap(gap)
+        found = self._answer(gap, time_limit_s, None)
+        if found.termination == "feasible" and self._setting.price is None:
+            return self._from_scratch(gap, time_limit_s)  # its costs are too small in the scale of all
+        return found
+
+    def _from_scratch(self, gap: float, time_limit_s: float | None) -> Solution:
+        setting = self._setting
+        kept = np.array([j for j in range(len(self._opening)) if j not in setting.without], dtype=np.intp)
+        found = facility_location(
+            setting.opening[kept],
+            self._cost[:, kept],
+            min_open=setting.low,
+            max_open=setting.high,
+            gap=gap,
+            time_limit_s=time_limit_s,
+        )
+        return replace(found, open=kept[found.open], assignment=kept[found.assignment])
 
     def _answer(self, gap: float, time_limit_s: float | None, u: Ints | None) -> Solution:
         started = time.perf_counter()
         setting, m, n = self._setting, len(self._cost), len(self._opening)
         if self._instance is None or setting.low > n or (setting.budget < 0 and setting.price is not None):
             return no_solution(m, "infeasible", np.inf, started)
-        instance = self._with_opening(setting.opening)
-        limits = Limits.of(n, setting.low, setting.high, setting.price, setting.budget)
+        instance = self._with_opening(setting)
+        limits = Limits.of(n, setting.low, min(setting.high, n), setting.price, setting.budget)
         status = np.zeros(n, dtype=np.int8)
         status[list(setting.without)] = -1
         if setting.price is not None:
@@ -139,10 +172,28 @@ class Resolver:
             return None
         return next((end.u for asked, end in reversed(self._answers) if asked.sort == sort), None)
 
-    def _with_opening(self, opening: NDArray[np.float64]) -> Instance:
+    @property
+    def _zeros(self) -> NDArray[np.float64]:
+        return np.zeros(len(self._opening))
+
+    def _prepared(self, opening: NDArray[np.float64]) -> Instance:
+        whole = self._whole and _whole(opening)
+        return merge_clients(prepare(opening, self._cost, self._base, np.inf, whole=whole, size=BUDGETED))
+
+    def _with_opening(self, setting: Setting) -> Instance:
         assert self._instance is not None
-        instance = self._instance
-        # A site that costs more than every pair together opens only where nothing else will do.
-        dear = 4.0 * instance.ceiling
-        units = np.floor(np.clip(opening * instance.scale, -dear, dear)).astype(np.int64)
-        return replace(instance, opening=units, ceiling=instance.ceiling + int(np.abs(units).sum()))
+        instance, opening = self._instance, setting.opening
+        sum_of_units = float(np.abs(opening).sum()) * instance.scale
+        if sum_of_units > 4 * BUDGETED:
+            # Beside such opening costs the pairs' scale has no room: sort again, in theirs.
+            return self._prepared(opening)
+        ceiling = instance.ceiling + int(sum_of_units * (1 + 2.0**-40)) + len(opening)
+        units = np.floor(opening * instance.scale).astype(np.int64)
+        if instance.unit > 1 and _whole(opening):
+            return replace(instance, opening=units, ceiling=ceiling)
+        lost = len(self._cost) + len(opening)
+        return replace(instance, opening=units, ceiling=ceiling, unit=1, lost=lost)
+
+
+def _whole(opening: NDArray[np.float64]) -> bool:
+    return bool((opening == np.floor(opening)).all() and (np.abs(opening) < 2.0**53).all())
