@@ -173,10 +173,10 @@ def _solve(
 
 
 def _decided(plan: Plan) -> Decision:
-    """A plan as a solver's start: by its sites' names, since the clients and candidates may be others."""
-    return Decision(
-        None, None, np.inf, -np.inf, plan.termination, plan.seconds, state=State(frozenset(plan.open))
-    )
+    """A plan as a solver's start: by names, since the clients and candidates may be others."""
+    served = {entry.client_id: entry.site_id for entry in plan.assignments}
+    state = State.of(plan.open, served)
+    return Decision(None, None, np.inf, -np.inf, plan.termination, plan.seconds, state=state)
 
 
 def _audited(plan: Plan, study: Study, inputs: Inputs) -> Plan:

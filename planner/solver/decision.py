@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +32,15 @@ class State:
     open: NDArray[np.bool_]
     assignment: NDArray[np.intp]
     linked: NDArray[np.intp]
+
+    @staticmethod
+    def of(open_sites: Collection[str], served: Mapping[str, str]) -> State:
+        """From names alone: the open sites, and each client's site, which is among them."""
+        sites = tuple(open_sites)
+        place = {name: j for j, name in enumerate(sites)}
+        assignment = np.array([place[site] for site in served.values()], dtype=np.intp)
+        linked = np.column_stack((np.arange(len(assignment)), assignment))
+        return State(tuple(served), sites, np.ones(len(sites), dtype=bool), assignment, linked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The placement problem, solved: relax exactly, repair to whole clients, prove, and say how far it got.
 
-1. Small problems go to branch and bound as they stand, assignments binary.
+1. Small problems go to branch and bound as they stand, assignments binary; the purely uncapacitated ones to
+   the solver made for them (:mod:`pure`).
 2. Larger ones are relaxed to the lean model (:mod:`gathering`), whose linear programme is tightened by cuts
    (:mod:`cutting`) until none is violated: the first bound, and the sites worth looking at.
 3. The best plan within those sites, and within those of a previous solve, is a small problem
@@ -27,6 +28,7 @@ from planner.solver.gathering import point_of
 from planner.solver.heuristic import nearest_open, quick_placement, settled
 from planner.solver.interrupt import stoppable
 from planner.solver.merging import Groups
+from planner.solver.pure import numbers_of_sites, solve_pure
 from planner.solver.restricted import improve_within, whole_from
 from planner.solver.root import Root, narrowed, root_of, sharper, tighten
 
@@ -76,8 +78,11 @@ def solve_placement(
     with stoppable():
         # Stopped before its first bound, branch and bound knows less than everyone's best site tells.
         answers.prove(max(lower_bound, _everyone_at_their_best(problem)))
-        pairs = int(problem.allowed.sum())
-        if pairs <= SMALL_PAIRS:
+        pairs, pure = int(problem.allowed.sum()), numbers_of_sites(problem)
+        if pure is not None:
+            progress(0, 1, "solving the p-median problem")
+            feasible = solve_pure(answers, *pure, deadline)
+        elif pairs <= SMALL_PAIRS:
             progress(0, 1, "solving the binary problem")
             sharp = min(gap, 1e-6) if pairs <= TINY_PAIRS else gap
             feasible = _solve_whole(answers, problem, np.inf, gap=sharp, deadline=deadline)
