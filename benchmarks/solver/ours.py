@@ -16,6 +16,9 @@ import numpy as np
 from benchmarks.solver.instances import Instance, read, value
 from benchmarks.solver.lines import percent, say, seconds
 
+SHORT_S = 0.02
+"""Less than this is a matter of caches and of the clock."""
+
 
 def _solver(instance: Instance, limit_s: float) -> Callable[[], Any]:
     import planner.solver as solver
@@ -28,7 +31,10 @@ def _solver(instance: Instance, limit_s: float) -> Callable[[], Any]:
 
 
 def solve(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
-    """``runs`` times the same: wall seconds of each, and the last answer; its value is computed anew."""
+    """``runs`` times the same: wall seconds of each, and the last answer; its value is computed anew.
+
+    Where one takes less than :data:`SHORT_S`, a run is the mean of as many as fill it.
+    """
     run = _solver(instance, request["limit_s"])
     spent = []
     for _ in range(request["runs"]):
@@ -38,6 +44,12 @@ def solve(instance: Instance, request: dict[str, Any]) -> dict[str, Any]:
         spent.append(time.perf_counter() - began)
         if spent[-1] > 20.0:
             break
+        if spent[-1] < SHORT_S:
+            times = int(SHORT_S / spent[-1])
+            began = time.perf_counter()
+            for _ in range(times):
+                run()
+            spent[-1] = (time.perf_counter() - began) / times
     return {
         "seconds": spent,
         "objective": found.objective,

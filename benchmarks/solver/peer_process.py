@@ -9,6 +9,7 @@ says optimal and not merely "stopped at the limit".
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 GAP = 1e-4
+
+SHORT_S, AGAIN = 0.1, 5
+"""What is solved sooner than that is built and solved again, so many times, and the fastest counts."""
 
 
 class Strong(NamedTuple):
@@ -303,14 +307,21 @@ def main() -> None:
         say({"build_s": now - began[0]})
         began[0] = time.perf_counter()
 
+    def restart() -> None:
+        began[0] = time.perf_counter()
+
     with np.load(path) as file:
         arrays = dict(file)
-    began[0] = time.perf_counter()
-    try:
-        found = PEERS[name][1](arrays, seconds, built)
-    except Exception as error:  # noqa: BLE001 - spopt raises when a limit leaves it without a solution
-        found = {"error": f"{type(error).__name__}: {error}"[:200]}
-    spent = time.perf_counter() - began[0]
+    spent = math.inf
+    for again in range(AGAIN):
+        began[0] = time.perf_counter()
+        try:
+            found = PEERS[name][1](arrays, seconds, built if not again else restart)
+        except Exception as error:  # noqa: BLE001 - spopt raises when a limit leaves it without a solution
+            found = {"error": f"{type(error).__name__}: {error}"[:200]}
+        spent = min(spent, time.perf_counter() - began[0])
+        if spent > SHORT_S:
+            break
     numbers = {key: None if found.get(key) is None else float(found[key]) for key in ("objective", "bound")}
     say({**found, **numbers, "solve_s": spent, "proven": bool(found.get("proven", False))})
 
