@@ -173,8 +173,8 @@ def _solve(
 
 
 def _decided(plan: Plan) -> Decision:
-    """A plan as a solver's start: by names, since the clients and candidates may be others."""
-    served = {entry.client_id: entry.site_id for entry in plan.assignments}
+    """A plan as a solver's start: by names, since the clients and the candidates may be others."""
+    served = {each.client_id: each.site_id for each in plan.assignments}
     state = State.of(plan.open, served)
     return Decision(None, None, np.inf, -np.inf, plan.termination, plan.seconds, state=state)
 
