@@ -176,3 +176,27 @@ def test_rules_in_conflict_are_explained(open_tab):
     assert alert.count() == 1
     assert "budget" in alert.inner_text()
     assert tab.page.locator('[data-testid="stException"]').count() == 0
+
+
+def test_a_slider_shows_a_certified_plan_and_ends_with_the_proven_one(open_tab):
+    tab = open_tab()
+    tab.open("/?study=worldwide-saas&max_sites=9")
+    page = tab.page
+    main = page.locator('[data-testid="stMain"]')
+    assert page.get_by_text("proven optimal").count() == 1
+    slider = page.get_by_role("slider", name="Latency (SLO), ms")
+    at = int(slider.input_value())
+    slider.focus()
+    # A second move before the first is proven: the page answers the last one.
+    slider.press("ArrowLeft")
+    page.wait_for_url(re.compile(rf"slo={at - 1}\b"), timeout=60_000)
+    slider.press("ArrowLeft")
+    page.wait_for_url(re.compile(rf"slo={at - 2}\b"), timeout=60_000)
+    badge = page.get_by_text(re.compile(r"within [\d.]+ % of the best possible; proving|proven optimal"))
+    badge.first.wait_for(timeout=60_000)
+    tab.settle()
+    assert f"within {at - 2} ms" in main.inner_text().replace("\xa0", " ")
+    assert page.get_by_text("proven optimal").count() == 1
+    assert page.get_by_text("; proving").count() == 0
+    assert page.get_by_text("audit: sound").count() == 1
+    assert page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count() == 0
