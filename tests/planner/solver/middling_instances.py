@@ -11,7 +11,8 @@ from planner.sizing import Sizing
 
 
 def middling(seed: int, clients: int = 110, sites: int = 15) -> Problem:
-    """Clients and sites on a square, a third of the sites zones with parents; cost, coverage and a maximum."""
+    """Clients and sites on a square, a third of the sites zones with parents; cost, coverage and a
+    maximum."""
     random = np.random.default_rng(seed)
     at, site_at = random.random((clients, 2)), random.random((sites, 2))
     latency = 10 + 150 * np.linalg.norm(at[:, None] - site_at[None], axis=2)
