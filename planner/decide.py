@@ -111,7 +111,7 @@ def decide_frontier(
         study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
     )
     problem = build_problem(free, inputs)
-    prepare(progress or silent)
+    prepare(problem, progress or silent)
     front = trace_frontier(
         problem,
         study.latency.coverage,
@@ -159,7 +159,7 @@ def _solve(
     start: Plan | None = None,
     on_answer: OnAnswer | None = None,
 ) -> Decision:
-    prepare(progress)
+    prepare(problem, progress)
     before = None if start is None or start.kpi is None else _decided(start)
     solve = solve_minimax if problem.minimize == "max_latency" else solve_placement
     return solve(

@@ -34,30 +34,42 @@ from planner.solver import (
 )
 from planner.solver.compiled import CACHE, PACKAGE
 from planner.solver.placement import Progress, solve_placement
+from planner.solver.pure import numbers_of_sites
 
 _ONE_AT_A_TIME = Lock()
-_prepared = False
+_prepared: set[str] = set()
 
 
-def prepare(progress: Progress) -> None:
-    """Have the kernels that studies need; where they must be compiled first, ``progress`` says so."""
-    global _prepared
-    if _prepared:
+def prepare(problem: Problem, progress: Progress) -> None:
+    """Have the kernels that this problem's solve needs; where they must be compiled, ``progress`` says so."""
+    _prepare("studies", studies, "a few seconds", progress)
+    if numbers_of_sites(problem) is not None:
+        _prepare("pure", pure, "about half a minute", progress)
+
+
+def _prepare(what: str, work: Callable[[], None], how_long: str, progress: Progress) -> None:
+    if what in _prepared:
         return
-    if not _noted("study"):
-        progress(0, 1, "preparing the solver, once: a few seconds")
+    if not _noted(what):
+        progress(0, 1, f"preparing the solver, once: {how_long}")
     with _ONE_AT_A_TIME:
-        if not _prepared and not _noted("study"):
-            studies()
-            _note("study")
-        _prepared = True
+        if what not in _prepared and not _noted(what):
+            work()
+            _note(what)
+        _prepared.add(what)
 
 
 def studies() -> None:
     """Call what the study solver compiles."""
-    problem = _problem()
+    solve_placement(_problem(), time_limit_s=10.0)
+
+
+def pure() -> None:
+    """Call what it hands purely uncapacitated problems to."""
+    problem = _problem().aiming_at("mean_latency").without(["coverage"])
     solve_placement(problem, time_limit_s=10.0)
-    solve_placement(problem.aiming_at("mean_latency").without(["coverage"]), time_limit_s=10.0)
+    few = Effect("site_limits", "", rows=(Row(2.0, 4.0, site=np.ones(len(problem.site_ids))),))
+    solve_placement(problem.with_effects([few]), time_limit_s=10.0)
 
 
 def library() -> None:
@@ -102,7 +114,7 @@ def _problem() -> Problem:
     share = draw.random(clients)
     share /= share.sum()
     share.flags.writeable = False
-    within = (latency <= 60.0).astype(np.float64)
+    within = (latency <= 80.0).astype(np.float64)
     cost = CostTerms("total", np.full(sites, 20.0), np.full(sites, 100.0), 400.0 + 100.0 * draw.random(sites))
     bare = Problem(
         minimize="cost",
@@ -117,7 +129,7 @@ def _problem() -> Problem:
         items=(cost,),
         effects=(),
     )
-    return bare.with_effects([Effect("coverage", "", rows=(Row(0.8, np.inf, pair=within),))])
+    return bare.with_effects([Effect("coverage", "", rows=(Row(0.5, np.inf, pair=within),))])
 
 
 def _noted(what: str) -> bool:
@@ -155,12 +167,12 @@ def _state() -> str:
 
 def main() -> int:
     """Compile what is not compiled yet, saying so."""
-    if _noted("study") and _noted("library"):
+    steps = {"studies": studies, "pure": pure, "library": library}
+    if all(map(_noted, steps)):
         return 0
     print("compiling the solver's kernels: about half a minute, once", flush=True)
     started = time.perf_counter()
-    steps: tuple[tuple[str, Callable[[], None]], ...] = (("study", studies), ("library", library))
-    for what, work in steps:
+    for what, work in steps.items():
         work()
         _note(what)
     print(f"compiled in {time.perf_counter() - started:.0f} s")

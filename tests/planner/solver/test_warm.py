@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from planner.solver import warm
+from planner.solver.placement import SMALL_PAIRS, silent, solve_placement
 
 ROOT = Path(__file__).parents[3]
+LIMITED = warm._problem()
+PURE = LIMITED.aiming_at("mean_latency").without(["coverage"])
 
 
 @pytest.mark.parametrize(
@@ -40,26 +43,26 @@ def test_what_needs_no_solver_does_not_load_numba(arguments):
 def cold(monkeypatch, tmp_path):
     """Nothing compiled yet, as far as anybody knows."""
     monkeypatch.setattr(warm, "CACHE", str(tmp_path))
-    monkeypatch.setattr(warm, "_prepared", False)
+    monkeypatch.setattr(warm, "_prepared", set())
 
 
 def test_preparing_says_so_once(cold, monkeypatch):
     said = []
-    warm.prepare(lambda done, total, words: said.append(words))
+    warm.prepare(LIMITED, lambda done, total, words: said.append(words))
     assert len(said) == 1
     assert "preparing the solver, once" in said[0]
-    warm.prepare(lambda done, total, words: said.append(words))
-    monkeypatch.setattr(warm, "_prepared", False)  # another process
-    warm.prepare(lambda done, total, words: said.append(words))
+    warm.prepare(LIMITED, lambda done, total, words: said.append(words))
+    monkeypatch.setattr(warm, "_prepared", set())  # another process
+    warm.prepare(LIMITED, lambda done, total, words: said.append(words))
     assert len(said) == 1
 
 
 def test_a_note_about_other_kernels_does_not_count(cold, monkeypatch):
     said = []
-    warm.prepare(lambda done, total, words: said.append(words))
-    monkeypatch.setattr(warm, "_prepared", False)
+    warm.prepare(LIMITED, lambda done, total, words: said.append(words))
+    monkeypatch.setattr(warm, "_prepared", set())
     monkeypatch.setattr(warm, "_state", lambda: "changed since")
-    warm.prepare(lambda done, total, words: said.append(words))
+    warm.prepare(LIMITED, lambda done, total, words: said.append(words))
     assert len(said) == 2
 
 
@@ -69,6 +72,22 @@ def test_the_command_is_silent_when_all_is_done(cold, capsys, monkeypatch):
     assert "compiling the solver's kernels" in capsys.readouterr().out
     assert warm.main() == 0
     assert capsys.readouterr().out == ""
+
+
+def test_what_only_some_problems_need_is_compiled_for_those(cold, monkeypatch):
+    called = []
+    monkeypatch.setattr(warm, "studies", lambda: called.append("studies"))
+    monkeypatch.setattr(warm, "pure", lambda: called.append("pure"))
+    warm.prepare(LIMITED, silent)
+    assert called == ["studies"]
+    warm.prepare(PURE, silent)
+    assert called == ["studies", "pure"]
+
+
+def test_the_instances_reach_what_they_are_made_for():
+    for problem in (LIMITED, PURE):
+        assert problem.allowed.sum() > SMALL_PAIRS
+        assert solve_placement(problem).termination == "optimal"
 
 
 def test_studies_compile_what_a_study_needs(monkeypatch):
