@@ -174,7 +174,11 @@ class _Search:
         is_open[fewest.open] = 1
         if fewest.termination == "infeasible":
             return False
-        if fewest.termination == "optimal" and not self.within(is_open, status):
+        # By the bound, not the cover: one that is cheaper within the tolerance of a proof may still fit.
+        paid = (
+            float(limits.price[status == OPEN].sum()) if limits.budget >= 0 else int((status == OPEN).sum())
+        )
+        if fewest.lower_bound + paid > (limits.budget if limits.budget >= 0 else limits.high):
             return False
         self.consider(status, is_open)
         return True
@@ -190,13 +194,6 @@ class _Search:
             return True
         masked = self.keys.shape[1] < 2 or bool((self.keys[:, -2] == EMPTY).any())
         return not masked or settle_by_covering(self.keys, self.instance.bits, status, price, most)
-
-    def within(self, is_open: Flags, status: Flags) -> bool:
-        """Whether a choice, with the sites settled open, is within the upper limits."""
-        chosen = (is_open > 0) | (status == OPEN)
-        if self.limits.budget >= 0:
-            return float(self.limits.price[chosen].sum()) <= self.limits.budget
-        return int(chosen.sum()) <= self.limits.high
 
     def ascend(self, status: Flags) -> tuple[Ints, Flags]:
         """Multipliers and sites by dual ascent, the limit on the sites priced."""
@@ -227,7 +224,7 @@ class _Search:
             keys, self.instance.bits, self.opening, status, limits.low, limits.high,
             limits.price_units, limits.budget_units, limits.price, limits.budget,
             u, self.frequency, self.tried, self.best_open, self.value, bound, step,
-            patience, rounds, iterations, moves, self.margin, self.instance.ceiling,
+            patience, rounds, iterations, moves, self.margin, self.instance.unit, self.instance.ceiling,
         )  # fmt: skip
         if value < self.value:
             self.value, self.margin = value, self.margin_of(value)
@@ -253,7 +250,8 @@ class _Search:
                 value = int(value_of(self.instance.keys, self.instance.bits, self.opening, is_open))
                 if value < self.value:
                     self.best_open, self.value, self.margin = is_open, value, self.margin_of(value)
-            bound = self.target
+            # Nothing here is better than the incumbent, and without one there is nothing here at all.
+            bound = self.value if self.value < NOTHING else self.target
         if bound < self.target:
             return False
         self.settled_bound = min(self.settled_bound, bound)
@@ -307,6 +305,4 @@ class _Search:
             bounds.append(self.current)
         bound = min(bounds)
         complete = not self.interrupted and not self.nodes
-        if complete and self.value < NOTHING:
-            bound = max(bound, self.target)
         return Outcome(self.best_open, self.value, min(bound, self.value), complete, self.u, self.explored)

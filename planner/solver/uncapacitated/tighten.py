@@ -36,6 +36,7 @@ def tighten(
     iterations: int,
     moves: int,
     margin: int,
+    unit: int,
     ceiling: int,
 ) -> tuple[int, int, float, int]:
     """``rounds`` rounds of ``iterations`` subgradient steps and up to ``moves`` moves. Returns (bound,
@@ -80,7 +81,9 @@ def tighten(
                 if bound >= target:
                     break
         if better:
-            fix_sites(rho, chosen, status, low, high, worst, cheapest, here, target)
+            # Against the incumbent itself, not less the margin: bounds stay bounds of all that is better.
+            limit = incumbent - (unit - 1) if incumbent < NOTHING else ceiling
+            fix_sites(rho, chosen, status, low, high, worst, cheapest, here, limit)
         free = 0
         for j in range(n):
             if status[j] == FREE:
