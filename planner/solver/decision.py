@@ -97,11 +97,6 @@ class Deadline:
         left = self.remaining_s
         return left is not None and left <= 0
 
-    def at_most(self, seconds: float) -> float:
-        """What is left, but no more than so much."""
-        left = self.remaining_s
-        return seconds if left is None else min(left, seconds)
-
 
 def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> Tally:
     """Count shares, whole instances and cost of a placement, from the assignment itself."""

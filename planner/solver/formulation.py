@@ -1,10 +1,7 @@
-"""Two formulations of the placement problem over merged clients, both exact for divisible clients.
+"""The strong formulation of the placement problem, and the parts every formulation is made of.
 
-*Strong*: one variable per group and allowed site, x_gj ≤ y_j for each.
-*Pooled*: where the only thing that tells groups apart is whether a pair is within the SLO, the demand left
-outside the SLO need not be followed group by group. Per group, x_gj for pairs within the SLO and u_g for the
-rest; the rest flows in pools of groups with the same allowed sites. An assignment maps to flows and back, so
-nothing is lost, and the model is several times smaller.
+One variable per group of clients and allowed site, x_gj ≤ y_j for each; with single clients and binary x it
+is the problem itself. :mod:`planner.solver.gathering` has the lean one.
 """
 
 from __future__ import annotations
@@ -68,7 +65,7 @@ def strong(problem: Problem, groups: Groups, *, whole: bool) -> tuple[Columns, F
 
 
 def slo_row(problem: Problem) -> Row | None:
-    """The one row that makes the pooled formulation apply, or None where it does not."""
+    """The one row that lets demand outside the SLO be pooled, or None where nothing does."""
     if problem.minimize != "cost":
         return None
     matrices = [row for _, row in problem.rows if row.pair is not None and row.pair.ndim == 2]
@@ -77,40 +74,6 @@ def slo_row(problem: Problem) -> Row | None:
     row = matrices[0]
     alone = row.site is None and row.instance is None and np.isposinf(row.high)
     return row if alone and row.pair is not None and np.isin(row.pair, (0.0, 1.0)).all() else None
-
-
-def pooled(problem: Problem, groups: Groups, row: Row) -> tuple[Columns, Flows]:
-    """The pooled formulation around the SLO ``row`` (see the module's words)."""
-    assert row.pair is not None
-    columns = open_sites(problem)
-    model, allowed = columns.model, problem.allowed[groups.first]
-    slack = 1.0 - row.low
-    group, site = np.nonzero(allowed & (row.pair[groups.first] > 0.5))
-    share = groups.share[group]
-    x = model.block(pair_cost(problem, share, groups.first[group], site))
-    outside = model.block(np.zeros(len(groups.first)))
-    _, first, pool = np.unique(allowed, axis=0, return_index=True, return_inverse=True)
-    pool = pool.reshape(-1)
-    pool_share = np.bincount(pool, weights=groups.share, minlength=len(first)).astype(np.float64)
-    in_pool, pool_site = np.nonzero(allowed[first])
-    z = model.block(pair_cost(problem, np.ones(len(in_pool)), None, pool_site), upper=np.inf)
-
-    every, pair, each = np.arange(len(groups.first)), np.arange(len(x)), np.arange(len(z))
-    model.rows(len(every), 1.0, 1.0, (group, x, 1.0), (every, outside, 1.0))
-    model.rows(len(x), -np.inf, 0.0, (pair, x, 1.0), (pair, columns.open[site], -1.0))
-    model.rows(len(first), 0.0, 0.0, (in_pool, z, 1.0), (pool, outside, -groups.share))
-    most = np.minimum(slack, pool_share)[in_pool]
-    model.rows(len(z), -np.inf, 0.0, (each, z, 1.0), (each, columns.open[pool_site], -most))
-    # Someone without weight brings no flow but still needs an open site.
-    model.rows(len(first), 1.0, np.inf, (in_pool, columns.open[pool_site], 1.0))
-    flows = Flows(
-        np.concatenate((x, z)),
-        np.concatenate((site, pool_site)),
-        np.concatenate((share, np.ones(len(z)))),
-        np.concatenate((groups.first[group], np.full(len(z), -1))),
-    )
-    rule_rows(problem, columns, flows)
-    return columns, flows
 
 
 def open_sites(problem: Problem) -> Columns:

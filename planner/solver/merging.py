@@ -19,26 +19,12 @@ class Groups:
     share: NDArray[np.float64]
 
 
-def merge_identical(problem: Problem) -> Groups:
-    """Group clients with the same allowed sites and the same coefficients in every row and the objective.
+def merge_by(problem: Problem, inside: NDArray[np.bool_], pool: NDArray[np.intp]) -> Groups:
+    """Group clients of one ``pool`` (m,) with the same sites ``inside`` (m, n) and, at these, the same
+    coefficients in every row and the objective.
 
     All coefficients are per unit of share, so a group's are those of any member and only shares add up.
     """
-    m = len(problem.client_ids)
-    parts: list[NDArray[np.uint8]] = [np.packbits(problem.allowed, axis=1)]
-    matrices = [row.pair for _, row in problem.rows if row.pair is not None and row.pair.ndim == 2]
-    if problem.minimize == "mean_latency":
-        matrices.append(problem.latency_ms)
-    for matrix in matrices:
-        # A coefficient where the pair is not allowed never matters, so it must not tell clients apart.
-        known = np.ascontiguousarray(np.where(problem.allowed, matrix, 0.0))
-        parts.append(known.view(np.uint8).reshape(m, -1))
-    return _grouped(problem, np.ascontiguousarray(np.hstack(parts)))
-
-
-def merge_by(problem: Problem, inside: NDArray[np.bool_], pool: NDArray[np.intp]) -> Groups:
-    """Group clients of one ``pool`` with the same sites ``inside``; apart where the objective or a row
-    that is not about ``inside`` tells pairs apart."""
     m = len(problem.client_ids)
     parts = [
         np.packbits(inside, axis=1),

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array, csr_array
 from planner.solver.highs import LinearProgram, Watch, loaded, search
 from planner.solver.interrupt import stop_asked
 
+Floats = NDArray[np.float64]
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
 
@@ -109,25 +110,41 @@ class Model:
         """The integer columns."""
         return np.nonzero(np.concatenate(self._integer))[0]
 
+    def arrays(self) -> tuple[Floats, NDArray[np.uint8], Floats, Floats, csr_array, Floats, Floats]:
+        """Cost, integrality, lower and upper bounds of the columns; the rows' matrix and both their sides."""
+        return (
+            _joined(self._cost), np.concatenate(self._integer), _joined(self._lower), _joined(self._upper),
+            self._matrix(), _joined(self._low), _joined(self._high),
+        )  # fmt: skip
+
     def program(self) -> LinearProgram:
         """The linear relaxation, to be solved again and again."""
-        program = LinearProgram(_joined(self._cost), _joined(self._lower), _joined(self._upper))
-        program.add_rows(self._matrix(), _joined(self._low), _joined(self._high))
+        cost, _, lower, upper, matrix, low, high = self.arrays()
+        program = LinearProgram(cost, lower, upper)
+        program.add_rows(matrix, low, high)
         return program
 
     def solve(
-        self, *, gap: float, time_limit_s: float | None, start: NDArray[np.float64] | None = None
+        self,
+        *,
+        gap: float,
+        time_limit_s: float | None,
+        start: NDArray[np.float64] | None = None,
+        most_nodes: int | None = None,
     ) -> Outcome:
-        """Minimise, from the point ``start`` if given. ``gap`` is relative; HiGHS stops once it is proven."""
+        """Minimise, from the point ``start`` if given. ``gap`` is relative; HiGHS stops once it is proven.
+
+        ``most_nodes`` ends a search that is not worth a proof, at the same point on every machine.
+        """
         started = time.perf_counter()
         if time_limit_s is not None and time_limit_s <= 0:
             return Outcome("time_limit", None, np.inf, -np.inf, 0.0)
-        highs = loaded(
-            _joined(self._cost), _joined(self._lower), _joined(self._upper),
-            self._matrix(), _joined(self._low), _joined(self._high),
-        )  # fmt: skip
+        cost, _, lower_x, upper_x, matrix, low, high = self.arrays()
+        highs = loaded(cost, lower_x, upper_x, matrix, low, high)
         if time_limit_s is not None:
             highs.setOptionValue("time_limit", float(time_limit_s))
+        if most_nodes is not None:
+            highs.setOptionValue("mip_max_nodes", most_nodes)
         found = search(highs, self.integer, gap=gap, watch=until(started, time_limit_s), start=start)
         seconds = time.perf_counter() - started
         if found.ended == "infeasible":

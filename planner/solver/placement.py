@@ -30,7 +30,7 @@ from planner.solver.interrupt import stoppable
 from planner.solver.merging import Groups
 from planner.solver.pure import numbers_of_sites, solve_pure
 from planner.solver.restricted import improve_within, whole_from
-from planner.solver.root import Root, narrowed, root_of, sharper, tighten
+from planner.solver.root import ROUGH_GAIN, Root, narrowed, root_of, sharper, tighten
 
 Progress = Callable[[int, int, str], None]
 """Called as (steps done, steps in all, what is being done now)."""
@@ -42,6 +42,9 @@ SMALL_PAIRS = 1500
 
 TINY_PAIRS = 100
 """Up to this many, to a gap nobody could tell from none."""
+
+LIKED = 0.01
+"""A site open to this extent in the relaxation is worth looking at."""
 
 NEAR = 0.006
 """A placement this near the bound needs no more heuristics."""
@@ -118,7 +121,7 @@ def _relax_and_repair(
         if answers.best is None:
             improve_within(answers, with_enough(problem, before.sites), deadline, quick=True)
     root = root_of(problem, answers.linked if before is None else before.linked)
-    if not tighten(root, answers, deadline):
+    if not tighten(root, answers, deadline, least=ROUGH_GAIN):
         return False
     if root.x is not None and not answers.done():
         progress(1, STEPS, "finding a first plan")
@@ -143,7 +146,7 @@ def _relax_and_repair(
 def _first_plans(answers: Answers, root: Root, before: Before | None, deadline: Deadline) -> None:
     """The best plans within the sites open before, and within those the relaxation likes."""
     assert root.x is not None
-    liked = root.x[root.lean.columns.open] > 1e-5
+    liked = root.x[root.lean.columns.open] > LIKED
     if before is not None:
         improve_within(answers, before.sites, deadline)
         liked |= before.sites
@@ -155,21 +158,20 @@ def _prove(answers: Answers, root: Root, deadline: Deadline) -> Root | None:
     """Close sites no better plan opens, then branch and bound; again with a sharper model where that leaves a
     gap. The last root, None when the problem is infeasible."""
     while True:
-        while (smaller := narrowed(root, answers)) is not None:
-            root = smaller
+        narrower: Root | None = narrowed(root, answers) or root
+        while narrower is not None:
+            root = narrower
             if not tighten(root, answers, deadline):
                 answers.prove(root.cut)
-                return root
+                return root if np.isfinite(root.cut) else None
             if root.x is None or answers.done() or deadline.passed():
                 return root
+            narrower = narrowed(root, answers)
         if not _search(answers, root, deadline):
             return None
         if answers.done() or deadline.passed() or (finer := sharper(root)) is None:
             return root
         root = finer
-        if not tighten(root, answers, deadline):
-            answers.prove(root.cut)
-            return root if np.isfinite(root.cut) else None
 
 
 def _search(answers: Answers, root: Root, deadline: Deadline) -> bool:

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.rules import Effect, Row
+from planner.solver.decision import Deadline
 from planner.solver.formulation import strong
 from planner.solver.merging import Groups
 
 FILLERS: tuple[int, ...] = (60, 250)
 """How many of the smallest are, besides, try by try."""
+
+MOST_NODES = 60
+"""A fit that this many nodes do not find is not looked for further."""
 
 
 def assign_whole(
@@ -29,7 +33,7 @@ def assign_whole(
     loose: NDArray[np.bool_],
     *,
     gap: float,
-    time_limit_s: float,
+    deadline: Deadline,
     fillers: int,
 ) -> NDArray[np.intp] | None:
     """Assign the ``waiting`` clients again, close to optimally; None when no such assignment was found.
@@ -48,7 +52,7 @@ def assign_whole(
     each = Groups(np.arange(m), np.arange(m), small.sizing.share)
     columns, flows = strong(small, each, whole=True)
     columns.model.restrict(columns.open, is_open.astype(float), is_open.astype(float))
-    outcome = columns.model.solve(gap=gap, time_limit_s=time_limit_s)
+    outcome = columns.model.solve(gap=gap, time_limit_s=deadline.remaining_s, most_nodes=MOST_NODES)
     if outcome.x is None:
         return None
     found = assignment.copy()

@@ -26,7 +26,6 @@ WHOLE = (0, 60)
 """So many of the largest clients are whole from the start, try by try."""
 
 FEW_SITES = 12
-LONGEST_FILL_S = 0.6
 
 ROUNDS = 4
 
@@ -82,7 +81,7 @@ def _made_whole(answers: Answers, solved: _Solved, tries: tuple[int, ...], deadl
             return True
         assignment = assign_whole(
             problem, solved.is_open, found.assignment, found.waiting, found.loose,
-            gap=gap * 0.3, time_limit_s=deadline.at_most(LONGEST_FILL_S), fillers=fillers,
+            gap=gap * 0.3, deadline=deadline, fillers=fillers,
         )  # fmt: skip
         if assignment is not None:
             answers.offer(settled(problem, solved.is_open, assignment, -np.inf))

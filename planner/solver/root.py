@@ -18,8 +18,8 @@ from planner.solver.gathering import Gathered, gathered
 from planner.solver.highs import LinearProgram
 
 MOST_ROUNDS = 60
+ROUGH_GAIN = 2e-3
 LEAST_GAIN = 1e-6
-"""Rounds of cuts end when three of them together gain less than this part of the bound."""
 
 LARGEST = 60
 
@@ -61,8 +61,9 @@ def root_of(problem: Problem, seeds: NDArray[np.intp], cut: float = np.inf, *, s
     return Root(problem, lean, program, cutter, cut, sharpness)
 
 
-def tighten(root: Root, answers: Answers, deadline: Deadline) -> bool:
-    """Rounds of cuts; False when no plan worth ``cut`` is left."""
+def tighten(root: Root, answers: Answers, deadline: Deadline, *, least: float = LEAST_GAIN) -> bool:
+    """Rounds of cuts, until three of them together gain less than ``least`` of the bound; False when no plan
+    worth ``cut`` is left."""
     bounds = [-np.inf]
     for _ in range(MOST_ROUNDS):
         vertex = root.program.solve(time_limit_s=deadline.remaining_s)
@@ -75,7 +76,7 @@ def tighten(root: Root, answers: Answers, deadline: Deadline) -> bool:
         root.prove(answers, vertex.objective)
         if answers.done() or deadline.passed() or root.cutter.cut(root.x) == 0:
             break
-        if len(bounds) > 4 and bounds[-1] - bounds[-4] < LEAST_GAIN * abs(bounds[-1]):
+        if len(bounds) > 4 and bounds[-1] - bounds[-4] < least * abs(bounds[-1]):
             break
     answers.linked = root.cutter.tight(root.x)
     return True
@@ -83,7 +84,7 @@ def tighten(root: Root, answers: Answers, deadline: Deadline) -> bool:
 
 def narrowed(root: Root, answers: Answers) -> Root | None:
     """A root over the sites that a better plan can open; None when those are nearly all."""
-    if answers.best is None:
+    if answers.best is None or root.x is None:
         return None
     cut = answers.best.objective - 0.5 * answers.gap * abs(answers.best.objective)
     bounds = site_bounds(root.problem, root.lean, root.program)
