@@ -3,12 +3,14 @@
     python benchmarks/studies.py [--only a,b,c,d] [--peer-limit 60] [--json FILE]
 
 (a) the cheapest plan with 95 % of demand within 60 or 100 ms (p95), from the Regions, Local Zones and
-Wavelength Zones of the catalog, planned ones included, for the 2,000 and 5,000 largest cities; (b) the same after a slider moved,
-from the last decision: the first certified answer, the first within 2 % of its bound, the proven one; (c) the
-25-point front of the worldwide study; (d) the worldwide study with 5,000 cities, cold and as a slider.
+Wavelength Zones of the catalog, planned ones included, for the 2,000 and 5,000 largest cities; (b) the same
+after a slider moved, from the last decision: the first certified answer, the first within 2 % of its bound,
+the proven one; (c) the 25-point front of the worldwide study; (d) the worldwide study with 5,000 cities, cold
+and as a slider.
 
 The peer is the strong formulation over merged clients, divisible, given to ``scipy.optimize.milp`` at the
-same gap of 1e-4: less than the solver proves, whose clients are whole. Of the front it solves every sixth point.
+same gap of 1e-4: less than the solver proves, whose clients are whole. Of the front it solves every sixth
+point.
 """
 
 from __future__ import annotations
