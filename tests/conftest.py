@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -25,3 +26,7 @@ def pytest_runtest_makereport(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     return _refuse_skip((yield), collector.nodeid)
+
+
+# Started in the background a run inherits SIGINT ignored, and with it every program the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
