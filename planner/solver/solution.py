@@ -34,7 +34,8 @@ class Solution:
 
 def relative_gap(objective: float, lower_bound: float) -> float:
     """(objective − lower_bound) / |objective|, never negative."""
-    return max(objective - lower_bound, 0.0) / max(abs(objective), 1e-12)
+    slack = max(objective - lower_bound, 0.0)
+    return slack / max(abs(objective), 1e-300) if slack > 0.0 else 0.0
 
 
 def no_solution(clients: int, termination: Termination, lower_bound: float, started: float) -> Solution:

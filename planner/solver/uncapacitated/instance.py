@@ -214,7 +214,8 @@ def prepare(
     """
     n = len(opening)
     negative = float(np.minimum(opening, 0.0).sum())
-    room = (value - negative) * (1 + 1e-9)
+    # Slack by the size of both terms: their difference may cancel.
+    room = (value - negative) * (1 + 1e-9) + 2.0**-40 * (abs(value) + abs(negative))
     if not np.isfinite(room):
         room = np.finfo(np.float64).max
     sum_of_pairs, most = dearest(cost, base, room)

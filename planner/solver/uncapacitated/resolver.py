@@ -80,7 +80,7 @@ class Resolver:
         verdict, self._base, _, _ = looked_at(self._zeros, self._cost)
         self._whole = verdict == WHOLE
         self._instance = None if verdict == STRANDED else self._prepared(self._zeros)
-        self._answers: list[tuple[Setting, Outcome]] = []
+        self._answers: list[tuple[Setting, Outcome, float]] = []
         self._setting = Setting(self._opening, 0, len(self._opening), None, -1.0, frozenset())
 
     def solve(
@@ -115,12 +115,12 @@ class Resolver:
         counted = self._zeros if budget is not None else opening * weight
         price = opening if budget is not None else None
         self._setting = Setting(counted, low, high, price, -1.0 if budget is None else budget, closed)
-        return self._answer(gap, time_limit_s, self._multipliers())
+        return self._answer(gap, time_limit_s, warm=True)
 
     def exact(self, *, gap: float = 0.0, time_limit_s: float | None = None) -> Solution:
         """The setting of the last :meth:`solve`, to the end (or to ``gap``)."""
         check_gap(gap)
-        found = self._answer(gap, time_limit_s, None)
+        found = self._answer(gap, time_limit_s, warm=False)
         if found.termination == "feasible" and self._setting.price is None:
             return self._from_scratch(gap, time_limit_s)  # its costs are too small in the scale of all
         return found
@@ -138,7 +138,7 @@ class Resolver:
         )
         return replace(found, open=kept[found.open], assignment=kept[found.assignment])
 
-    def _answer(self, gap: float, time_limit_s: float | None, u: Ints | None) -> Solution:
+    def _answer(self, gap: float, time_limit_s: float | None, *, warm: bool) -> Solution:
         started = time.perf_counter()
         setting, m, n = self._setting, len(self._cost), len(self._opening)
         if self._instance is None or setting.low > n or (setting.budget < 0 and setting.price is not None):
@@ -155,22 +155,23 @@ class Resolver:
             margin=margin_of(instance, gap),
             status=status,
             start=self._answers[-1][1].is_open if self._answers else None,
-            u=u,
+            u=self._multipliers(instance) if warm else None,
             deadline=None if time_limit_s is None else started + time_limit_s,
         )
-        self._answers = [*self._answers[-KEPT:], (setting, outcome)]
+        self._answers = [*self._answers[-KEPT:], (setting, outcome, instance.scale)]
         return solution_of(instance, outcome, setting.opening, self._cost, gap, started)
 
-    def _multipliers(self) -> Ints | None:
+    def _multipliers(self, instance: Instance) -> Ints | None:
         """Those of the last answer to a problem of the same sort, for a first answer under a limit.
 
         They give a bound at once. To the end, dual ascent afresh is the better start, and without a limit it
-        takes no longer either.
+        takes no longer either. In another scale costs tie differently, and other clients are merged.
         """
         sort = self._setting.sort
-        if sort == "free":
-            return None
-        return next((end.u for asked, end in reversed(self._answers) if asked.sort == sort), None)
+        for asked, end, scale in reversed(self._answers):
+            if asked.sort == sort != "free" and scale == instance.scale and len(end.u) == instance.clients:
+                return end.u
+        return None
 
     @property
     def _zeros(self) -> NDArray[np.float64]:

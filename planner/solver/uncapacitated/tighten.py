@@ -53,7 +53,6 @@ def tighten(
     chosen, trial = np.zeros(n, dtype=np.int8), np.zeros(n, dtype=np.int8)
     direction = np.zeros(m)
     here = -FAR
-    free = 0
     for _ in range(rounds):
         target = incumbent - margin if incumbent < NOTHING else ceiling
         start = max(here, bound)
@@ -84,11 +83,11 @@ def tighten(
             # Against the incumbent itself, not less the margin: bounds stay bounds of all that is better.
             limit = incumbent - (unit - 1) if incumbent < NOTHING else ceiling
             fix_sites(rho, chosen, status, low, high, worst, cheapest, here, limit)
-        free = 0
-        for j in range(n):
-            if status[j] == FREE:
-                free += 1
-        if free == 0 or step < 1e-4:
+        if step < 1e-4 or not (status == FREE).any():
             break
+    free = 0  # counted whichever way the rounds ended: none means that the node is a leaf
+    for j in range(n):
+        if status[j] == FREE:
+            free += 1
     u[:] = best_u
     return bound, incumbent, step, free

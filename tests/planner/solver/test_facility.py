@@ -126,3 +126,41 @@ def test_one_prohibitive_pair_does_not_blur_the_others(big):
         assert found.objective == pytest.approx(expected, rel=1e-9)
         two = p_median(cost, 2)
         assert two.objective == pytest.approx(enumerate_uflp(np.zeros(6), cost, 2, 2), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("opening", "cost", "max_open"),
+    [
+        (
+            [-0.2, 5.2],
+            [[2.8e-10, 0.0], [0.0, 3e-10]],
+            1,
+        ),  # what a pair costs is lost beside the opening costs
+        ([910.0, -400.0], [[0.0, 2e-14]], 2),
+    ],
+)
+def test_opening_that_pays_keeps_the_pairs_it_needs(opening, cost, max_open):
+    found = facility_location(opening, cost, max_open=max_open)
+    expected = enumerate_uflp(np.array(opening), np.array(cost), 0, max_open)
+    assert found.termination == "optimal"
+    assert found.objective == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_cost_is_too_small_to_be_proven():
+    random = np.random.default_rng(2)
+    opening, cost = random.random(60) * 1e-25, random.random((300, 60)) * 1e-25
+    found = facility_location(opening, cost, time_limit_s=0.0)
+    assert found.gap == pytest.approx((found.objective - found.lower_bound) / found.objective)
+    assert (found.termination == "optimal") == (found.gap <= 1e-9)
+
+
+def test_a_rough_answer_keeps_its_bound_below_the_optimum():
+    """An incumbent found on the way narrows the margin that closed the node before."""
+    random = np.random.default_rng(11)
+    for _ in range(1500):
+        n, m = int(random.integers(3, 9)), int(random.integers(3, 12))
+        opening, cost = random.random(n) * 3, random.random((m, n)) * random.integers(1, 9, (m, 1))
+        rough = facility_location(opening, cost, gap=float(random.choice([0.05, 0.2, 0.4])))
+        expected = enumerate_uflp(opening, cost, 0, n)
+        assert rough.lower_bound <= expected * (1 + 1e-12)
+        assert rough.gap <= 0.4

@@ -126,3 +126,14 @@ def test_more_sites_than_there_are_is_infeasible():
 def test_nobody_to_serve_is_refused():
     with pytest.raises(ValueError, match="a client and a site"):
         Resolver([1.0], np.empty((0, 1)))
+
+
+def test_other_scales_merge_other_clients():
+    """Multipliers of one scale must not reach the lists of another."""
+    random = np.random.default_rng(4)
+    cost = np.round(random.random((600, 12)), 3)
+    resolver = Resolver(random.random(12), cost)
+    for weight in (1e18, 1.0, 1e18, 1.0):
+        first, exact = resolver.solve(weight=weight, max_open=4), resolver.exact()
+        assert first.lower_bound <= exact.objective * (1 + 1e-9)
+        assert exact.termination == "optimal"
