@@ -51,6 +51,10 @@ def ask(netlab, measured_rows, authority):
     return run
 
 
+BUSY_MS = 500.0
+"""What a handshake may wait for a processor; nothing is resent sooner than after a second."""
+
+
 def questions(conversation):
     """When each question of a connection was on the wire, ns: sent, and answered.
 
@@ -117,8 +121,9 @@ def test_a_named_resolver_is_looked_up_once_and_resolves_the_targets(ask, tmp_pa
     assert [row["warm"] for row in resolved] == [False, True, True, True]
     connected = [row for row in rows if row["protocol"] == "tcp"]
     assert {(row["peer"], row["resolver"]) for row in connected} == {("10.77.0.1", resolver)}
-    # Its first question was asked on a new connection: three round trips.
-    assert all(3 * RTT_MS <= row["dns_ms"] < 4 * RTT_MS for row in connected)
+    # Its first question was asked on a new connection: three round trips. The handshake's arithmetic comes on
+    # top, which a machine busy with other tests may take a while for.
+    assert all(3 * RTT_MS <= row["dns_ms"] < 3 * RTT_MS + BUSY_MS for row in connected)
 
 
 def test_a_named_resolver_that_cannot_be_found(ask, tmp_path):
