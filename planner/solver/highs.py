@@ -156,7 +156,6 @@ def search(
 
 _LEAN: dict[str, object] = {
     "presolve": "off",
-    "mip_allow_restart": False,
     "mip_detect_symmetry": False,
     "mip_pscost_minreliable": 2,
     "mip_heuristic_effort": 0.0,
@@ -195,14 +194,24 @@ def _add_rows(highs: Any, matrix: csr_array, low: Floats, high: Floats) -> None:
         )
 
 
-class _Quiet(highspy.Highs):
+class QuietHighs(highspy.Highs):
+    """A HiGHS that says nothing, not even its name, and does not restart branch and bound.
+
+    A restart presolves again, and there HiGHS 1.16 was seen to strengthen inequalities without end, asking no
+    callback and reading no clock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.setOptionValue("mip_allow_restart", False)
+
     def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS prints its banner here unless told before
         self.silent()
         super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 def quiet_highs() -> Any:
-    """A HiGHS that says nothing, not even its name, and takes one thread."""
-    highs: Any = _Quiet()  # type: ignore[no-untyped-call]
+    """A :class:`QuietHighs` that takes one thread."""
+    highs: Any = QuietHighs()
     highs.setOptionValue("threads", 1)
     return highs

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from planner.solver.highs import QuietHighs
 from planner.solver.redundant.problem import Problem
 from planner.solver.redundant.rows import RowPool
 
@@ -26,12 +27,6 @@ _FREE = highspy.kHighsInf
 
 class OutOfTimeError(Exception):
     """The deadline passed while a linear programme was being solved."""
-
-
-class _Quiet(highspy.Highs):
-    def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS prints its banner here unless told before
-        self.silent()
-        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +58,7 @@ class Programme:
         self.position[columns] = np.arange(len(columns))
         self.rows: NDArray[np.intp] = rows  # pool row, or -1 - pair for x ≤ y
         self.linked = np.zeros(len(problem.client), dtype=bool)
-        self.highs: highspy.Highs = _Quiet()  # type: ignore[no-untyped-call]
+        self.highs: highspy.Highs = QuietHighs()
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = len(columns), len(rows)
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = (
