@@ -29,7 +29,6 @@ PATIENCE = 20
 @compiled
 def choose(
     j: int,
-    row_start: NDArray[np.int64],
     site_start: NDArray[np.int64],
     site_row: NDArray[np.int64],
     cost: NDArray[np.float64],
@@ -137,7 +136,7 @@ def search(
                 exclude(before, site_start, site_row, state, choices, trail, numbers, spent)
                 level[0] = numbers[0]
             chosen = candidates[level[2]]
-            choose(chosen, row_start, site_start, site_row, cost, state, times, trail, numbers, spent)
+            choose(chosen, site_start, site_row, cost, state, times, trail, numbers, spent)
             level[2] += 1
             prices[numbers[1]] = prices[numbers[1] - 1]
             numbers[2] += 1
@@ -160,18 +159,7 @@ def search(
                         for e in range(row_start[i], row_start[i + 1]):
                             j = row_site[e]
                             if state[j] == AVAILABLE:
-                                choose(
-                                    j,
-                                    row_start,
-                                    site_start,
-                                    site_row,
-                                    cost,
-                                    state,
-                                    times,
-                                    trail,
-                                    numbers,
-                                    spent,
-                                )
+                                choose(j, site_start, site_row, cost, state, times, trail, numbers, spent)
                                 break
                         forced = True
                         continue
@@ -207,7 +195,7 @@ def search(
                     moved = True
                 elif reduced[j] < 0.0 and bound - reduced[j] > target:
                     bounds[1] = min(bounds[1], bound - reduced[j] - bounds[2])
-                    choose(j, row_start, site_start, site_row, cost, state, times, trail, numbers, spent)
+                    choose(j, site_start, site_row, cost, state, times, trail, numbers, spent)
                     moved = True
             steps = AGAIN_STEPS
         if closed:

@@ -31,7 +31,7 @@ def interchange(
     count = 0
     for j in range(n):
         if opened[j]:
-            _put_in(j, row_start, row_site, site_start, site_row, weight, times, gain)
+            _turn(j, 1, row_start, row_site, site_start, site_row, weight, times, gain)
             count += 1
     while count < p:
         best = -1
@@ -39,14 +39,14 @@ def interchange(
             if not opened[j] and (best < 0 or gain[j] > gain[best]):
                 best = j
         opened[best] = True
-        _put_in(best, row_start, row_site, site_start, site_row, weight, times, gain)
+        _turn(best, 1, row_start, row_site, site_start, site_row, weight, times, gain)
         count += 1
     for _ in range(rounds):
         better = False
         for out in range(n):
             if not opened[out]:
                 continue
-            _take_out(out, row_start, row_site, site_start, site_row, weight, times, gain)
+            _turn(out, -1, row_start, row_site, site_start, site_row, weight, times, gain)
             best = out
             for j in range(n):
                 # A last digit is no improvement: without this two sites would change places for ever.
@@ -55,7 +55,7 @@ def interchange(
             opened[out] = False
             opened[best] = True
             better |= best != out
-            _put_in(best, row_start, row_site, site_start, site_row, weight, times, gain)
+            _turn(best, 1, row_start, row_site, site_start, site_row, weight, times, gain)
         if not better:
             break
     left = 0.0
@@ -66,8 +66,9 @@ def interchange(
 
 
 @compiled
-def _put_in(
+def _turn(
     j: int,
+    by: int,
     row_start: NDArray[np.int64],
     row_site: NDArray[np.int64],
     site_start: NDArray[np.int64],
@@ -76,28 +77,14 @@ def _put_in(
     times: NDArray[np.int64],
     gain: NDArray[np.float64],
 ) -> None:
+    """Put site ``j`` in (``by`` 1) or take it out (-1).
+
+    A client that is covered once more or once less counts in the gain of every site that covers it.
+    """
     for e in range(site_start[j], site_start[j + 1]):
         i = site_row[e]
-        times[i] += 1
-        if times[i] == 1:
+        was = times[i] > 0
+        times[i] += by
+        if (times[i] > 0) != was:
             for k in range(row_start[i], row_start[i + 1]):
-                gain[row_site[k]] -= weight[i]
-
-
-@compiled
-def _take_out(
-    j: int,
-    row_start: NDArray[np.int64],
-    row_site: NDArray[np.int64],
-    site_start: NDArray[np.int64],
-    site_row: NDArray[np.int64],
-    weight: NDArray[np.float64],
-    times: NDArray[np.int64],
-    gain: NDArray[np.float64],
-) -> None:
-    for e in range(site_start[j], site_start[j + 1]):
-        i = site_row[e]
-        times[i] -= 1
-        if times[i] == 0:
-            for k in range(row_start[i], row_start[i + 1]):
-                gain[row_site[k]] += weight[i]
+                gain[row_site[k]] -= by * weight[i]

@@ -37,6 +37,35 @@ def start_prices(
 
 
 @compiled
+def open_part(
+    row_start: NDArray[np.int64],
+    row_site: NDArray[np.int64],
+    state: NDArray[np.int8],
+    uncovered: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The matrix of uncovered clients and available sites, which every step goes through.
+
+    Returns the place (m,) of each client in it, -1 for none, and its rows: where they start, and their sites.
+    """
+    count = len(uncovered)
+    place = np.full(len(row_start) - 1, -1, dtype=np.int64)
+    entries = 0
+    for k in range(count):
+        i = uncovered[k]
+        place[i] = k
+        entries += row_start[i + 1] - row_start[i]
+    start, site, entries = np.empty(count + 1, dtype=np.int64), np.empty(entries, dtype=np.int64), 0
+    for k in range(count):
+        start[k] = entries
+        for e in range(row_start[uncovered[k]], row_start[uncovered[k] + 1]):
+            if state[row_site[e]] == AVAILABLE:
+                site[entries] = row_site[e]
+                entries += 1
+    start[count] = entries
+    return place, start, site
+
+
+@compiled
 def ascend(
     row_start: NDArray[np.int64],
     row_site: NDArray[np.int64],
@@ -59,22 +88,8 @@ def ascend(
     ``spent`` is the cost of the sites already chosen and counts in the bound.
     """
     n, count = len(cost), len(uncovered)
-    current, direction = np.empty(count), np.zeros(count)
-    place = np.full(len(prices), -1, dtype=np.int64)
-    entries = 0
-    for k in range(count):
-        i = uncovered[k]
-        current[k], place[i] = prices[i], k
-        entries += row_start[i + 1] - row_start[i]
-    # The matrix of uncovered clients and available sites, which every step goes through.
-    start, site, entries = np.empty(count + 1, dtype=np.int64), np.empty(entries, dtype=np.int64), 0
-    for k in range(count):
-        start[k] = entries
-        for e in range(row_start[uncovered[k]], row_start[uncovered[k] + 1]):
-            if state[row_site[e]] == AVAILABLE:
-                site[entries] = row_site[e]
-                entries += 1
-    start[count] = entries
+    current, direction = prices[uncovered], np.zeros(count)
+    place, start, site = open_part(row_start, row_site, state, uncovered)
     now, best, since = np.empty(n), -np.inf, 0
     for _ in range(iterations):
         now[:] = cost

@@ -69,7 +69,7 @@ def search_maximal(
             if done > work:
                 return PAUSED
             if level[2] == 0:
-                choose(level[1], row_start, site_start, site_row, one, state, times, trail, numbers, spent)
+                choose(level[1], site_start, site_row, one, state, times, trail, numbers, spent)
             else:
                 exclude(level[1], site_start, site_row, state, choices, trail, numbers, spent)
             level[2] += 1
@@ -132,7 +132,7 @@ def search_maximal(
                     moved = True
                 elif bound + worth[j] - after > target + slack:
                     bounds[1] = min(bounds[1], bound + worth[j] - after - slack)
-                    choose(j, row_start, site_start, site_row, one, state, times, trail, numbers, spent)
+                    choose(j, site_start, site_row, one, state, times, trail, numbers, spent)
                     moved = True
             if moved:
                 steps = AGAIN_STEPS

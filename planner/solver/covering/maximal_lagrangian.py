@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.solver.compiled import compiled
-from planner.solver.covering.lagrangian import AVAILABLE
+from planner.solver.covering.lagrangian import AVAILABLE, open_part
 
 SMALLEST_STEP = 0.002
 
@@ -45,22 +45,8 @@ def ascend_maximal(
     of the k dearest and of the next one.
     """
     n, count = len(worth), len(uncovered)
-    current, direction = np.empty(count), np.zeros(count)
-    place = np.full(len(prices), -1, dtype=np.int64)
-    entries = 0
-    for q in range(count):
-        i = uncovered[q]
-        current[q], place[i] = prices[i], q
-        entries += row_start[i + 1] - row_start[i]
-    # The matrix of uncovered clients and available sites, which every step goes through.
-    start, site, entries = np.empty(count + 1, dtype=np.int64), np.empty(entries, dtype=np.int64), 0
-    for q in range(count):
-        start[q] = entries
-        for e in range(row_start[uncovered[q]], row_start[uncovered[q] + 1]):
-            if state[row_site[e]] == AVAILABLE:
-                site[entries] = row_site[e]
-                entries += 1
-    start[count] = entries
+    current, direction = prices[uncovered], np.zeros(count)
+    place, start, site = open_part(row_start, row_site, state, uncovered)
     available = np.nonzero(state == AVAILABLE)[0]
     now, values = np.zeros(n), np.empty(len(available))
     inside, times = np.zeros(n, dtype=np.bool_), np.empty(count, dtype=np.int64)
