@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.agent.gates import GATES
-from benchmarks.agent.lines import Line
 from benchmarks.agent.probers import versions
+from benchmarks.table import Line, print_table
 from tests.netlab import missing
 
 
@@ -42,14 +42,11 @@ def main() -> int:
         lines += GATES[name](options.runs)
     print("\n".join(f"{name}: {version}" for name, version in said.items()))
     print(f"medians of {options.runs} runs\n")
-    print("| gate | goal | edgeprobe | peer | met |\n| --- | --- | --- | --- | --- |")
-    for line in lines:
-        met = "" if line.met is None else "yes" if line.met else "**no**"
-        print(f"| {line.gate} | {line.goal} | {line.ours} | {line.peer} | {met} |")
+    met = print_table("edgeprobe", lines)
     if options.json is not None:
         document = {"versions": said, "runs": options.runs, "lines": [asdict(line) for line in lines]}
         options.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    return 0 if all(line.met is not False for line in lines) else 1
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

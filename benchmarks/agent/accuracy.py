@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.agent import probers
 from benchmarks.agent.labs import HIGHEST_MS, LOWEST_MS, ONE_NAME, secure_lab, tcp_lab
-from benchmarks.agent.lines import Line, at_once, in_turns, median, say, us
+from benchmarks.agent.lines import at_once, in_turns, us
 from benchmarks.agent.probers import Target
 from benchmarks.agent.truth import (
     TIMED,
@@ -14,6 +14,7 @@ from benchmarks.agent.truth import (
     p95_us,
     peer_p95_us,
 )
+from benchmarks.table import Line, median, say
 from tests.netlab import Netlab, spread, wire
 from tests.netlab.servers import name_server
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 
 from benchmarks.agent import probers
 from benchmarks.agent.labs import HIGHEST_MS, LOWEST_MS, secure_lab, tcp_lab
-from benchmarks.agent.lines import COMPARISON, Line, at_once, cpu, in_turns, median, say
+from benchmarks.agent.lines import at_once, cpu, in_turns
 from benchmarks.agent.probers import Run, Target
 from benchmarks.agent.truth import TIMED, answered, begun_per_s, during, most_in_flight, round_trips
+from benchmarks.table import COMPARISON, Line, median, say
 from tests.netlab import Netlab, Way, spread, wire
 from tests.netlab.servers import web
 

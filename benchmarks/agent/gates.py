@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.agent import accuracy, cost, hardship
-from benchmarks.agent.lines import Line
+from benchmarks.table import Line
 
 GATES: dict[str, Callable[[int], list[Line]]] = {
     "tcp": accuracy.tcp,

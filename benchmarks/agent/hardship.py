@@ -6,8 +6,9 @@ import contextlib
 
 from benchmarks.agent import probers
 from benchmarks.agent.labs import HIGHEST_MS, LOWEST_MS, secure_lab, tcp_lab
-from benchmarks.agent.lines import Line, in_turns, median, say, us
+from benchmarks.agent.lines import in_turns, us
 from benchmarks.agent.truth import TIMED, answered, during, p95_us
+from benchmarks.table import Line, median, say
 from tests.netlab import Way, spread, wire
 from tests.netlab.wire import pair
 

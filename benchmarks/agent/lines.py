@@ -1,34 +1,10 @@
-"""What a gate gives: lines of the table, and the words for figures."""
+"""The words for figures, and the order of runs."""
 
 from __future__ import annotations
 
-import statistics
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the table; ``met`` is None for what is shown for comparison only."""
-
-    gate: str
-    goal: str
-    ours: str
-    peer: str
-    met: bool | None
-    figures: dict[str, Any]
-
-
-COMPARISON = "for comparison"
-
-median = statistics.median
-
-
-def say(text: str) -> None:
-    """How it goes, run by run, apart from the table."""
-    print(f"  {text}", file=sys.stderr, flush=True)
+from benchmarks.table import median
 
 
 def in_turns(number: int, *parts: Callable[[], object]) -> None:

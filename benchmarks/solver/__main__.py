@@ -23,8 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.solver.gates import GATES
-from benchmarks.solver.lines import Line
 from benchmarks.solver.runs import Setting, peer_versions
+from benchmarks.table import Line, print_table
 
 
 def _options() -> argparse.Namespace:
@@ -98,11 +98,8 @@ def main() -> int:
         f"peers: one run of at most {options.limit:.0f} s, proven to 1e-4, solve only; one that takes longer"
     )
     print(f"than 10 s and {options.allowance:g} times the best before it is stopped there\n")
-    print("| gate | goal | edgeplan | peer | met |\n| --- | --- | --- | --- | --- |")
-    for line in lines:
-        met = "" if line.met is None else "yes" if line.met else "**no**"
-        print(f"| {line.gate} | {line.goal} | {line.ours} | {line.peer} | {met} |")
-    return 0 if all(line.met is not False for line in lines) else 1
+    met = print_table("edgeplan", lines)
+    return 0 if met else 1
 
 
 def _write(out: Path | None, versions: dict[str, str], setting: Setting, lines: list[Line]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.solver import hard, honesty, large, published_gate, speed, studies
-from benchmarks.solver.lines import Line
 from benchmarks.solver.runs import Setting
+from benchmarks.table import Line
 
 GATES: dict[str, Callable[[Setting], list[Line]]] = {
     "speed": speed.speed,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.solver.hard_classes import koerkel_ghosh
-from benchmarks.solver.lines import Line, percent, say, seconds
+from benchmarks.solver.lines import percent, seconds
 from benchmarks.solver.runs import Ours, Setting, solve_ours, solve_peer
+from benchmarks.table import Line, say
 
 
 def hard(setting: Setting) -> list[Line]:

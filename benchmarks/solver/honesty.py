@@ -15,8 +15,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from benchmarks.solver.hostile import Hostile, middle
-from benchmarks.solver.lines import Line, say
 from benchmarks.solver.runs import Setting
+from benchmarks.table import Line, say
 from planner.solver import Solution, facility_location
 from tests.properties.location_instances import FAMILIES, check, draw, enumerate_open_sets
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.solver.cities import cities
-from benchmarks.solver.lines import COMPARISON, Line, median, percent, say, seconds, times
+from benchmarks.solver.lines import percent, seconds, times
 from benchmarks.solver.runs import GRACE_S, Answer, Ours, Setting, solve_ours, solve_peer
+from benchmarks.table import COMPARISON, Line, median, say
 
 SCALE = ((5_000, 0.5), (20_000, 2.0), (50_000, 5.0))
 MOST_MB = 1_500.0

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.solver.instances import Instance, read, value
-from benchmarks.solver.lines import percent, say, seconds
+from benchmarks.solver.lines import percent, seconds
+from benchmarks.table import say
 
 SHORT_S = 0.02
 """Less than this is a matter of caches and of the clock."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.solver.instances import Instance
-from benchmarks.solver.lines import Line, say, seconds
+from benchmarks.solver.lines import seconds
 from benchmarks.solver.published import agrees, caps, pmeds
 from benchmarks.solver.runs import Ours, Setting, solve_ours
+from benchmarks.table import Line, say
 
 MEDIANS_S, CENTERS_S = 15.0, 45.0
 EACH_S = 60.0

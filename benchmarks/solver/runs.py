@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.solver.instances import Instance
-from benchmarks.solver.lines import say
+from benchmarks.table import say
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER_PROCESS = Path(__file__).with_name("peer_process.py")

@@ -13,9 +13,10 @@ from typing import Any
 
 from benchmarks.solver.cities import cities
 from benchmarks.solver.instances import Instance
-from benchmarks.solver.lines import COMPARISON, Line, median, say, seconds, times
+from benchmarks.solver.lines import seconds, times
 from benchmarks.solver.published import caps, pmeds
 from benchmarks.solver.runs import NO_MODEL, Answer, Ours, Setting, best_peer, solve_ours
+from benchmarks.table import COMPARISON, Line, median, say
 
 MEDIAN_GOAL, WORST_GOAL = 300.0, 50.0
 QUICK = {"cap71", "cap101", "cap131", "capa1", "capc1", "pmed1", "pmed6", "pmed8"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.solver.lines import Line, say
 from benchmarks.solver.runs import ROOT, Setting
+from benchmarks.table import Line, say
 
 MOST_S = 900.0
 
