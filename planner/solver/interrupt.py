@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,19 +25,24 @@ def stop_asked() -> bool:
     return _asked or (asked is not None and asked())
 
 
+def late(deadline: float | None) -> bool:
+    """Whether ``deadline``, by ``time.perf_counter``, has passed, or somebody asked to stop."""
+    return stop_asked() or (deadline is not None and time.perf_counter() >= deadline)
+
+
 @contextmanager
 def stopped_by(asked: Callable[[], bool]) -> Iterator[None]:
     """Within this, solves of this thread stop as at their time limit once ``asked`` is true."""
-    _here.asked = asked
+    before, _here.asked = getattr(_here, "asked", None), asked
     try:
         yield
     finally:
-        _here.asked = None
+        _here.asked = before
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within this, a first Ctrl-C only asks to stop (every :class:`Deadline` has then passed).
+    """Within this, a first Ctrl-C only asks to stop: everything that solves is then :func:`late`.
 
     Signals reach the main thread alone; elsewhere, and within another ``stoppable``, this does nothing. Where
     somebody else handles SIGINT already, it stays theirs.

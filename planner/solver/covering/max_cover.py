@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from planner.solver.covering.checking import check_limits, checked_covers, checked_p, checked_vector
 from planner.solver.covering.widest import WidestCover
-from planner.solver.interrupt import stop_asked, stoppable
+from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import PROOF, Solution
 
@@ -28,11 +28,11 @@ def max_cover(
 ) -> Solution:
     """Maximal covering: open p sites, max Σ_i w_i z_i with z_i ≤ Σ_j a_ij y_j.
 
-    ``weight`` (m,) ≥ 0; ``covers`` (m, n) bool, clients by sites. ``objective`` is the weight covered. It is
-    maximised, so ``lower_bound`` holds the proven *upper* bound, no p sites cover more, and ``gap`` is their
-    difference over ``objective``. Exactly min(p, n) sites are opened; a client is assigned to the open site
-    of the lowest index that covers it, -1 where none does. Ctrl-C returns the best so far as "feasible".
-    Raises ``ValueError`` on wrong shapes or values.
+    ``weight`` (m,) ≥ 0; ``covers`` (m, n) bool, clients by sites. ``objective`` is the weight covered. It
+    is maximised, so ``lower_bound`` holds the proven *upper* bound, no p sites cover more, and ``gap`` is
+    their difference over ``objective``. Exactly min(p, n) sites are opened; a client is assigned to the
+    open site of the lowest index that covers it, -1 where none does. Ctrl-C returns the best so far, as a
+    time limit does. Raises ``ValueError`` on wrong shapes or values.
     """
     started = time.perf_counter()
     matrix, p = checked_covers(covers), checked_p(p)
@@ -42,16 +42,12 @@ def max_cover(
     p = min(p, n)
     counts = (weights > 0.0) & matrix.any(axis=1)
     stopped: Termination = "time_limit"
+    deadline = None if time_limit_s is None else started + time_limit_s
     opened, left = np.arange(p), 0.0
     if p and counts.any():
         with stoppable():
             search = WidestCover(matrix[counts], weights[counts], p, gap)
-            while not search.settled:
-                if stop_asked():
-                    stopped = "feasible"
-                    break
-                if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
-                    break
+            while not search.settled and not late(deadline):
                 search.go_on()
         others = np.setdiff1d(np.arange(n), search.best)
         opened = np.sort(np.concatenate((search.best, others[: p - len(search.best)])))

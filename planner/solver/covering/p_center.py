@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from planner.solver.compiled import compiled
 from planner.solver.covering.checking import check_limits, checked_distance, checked_p
 from planner.solver.covering.radius import OPEN, YES, Within
-from planner.solver.interrupt import stop_asked, stoppable
+from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import Solution, no_solution, relative_gap
 
@@ -57,8 +57,8 @@ def p_center(distance: ArrayLike, p: int, *, time_limit_s: float | None = None) 
     """Vertex p-center: min over p sites of max_i min_j d_ij, exactly.
 
     ``distance`` (m, n), clients by sites; ``inf`` = pair not allowed. Exactly min(p, n) sites are opened;
-    each client goes to its nearest. Without clients the objective is 0. Ctrl-C returns the best so far as
-    "feasible". Raises ``ValueError`` on wrong shapes or values.
+    each client goes to its nearest. Without clients the objective is 0. Ctrl-C returns the best so far,
+    as a time limit does. Raises ``ValueError`` on wrong shapes or values.
     """
     started = time.perf_counter()
     array, p = checked_distance(distance), checked_p(p)
@@ -71,20 +71,14 @@ def p_center(distance: ArrayLike, p: int, *, time_limit_s: float | None = None) 
     if p == 0:
         return no_solution(m, "infeasible", np.inf, started)
     stopped: Termination = "time_limit"
+    deadline = None if time_limit_s is None else started + time_limit_s
     with stoppable():
         search = _Bisection(array, p)
-        while not search.settled:
-            if stop_asked():
-                stopped = "feasible"
-                break
-            if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
-                break
+        while not search.settled and not late(deadline):
             search.go_on()
     opened, nearest, reached = search.best
     lower = search.lower
     if not np.isfinite(reached):
-        if stopped == "feasible":
-            raise KeyboardInterrupt  # there is nothing to return
         return no_solution(m, "infeasible" if np.isinf(lower) else stopped, lower, started)
     termination: Termination = "optimal" if search.settled else stopped
     gap = relative_gap(reached, lower)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.solver.covering.cheapest import CheapestCover
 from planner.solver.covering.checking import check_limits, checked_covers, checked_vector
-from planner.solver.interrupt import stop_asked, stoppable
+from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
 
@@ -25,7 +25,7 @@ def set_cover(
 
     ``covers`` (m, n) bool, clients by sites; ``opening_cost`` (n,) finite. A client is assigned to the open
     site of the lowest index that covers it. Sites of negative cost are opened in any case. Ctrl-C returns the
-    best so far as "feasible". Raises ``ValueError`` on wrong shapes or values.
+    best so far, as a time limit does. Raises ``ValueError`` on wrong shapes or values.
     """
     started = time.perf_counter()
     matrix = checked_covers(covers)
@@ -38,14 +38,10 @@ def set_cover(
     rows, columns = np.nonzero(~matrix[:, ~paid].any(axis=1))[0], np.nonzero(paid)[0]
     given = float(cost[~paid].sum())
     stopped: Termination = "time_limit"
+    deadline = None if time_limit_s is None else started + time_limit_s
     with stoppable():
         search = CheapestCover(matrix[np.ix_(rows, columns)], cost[columns], given, gap)
-        while not search.settled:
-            if stop_asked():
-                stopped = "feasible"
-                break
-            if time_limit_s is not None and time.perf_counter() - started >= time_limit_s:
-                break
+        while not search.settled and not late(deadline):
             search.go_on()
     opened = _needed(matrix, np.concatenate((np.nonzero(~paid)[0], columns[search.best])), cost)
     objective = float(cost[opened].sum())

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from planner.solver.covering import set_cover
-from planner.solver.interrupt import stop_asked, stoppable
+from planner.solver.interrupt import late, stoppable
 from planner.solver.uncapacitated.dual_ascent import price_limit
 from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
@@ -121,10 +121,6 @@ class _Search:
         """A node with a bound this high holds nothing better than the incumbent, beyond the margin."""
         return self.instance.ceiling if self.value >= NOTHING else self.value - self.margin
 
-    def out_of_time(self) -> bool:
-        """Whether the deadline has passed, or somebody pressed Ctrl-C."""
-        return stop_asked() or (self.deadline is not None and time.perf_counter() >= self.deadline)
-
     def root(self, status: Flags | None, start: Flags | None, u: Ints | None) -> None:
         """Dual ascent, a first incumbent, then subgradient steps until they stall; what is left is a node."""
         n = self.instance.sites
@@ -150,7 +146,7 @@ class _Search:
             self.current, self.u = bound, u
             if self.done(status, bound, free):
                 return
-            if self.out_of_time():
+            if late(self.deadline):
                 self.interrupted = True
                 return
             closed = int((status == CLOSED).sum())
@@ -272,7 +268,7 @@ class _Search:
             self.current = node.bound
             site = self.branching_site(node)
             for side in (OPEN, CLOSED):
-                if self.out_of_time():
+                if late(self.deadline):
                     self.interrupted = True
                     return
                 self.explored += 1
