@@ -43,15 +43,17 @@ def checked_vector(name: str, values: ArrayLike, count: int, of: str, *, least: 
     return array
 
 
-def checked_p(p: int) -> int:
-    """A whole number of sites, not negative."""
+def checked_count(name: str, value: int) -> int:
+    """A whole number of sites, not negative; an ``int`` of whatever whole number it was."""
     try:
-        count = operator.index(p)
+        count = operator.index(value)
+        if isinstance(value, bool):
+            raise TypeError
     except TypeError:
-        raise ValueError(f"p = {p} is not a whole number") from None
+        raise ValueError(f"{name} = {value} is not a whole number") from None
     if count < 0:
-        raise ValueError(f"p = {count} is negative")
-    return count
+        raise ValueError(f"{name} = {count} is negative")
+    return int(count)
 
 
 def check_limits(gap: float, time_limit_s: float | None) -> None:

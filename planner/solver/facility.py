@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.checking import check_limits, checked_count
+from planner.solver.interrupt import stoppable
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
 from planner.solver.uncapacitated.instance import (
@@ -51,7 +53,7 @@ def facility_location(
     opening, cost = checked(opening_cost, assignment_cost)
     n = len(opening)
     low, high = site_bounds(n, min_open, max_open)
-    check_gap(gap)
+    check_limits(gap, time_limit_s)
     return _located(opening, cost, low, high, gap, time_limit_s, started)
 
 
@@ -63,12 +65,14 @@ def p_median(
     cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
     if cost.ndim != 2:
         raise ValueError(f"assignment_cost {cost.shape} is not (m, n)")
-    if not 0 <= p <= cost.shape[1]:
+    p = checked_count("p", p)
+    if p > cost.shape[1]:
         raise ValueError(f"p = {p} is not between 0 and the {cost.shape[1]} sites")
-    check_gap(gap)
+    check_limits(gap, time_limit_s)
     return _located(np.zeros(cost.shape[1]), cost, p, p, gap, time_limit_s, started)
 
 
+@stoppable()
 def _located(
     opening: NDArray[np.float64],
     cost: NDArray[np.float64],
@@ -117,17 +121,11 @@ def checked(
 
 def site_bounds(sites: int, min_open: int | None, max_open: int | None) -> tuple[int, int]:
     """Both bounds as numbers; more sites may be asked for than there are, which is infeasible."""
-    low = 0 if min_open is None else min_open
-    high = max(sites, low) if max_open is None else max_open
-    if low < 0 or high < low:
+    low = 0 if min_open is None else checked_count("min_open", min_open)
+    high = max(sites, low) if max_open is None else checked_count("max_open", max_open)
+    if high < low:
         raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
     return low, high
-
-
-def check_gap(gap: float) -> None:
-    """Raise ``ValueError`` where a relative gap is none."""
-    if not 0.0 <= gap < 1.0:
-        raise ValueError(f"gap {gap} is not in [0, 1)")
 
 
 def looked_at(

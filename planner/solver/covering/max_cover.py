@@ -11,7 +11,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from planner.solver.covering.checking import check_limits, checked_covers, checked_p, checked_vector
+from planner.solver.checking import check_limits, checked_count, checked_covers, checked_vector
 from planner.solver.covering.widest import WidestCover
 from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
@@ -35,7 +35,7 @@ def max_cover(
     time limit does. Raises ``ValueError`` on wrong shapes or values.
     """
     started = time.perf_counter()
-    matrix, p = checked_covers(covers), checked_p(p)
+    matrix, p = checked_covers(covers), checked_count("p", p)
     m, n = matrix.shape
     weights = checked_vector("weight", weight, m, "clients", least=0.0)
     check_limits(gap, time_limit_s)

@@ -12,8 +12,8 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.checking import check_limits, checked_count, checked_distance
 from planner.solver.compiled import compiled
-from planner.solver.covering.checking import check_limits, checked_distance, checked_p
 from planner.solver.covering.radius import OPEN, YES, Within
 from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
@@ -61,7 +61,7 @@ def p_center(distance: ArrayLike, p: int, *, time_limit_s: float | None = None) 
     as a time limit does. Raises ``ValueError`` on wrong shapes or values.
     """
     started = time.perf_counter()
-    array, p = checked_distance(distance), checked_p(p)
+    array, p = checked_distance(distance), checked_count("p", p)
     check_limits(0.0, time_limit_s)
     m, n = array.shape
     p = min(p, n)

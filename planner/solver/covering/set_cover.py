@@ -11,8 +11,8 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.checking import check_limits, checked_covers, checked_vector
 from planner.solver.covering.cheapest import CheapestCover
-from planner.solver.covering.checking import check_limits, checked_covers, checked_vector
 from planner.solver.interrupt import late, stoppable
 from planner.solver.model import Termination
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.checking import check_limits, checked_count
 from planner.solver.covering import set_cover
-from planner.solver.facility import check_gap, checked, looked_at, margin_of, solution_of
+from planner.solver.facility import checked, looked_at, margin_of, solution_of
 from planner.solver.interrupt import stoppable
 from planner.solver.solution import Solution, no_solution
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
@@ -27,6 +28,7 @@ Progress = Callable[[int, int, str], None]
 """Called as (points done, points in all, what is being done now)."""
 
 
+@stoppable()
 def budgeted_location(
     opening_cost: ArrayLike,
     assignment_cost: ArrayLike,
@@ -42,7 +44,7 @@ def budgeted_location(
     """
     started = time.perf_counter()
     opening, cost = checked(opening_cost, assignment_cost)
-    check_gap(gap)
+    check_limits(gap, time_limit_s)
     check_budget(opening, cost, budget)
     instance = _without_opening_costs(opening, cost)
     if instance is None or budget < 0:
@@ -57,7 +59,7 @@ def check_budget(opening: NDArray[np.float64], cost: NDArray[np.float64], budget
     """Raise ``ValueError`` where a budget makes no sense."""
     if not cost.size:
         raise ValueError(f"assignment_cost {cost.shape}: a budget needs a client and a site")
-    if np.isnan(budget) or not (opening >= 0).all():
+    if np.isnan(budget) or not (np.isfinite(opening) & (opening >= 0)).all():
         raise ValueError("a budget is a number, and needs opening costs of zero or more")
 
 
@@ -82,6 +84,7 @@ class CostFront:
     words: str
 
 
+@stoppable()
 def latency_cost_front(
     opening_cost: ArrayLike,
     assignment_cost: ArrayLike,
@@ -95,38 +98,23 @@ def latency_cost_front(
     """The least assignment cost for each of ``points`` budgets on opening, each proven to ``gap``.
 
     Without ``budgets`` they are spread evenly from the cheapest choice that serves everyone to the one that
-    serves each client at its cheapest site. Sorted lists, incumbent and multipliers go from point to point.
+    serves each client at its cheapest site. Sorted lists and incumbents go from point to point.
     Ctrl-C and the time limit return the points done so far.
     """
     started = time.perf_counter()
     deadline = None if time_limit_s is None else started + time_limit_s
     opening, cost = checked(opening_cost, assignment_cost)
-    check_gap(gap)
-    asked_for = np.empty(0) if budgets is None else np.sort(np.asarray(budgets, dtype=np.float64))
-    for budget in asked_for:
+    check_limits(gap, time_limit_s)
+    given = np.atleast_1d(np.asarray([] if budgets is None else budgets, dtype=np.float64))
+    if given.ndim != 1 or (budgets is None and checked_count("points", points) < 2):
+        raise ValueError("a front needs two points at least, or a list of budgets")
+    for budget in (0.0, *given):
         check_budget(opening, cost, budget)
-    check_budget(opening, cost, 0.0)
     instance = _without_opening_costs(opening, cost)
     if instance is None:
         return CostFront((), True, "no choice of sites serves every client")
-    with stoppable():
-        return _traced(
-            opening, cost, instance, points, None if budgets is None else asked_for, gap, deadline, progress
-        )
-
-
-def _traced(
-    opening: NDArray[np.float64],
-    cost: NDArray[np.float64],
-    instance: Instance,
-    points: int,
-    budgets: NDArray[np.float64] | None,
-    gap: float,
-    deadline: float | None,
-    progress: Progress | None,
-) -> CostFront:
     found: list[FrontPoint] = []
-    asked = _budgets(opening, cost, points) if budgets is None else budgets
+    asked = _budgets(opening, cost, points) if budgets is None else np.sort(given)
     before: Outcome | None = None
     needless = dominated(opening, cost)
     words = f"{len(asked)} budgets, each proven"
@@ -139,9 +127,7 @@ def _traced(
             instance, opening, cost, float(budget), gap, deadline, before, needless, time.perf_counter()
         )
         if one.termination == "infeasible":
-            words = (
-                f"{done} budgets, each proven; within {budget:,.0f} or less nobody can be served everywhere"
-            )
+            words = f"{done} budgets, each proven; {budget:,.0f} or less does not serve everyone"
             break
         if one.termination == "time_limit":
             words = f"stopped at a budget of {budget:,.0f}: {done} of {len(asked)} budgets are proven"

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.checking import check_limits, checked_count
 from planner.solver.facility import (
-    check_gap,
     checked,
     facility_location,
     looked_at,
@@ -24,6 +24,7 @@ from planner.solver.facility import (
     site_bounds,
     solution_of,
 )
+from planner.solver.interrupt import stoppable
 from planner.solver.solution import Solution, no_solution
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
 from planner.solver.uncapacitated.budget import check_budget
@@ -99,30 +100,34 @@ class Resolver:
 
         ``opening_cost`` (n,) takes the place of the one given at the start; ``without``: sites that stay
         closed. With a ``budget`` opening costs do not count in the objective, but may sum to no more than
-        that.
+        that. Costs without geography may take long to prove even so far: give a ``time_limit_s`` where
+        somebody waits.
         """
         n = len(self._opening)
         opening = self._opening if opening_cost is None else checked(opening_cost, self._cost)[0]
-        if not np.isfinite(opening).all() or not np.isfinite(weight) or weight < 0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            weighted = opening * weight
+        if not np.isfinite(weighted).all() or weight < 0:
             raise ValueError("opening costs must be finite, and weight finite and not negative")
-        check_gap(gap)
+        check_limits(gap, time_limit_s)
         if budget is not None:
             check_budget(opening, self._cost, budget)
         low, high = site_bounds(n, min_open, max_open)
-        closed = frozenset(int(site) for site in without)
+        closed = frozenset(checked_count("without", site) for site in without)
         if not closed <= frozenset(range(n)):
             raise ValueError(f"without: {sorted(closed - frozenset(range(n)))} are not among the {n} sites")
-        counted = self._zeros if budget is not None else opening * weight
+        counted = self._zeros if budget is not None else weighted
         price = opening if budget is not None else None
         self._setting = Setting(counted, low, high, price, -1.0 if budget is None else budget, closed)
         return self._answer(gap, time_limit_s, warm=True)
 
     def exact(self, *, gap: float = 0.0, time_limit_s: float | None = None) -> Solution:
         """The setting of the last :meth:`solve`, to the end (or to ``gap``)."""
-        check_gap(gap)
+        check_limits(gap, time_limit_s)
         found = self._answer(gap, time_limit_s, warm=False)
         if found.termination == "feasible" and self._setting.price is None:
-            return self._from_scratch(gap, time_limit_s)  # its costs are too small in the scale of all
+            # Its costs are too small in the scale of all.
+            return self._from_scratch(gap, None if time_limit_s is None else time_limit_s - found.seconds)
         return found
 
     def _from_scratch(self, gap: float, time_limit_s: float | None) -> Solution:
@@ -136,8 +141,10 @@ class Resolver:
             gap=gap,
             time_limit_s=time_limit_s,
         )
-        return replace(found, open=kept[found.open], assignment=kept[found.assignment])
+        served = np.append(kept, -1)[found.assignment]  # -1 stays -1
+        return replace(found, open=kept[found.open], assignment=served)
 
+    @stoppable()
     def _answer(self, gap: float, time_limit_s: float | None, *, warm: bool) -> Solution:
         started = time.perf_counter()
         setting, m, n = self._setting, len(self._cost), len(self._opening)

@@ -164,3 +164,20 @@ def test_a_rough_answer_keeps_its_bound_below_the_optimum():
         expected = enumerate_uflp(opening, cost, 0, n)
         assert rough.lower_bound <= expected * (1 + 1e-12)
         assert rough.gap <= 0.4
+
+
+@pytest.mark.parametrize("p", [1.5, "2", True, -1])
+def test_a_number_of_sites_is_a_whole_number(p):
+    with pytest.raises(ValueError, match="p = "):
+        p_median(np.ones((3, 4)), p)
+
+
+def test_numbers_of_any_integer_type_serve():
+    found = p_median(np.ones((3, 4)), np.int32(2))
+    assert len(found.open) == 2
+    assert len(facility_location(np.ones(4), np.ones((3, 4)), min_open=np.int64(3)).open) == 3
+
+
+def test_a_time_limit_is_a_number():
+    with pytest.raises(ValueError, match="time_limit_s"):
+        facility_location([1.0], [[1.0]], time_limit_s=np.nan)

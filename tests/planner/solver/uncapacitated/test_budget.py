@@ -105,7 +105,7 @@ def test_a_front_of_budgets_given_says_which_serve_nobody():
     )
     assert [point.budget for point in front.points] == [1.0, 3.0, 6.0]
     assert [point.solution.objective for point in front.points] == [11.0, 5.0, 3.0]
-    assert "within 0 or less nobody can be served everywhere" in front.words
+    assert front.words == "3 budgets, each proven; 0 or less does not serve everyone"
     assert [done for done, _, _ in told] == [0, 1, 2, 3]
 
 
@@ -134,3 +134,11 @@ def test_senseless_budgets_are_refused(arguments, words):
 def test_a_gap_below_zero_is_refused():
     with pytest.raises(ValueError, match="gap -3"):
         latency_cost_front([1.0], [[1.0]], gap=-3)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"points": 0}, {"points": -1}, {"points": 2.5}, {"budgets": [[1.0], [2.0]]}]
+)
+def test_a_front_of_no_points_is_refused(asked):
+    with pytest.raises(ValueError, match="points"):
+        latency_cost_front([1.0], [[1.0]], **asked)

@@ -112,6 +112,9 @@ def test_many_dear_sites_that_masks_force_open():
         ({"budget": np.nan}, "a budget is a number"),
         ({"opening_cost": [1.0]}, "do not fit"),
         ({"gap": 2.0}, "gap 2.0"),
+        ({"without": np.array([True, False, False])}, "without = True"),
+        ({"without": [0.7]}, "not a whole number"),
+        ({"opening_cost": [1e300, 1.0, 1.0], "weight": 1e12}, "finite"),
     ],
 )
 def test_senseless_settings_are_refused(asked, words):
