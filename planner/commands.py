@@ -217,7 +217,7 @@ def _verdict(decided: Plan) -> int:
     if decided.kpi is not None:
         return DONE
     if decided.conflict is None:
-        print("edgeplan: error: no plan was found within the time limit", file=sys.stderr)
+        print("edgeplan: error: no plan was found before it was stopped", file=sys.stderr)
         return TOOL_FAILED
     return INFEASIBLE
 

@@ -16,6 +16,7 @@ from planner.solver.answers import OnAnswer
 from planner.solver.decision import Deadline, Decision, State, tally
 from planner.solver.explain import RulePrice, binding_rules, find_clash, price_rules
 from planner.solver.frontier import trace_frontier, weighted_quantile
+from planner.solver.interrupt import stoppable
 from planner.solver.minimax import solve_minimax
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 from planner.solver.warm import prepare
@@ -47,6 +48,7 @@ class Frontier:
     words: str
 
 
+@stoppable()
 def decide(
     study: Study,
     inputs: Inputs,
@@ -94,6 +96,7 @@ class _Telling:
         self.tell(_audited(plan, self.study, self.inputs))
 
 
+@stoppable()
 def decide_frontier(
     study: Study,
     inputs: Inputs,
@@ -127,6 +130,7 @@ def decide_frontier(
     return Frontier(tuple(plans), front.complete, front.words)
 
 
+@stoppable()
 def explain(
     study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
 ) -> Explanation:

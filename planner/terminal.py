@@ -17,7 +17,7 @@ from planner.whatif import Difference
 _TERMINATIONS: Mapping[str, str] = {
     "optimal": "proven optimal",
     "feasible": "feasible, not proven optimal",
-    "time_limit": "stopped at the time limit",
+    "time_limit": "stopped before it was proven",
     "infeasible": "infeasible",
 }
 
@@ -65,7 +65,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
 def nothing_text(plan: Plan) -> str:
     """Why nothing was decided."""
     if plan.conflict is None:
-        return f"{plan.study}: no plan was found within the time limit ({plan.seconds:.1f} s)"
+        return f"{plan.study}: no plan was found before it was stopped ({plan.seconds:.1f} s)"
     lines = [f"{plan.study}: infeasible: no plan keeps every rule", "", f"  {plan.conflict.reason}"]
     lines += _list("rules in conflict", plan.conflict.rules)
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
@@ -201,7 +201,7 @@ def _signed(value: float | None, form: str) -> str:
 
 def _saving(price: RulePrice, minimize: str) -> str:
     if price.saves is None:
-        return "not solved in time"
+        return "stopped before it was solved"
     text = f"{price.saves:,.0f}" if minimize == "cost" else f"{price.saves:.2f}"
     return text if price.proven else f"about {text}"
 

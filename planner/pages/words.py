@@ -18,7 +18,7 @@ OBJECTIVE_NAMES = {
 RULES_OF_TERMINATION = {
     "optimal": "proven optimal",
     "feasible": "feasible, not proven optimal",
-    "time_limit": "stopped at the time limit",
+    "time_limit": "stopped before it was proven",
     "infeasible": "no plan exists",
 }
 

@@ -72,7 +72,7 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
     if anchor.termination == "infeasible":
         return Front((), True, "no plan keeps the rules, whatever it promises")
     if anchor.open is None or anchor.termination != "optimal":
-        return Front((), False, "time ran out before the cheapest plan was proven")
+        return Front((), False, "stopped before the cheapest plan was proven")
     slowest = _reached(problem, anchor, coverage)
     nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
     fastest = weighted_quantile(nearest, problem.sizing.share, coverage)
@@ -94,7 +94,9 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
         if decision.termination == "infeasible":
             floor = max(floor, target)
         elif decision.open is None or decision.termination != "optimal":
-            words = f"time ran out at {target:.1f} ms: {len(found)} points are proven, others are missing"
+            words = (
+                f"stopped at a promise of {target:.1f} ms: {len(found)} points are proven, others are missing"
+            )
             return Front(tuple(found), False, words)
         else:
             found = _pareto([*found, FrontierPoint(target, _reached(problem, decision, coverage), decision)])

@@ -42,7 +42,7 @@ _prepared: set[str] = set()
 
 def prepare(problem: Problem, progress: Progress) -> None:
     """Have the kernels that this problem's solve needs; where they must be compiled, ``progress`` says so."""
-    _prepare("studies", studies, "a few seconds", progress)
+    _prepare("studies", studies, "about ten seconds", progress)
     if numbers_of_sites(problem) is not None:
         _prepare("pure", pure, "about half a minute", progress)
 
@@ -172,7 +172,7 @@ def main() -> int:
     steps = {"studies": studies, "pure": pure, "library": library}
     if all(map(_noted, steps)):
         return 0
-    print("compiling the solver's kernels: up to a minute, once", flush=True)
+    print("compiling the solver's kernels: about a minute, once", flush=True)
     started = time.perf_counter()
     for what, work in steps.items():
         work()
