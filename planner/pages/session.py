@@ -56,6 +56,17 @@ def widget_key(name: str) -> str:
     return f"edgeplan.{name}.{st.session_state.get(_WIDGETS, 0)}"
 
 
+def limit_key(name: str, limit: float | None) -> str:
+    """As :func:`widget_key`, with ``limit`` in the field at first.
+
+    A number field is one that can be emptied again only if it is not given a value of its own.
+    """
+    key = widget_key(name)
+    if key not in st.session_state:
+        st.session_state[key] = limit
+    return key
+
+
 def write_url(base: Study) -> None:
     """Bring the address in line with the choices; ``base`` is the study without them."""
     short = settled(choices(), base)

@@ -125,11 +125,11 @@ def _controls(setting: Setting, base: Plan) -> None:
         third.number_input(
             "Budget, $ a month",
             min_value=0.0,
-            value=budget or None,
+            value=None,
             step=500.0,
             format="%.0f",
             placeholder="no limit",
-            key=session.widget_key("if_budget"),
+            key=session.limit_key("if_budget", budget or None),
             on_change=_moved,
             args=("if_budget",),
         )

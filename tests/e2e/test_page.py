@@ -49,6 +49,30 @@ def test_it_opens_on_the_worldwide_study_and_a_slider_changes_the_plan(open_tab)
     assert dollars(other.figure("Cost a month")) == after
 
 
+@pytest.mark.parametrize(
+    ("path", "label", "limit", "query"),
+    [
+        ("/?study=factory-outposts", "Sites at most", "14", "max_sites"),
+        ("/?study=factory-outposts", "Budget, $ a month", "90000", "budget"),
+        ("/what-if?study=factory-outposts", "Budget, $ a month", "90000", "if_budget"),
+    ],
+)
+def test_a_limit_that_was_set_can_be_taken_back(open_tab, path, label, limit, query):
+    tab = open_tab()
+    tab.open(path)
+    # On What if the sidebar has a budget of its own; the page's comes last.
+    field = tab.page.get_by_label(label, exact=True).last
+    for text in (limit, ""):
+        field.fill(text)
+        field.press("Enter")
+        tab.page.wait_for_url(
+            lambda url, text=text: (f"{query}={text}" in url) if text else (f"{query}={limit}" not in url),
+            timeout=60_000,
+        )
+        tab.settle()
+    assert field.input_value() == ""
+
+
 def test_a_click_on_the_front_loads_that_plan(open_tab):
     tab = open_tab()
     tab.open("/tradeoffs?study=eu-regulated")
