@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planner.solver.facility import facility_location
 from planner.solver.model import Termination
 from planner.solver.redundant.branching import branch_and_bound, kernel
 from planner.solver.redundant.infeasible import explain, impossible
@@ -53,6 +55,10 @@ def capacitated(
     reason = impossible(problem)
     if reason:
         return nothing(problem, "infeasible", np.inf, time.perf_counter() - started, reason)
+    if not problem.m:  # nobody to serve, and nothing to lose in a failure
+        alone = facility_location(opening_cost, assignment_cost, min_open=min_open, max_open=max_open)
+        empty = nothing(problem, alone.termination, alone.lower_bound, alone.seconds, "")
+        return replace(empty, open=alone.open, objective=alone.objective, gap=alone.gap)
     deadline = np.inf if time_limit_s is None else started + time_limit_s
     search = Search(problem, gap, deadline, progress)
     termination: Termination = "time_limit"

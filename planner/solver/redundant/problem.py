@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.solver.facility import checked, looked_at, site_bounds
+
 SCALE = 1.0e6
 """Objectives are scaled to about this size: HiGHS's dual tolerance is then far below 1e-9 relative."""
 
@@ -73,26 +75,17 @@ def build(
     max_open: int | None,
 ) -> Problem:
     """Check and convert. Raises ``ValueError`` on wrong shapes or values."""
-    opening, cost = (np.asarray(a, dtype=np.float64) for a in (opening_cost, assignment_cost))
+    opening, cost = checked(opening_cost, assignment_cost)
     weight, room = (np.asarray(a, dtype=np.float64) for a in (demand, capacity))
-    if cost.ndim != 2 or opening.shape != (cost.shape[1],):
-        raise ValueError(
-            f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"
-        )
     m, n = cost.shape
     if weight.shape != (m,) or room.shape != (n,):
         raise ValueError(f"demand {weight.shape} and capacity {room.shape} do not fit: ({m},), ({n},)")
-    if not np.isfinite(opening).all():
-        raise ValueError("opening_cost must be finite")
-    if np.isnan(cost).any() or np.isneginf(cost).any():
-        raise ValueError("assignment_cost must be finite, or inf where a pair is not allowed")
+    looked_at(opening, cost)
     if not np.isfinite(weight).all() or (weight < 0.0).any():
         raise ValueError("demand must be finite and not negative")
     if np.isnan(room).any() or (room < 0.0).any():
         raise ValueError("capacity must not be negative (inf = unlimited)")
-    low, high = (0 if min_open is None else min_open), (n if max_open is None else max_open)
-    if low < 0 or high < low:
-        raise ValueError(f"min_open {min_open} and max_open {max_open} do not fit")
+    low, high = site_bounds(n, min_open, max_open)
     allowed = np.isfinite(cost)
     backup = allowed if backup_allowed is None else np.asarray(backup_allowed)
     if backup.shape != (m, n) or backup.dtype != np.bool_:

@@ -14,6 +14,7 @@ from planner.solver.model import Termination
 from planner.solver.redundant.lagrangian import Relaxation
 from planner.solver.redundant.problem import Problem
 from planner.solver.redundant.search import Incumbent
+from planner.solver.solution import relative_gap
 
 DUST = 1.0e-9
 """Shares below this are rounding of the LP and go to the client's other sites."""
@@ -106,13 +107,12 @@ def described(
         homeless = rising[np.isin(assignment[client[rising]], problem.domains[k])]
         backup[client[homeless]] = site[homeless]
     joined = Flows(*(np.concatenate([getattr(f, part) for f in moves]) for part in Flows.__slots__))
-    found = (objective - lower) / max(abs(objective), 1e-12)
     return RedundantSolution(
         np.flatnonzero(is_open),
         assignment,
         objective,
         lower,
-        found,
+        relative_gap(objective, lower),
         termination,
         seconds,
         backup,

@@ -286,6 +286,8 @@ def test_without_clients_only_what_must_open_does():
     found = capacitated([3.0, 1.0], np.empty((0, 2)), [], [1.0, 1.0], min_open=1)
     assert found.open.tolist() == [1]
     assert found.objective == pytest.approx(1.0)
+    idle = capacitated(np.arange(1.0, 9.0), np.empty((0, 8)), [], np.ones(8))
+    assert (idle.termination, idle.open.tolist(), idle.objective) == ("optimal", [], 0.0)
 
 
 def test_labels_say_what_a_matrix_says():
