@@ -20,7 +20,7 @@ from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.ledger import Ledger, close_to, is_quantile, lay_over
 from planner.plan import Placement, Plan
-from planner.study import ResidencyRule, Study
+from planner.study import ProgramRule, ResidencyRule, Study
 
 PROVEN_GAP: Final = 1e-4
 """A plan that calls itself optimal must have proven a gap no larger than this."""
@@ -145,6 +145,8 @@ def _assignments(case: Ledger) -> Iterator[str]:
 def _compliance(case: Ledger) -> Iterator[str]:
     """Residency and program rules, client by client."""
     for number, rule in enumerate(case.study.rules, start=1):
+        if not isinstance(rule, ResidencyRule | ProgramRule):
+            continue
         kind = "residency" if isinstance(rule, ResidencyRule) else "program"
         for row in case.selected(rule.clients):
             if case.column[row] < 0:

@@ -138,8 +138,8 @@ def _check_classes(study: Study, demand: Demand) -> None:
     valid = frozenset[str]().union(*(client.classes for client in demand.clients))
     if not valid:  # cities, or clients without the column: such a rule selects nobody, which the notes say
         return
-    for position, rule in enumerate(study.rules, start=1):
-        for name in rule.clients.classes:
+    for position, selector in study.client_selectors:
+        for name in selector.classes:
             if name not in valid:
                 raise StudyError(
                     study.path or Path(study.name),

@@ -28,13 +28,20 @@ class NoPriceError(CatalogError):
 
 @dataclass(frozen=True, slots=True)
 class OutpostTerms:
-    """What a rack on the user's own premises can carry and costs."""
+    """What a rack on the user's own premises can carry and costs.
+
+    ``capital_rate``: the yearly cost of the capital that is paid up front. The service link to the parent
+    Region: ``link_mbps`` None = not said; ``link_ms`` None = what the planner knows of that pair.
+    """
 
     capacity_rps: float
     upfront_usd: float
     monthly_usd: float
     term_months: int
     host: str | None
+    capital_rate: float = 0.0
+    link_mbps: float | None = None
+    link_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

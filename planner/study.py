@@ -8,47 +8,66 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from planner.catalog import SITE_KINDS, OutpostTerms
 from planner.datadir import data_dir
-from planner.jurisdictions import load_countries, load_jurisdictions, nearest_country
+from planner.jurisdictions import load_countries
+from planner.study_candidates import read_candidates
+from planner.study_names import countries
+from planner.study_resilience import read_home, read_network, read_resilience, read_routing
+from planner.study_rules import read_rule
 from planner.study_values import (
     MINIMIZE,
     STATISTICS,
     CandidateSpec,
+    CapacityRule,
     DemandSpec,
+    GroupRule,
+    HomeTier,
     LatencyObjective,
     Limits,
     Minimize,
+    Network,
     OutpostSpec,
     ProgramRule,
     ResidencyRule,
+    Resilience,
+    Routing,
+    Rule,
     Selector,
     Study,
     StudyError,
+    TagsRule,
     Workload,
 )
 from planner.study_writing import study_document, study_toml
-from probes.strict_toml import InputError, Table, parse_toml, read_toml
+from probes.strict_toml import Table, parse_toml, read_toml
 
 __all__ = [
     "MINIMIZE",
     "STATISTICS",
     "CandidateSpec",
+    "CapacityRule",
     "DemandSpec",
+    "GroupRule",
+    "HomeTier",
     "LatencyObjective",
     "Limits",
     "Minimize",
+    "Network",
     "OutpostSpec",
     "ProgramRule",
     "ResidencyRule",
+    "Resilience",
+    "Routing",
+    "Rule",
     "Selector",
     "Study",
     "StudyError",
+    "TagsRule",
     "Workload",
     "load_study",
     "parse_study",
@@ -87,18 +106,13 @@ def shipped_studies() -> tuple[Path, ...]:
     return tuple(sorted((data_dir() / "studies").glob("*.toml")))
 
 
-def _providers() -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))
-
-
 def _study(table: Table, directory: Path) -> Study:
-    _refuse_unenforced(table)
     name = table.text("name")
     if not name.isprintable():
         raise table.fault("name", f"{name!r} holds a control character")
     title, summary = table.text("title", ""), table.text("summary", "")
     demand = _demand(table.table("demand"), directory)
-    candidates, premium = _candidates(table.table("candidates"))
+    candidates, premium = read_candidates(table.table("candidates"))
     study = Study(
         name=name,
         title=title,
@@ -112,89 +126,75 @@ def _study(table: Table, directory: Path) -> Study:
         budget_usd_per_month=_budget(table.table("budget", {})),
         limits=_limits(table.table("limits", {})),
         current_open=_current(table.table("current", {})),
-        rules=tuple(_rule(rule) for rule in table.tables("rule")),
+        rules=tuple(read_rule(rule) for rule in table.tables("rule")),
+        prices=_file(table, "prices", directory),
+        network=read_network(table.table("network", {})),
+        resilience=read_resilience(table.table("resilience", {})),
+        routing=read_routing(table.table("routing")) if table.has("routing") else None,
     )
     table.close()
     _check_size(table, study.demand, study.workload)
+    _refuse_unenforced(table, study)
     return study
 
 
-def _refuse_unenforced(table: Table) -> None:
-    """Refuse what the format knows but no rule enforces yet, before anything else is read."""
-    resilience = table.table("resilience", {})
-    survive = resilience.text("survive", "none", choices=("none", "site", "metro", "region"))
-    if survive != "none":
-        raise resilience.fault("survive", f"{survive!r} {NOT_ENFORCED}")
-    for key in ("backup_within_ms", "rto", "rpo"):
-        if resilience.has(key):
-            raise resilience.fault(key, NOT_ENFORCED)
-    resilience.close()
-    if table.has("routing"):
-        routing = table.table("routing")
-        for key in ("policy", "ttl_s"):
-            if routing.has(key):
-                raise routing.fault(key, NOT_ENFORCED)
-        routing.close()
-        raise table.fault("routing", NOT_ENFORCED)
+_UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
+    "prices": lambda study: study.prices is not None,
+    "candidates.tags": lambda study: bool(study.candidates.tags),
+    "candidates.outpost.tags": lambda study: any(post.tags for post in study.candidates.outposts),
+    "candidates.outpost.size": lambda study: any(post.sizes for post in study.candidates.outposts),
+    "candidates.outpost.capital_rate": lambda study: any(
+        post.terms.capital_rate for post in study.candidates.outposts
+    ),
+    "candidates.outpost.link_mbps": lambda study: any(
+        post.terms.link_mbps is not None for post in study.candidates.outposts
+    ),
+    "candidates.outpost.link_ms": lambda study: any(
+        post.terms.link_ms is not None for post in study.candidates.outposts
+    ),
+    "workload.headroom": lambda study: study.workload.headroom > 0,
+    "workload.commitment": lambda study: study.workload.commitment is not None,
+    "workload.cross_zone_kb": lambda study: study.workload.cross_zone_kb > 0,
+    "workload.home": lambda study: study.workload.home is not None,
+    "network.direct_connect": lambda study: bool(study.network.direct_connect),
+    "limits.min_utilisation": lambda study: study.limits.min_utilisation > 0,
+    "limits.max_utilisation": lambda study: study.limits.max_utilisation < 1,
+    "resilience.survive": lambda study: study.resilience.survive != "none",
+    "resilience.rto": lambda study: study.resilience.rto_s is not None,
+    "resilience.rpo": lambda study: study.resilience.rpo_s is not None,
+    "routing": lambda study: study.routing is not None,
+    "rule.kind = 'tags'": lambda study: any(isinstance(rule, TagsRule) for rule in study.rules),
+    "rule.kind = 'group'": lambda study: any(isinstance(rule, GroupRule) for rule in study.rules),
+    "rule.kind = 'capacity'": lambda study: any(isinstance(rule, CapacityRule) for rule in study.rules),
+}
+
+
+def _refuse_unenforced(table: Table, study: Study) -> None:
+    for key, used in _UNENFORCED.items():
+        if used(study):
+            raise table.fault(key, NOT_ENFORCED)
+
+
+def _file(table: Table, key: str, directory: Path) -> Path | None:
+    name = table.text(key, None)
+    if name is not None and not name.isprintable():
+        raise table.fault(key, f"{name!r} holds a control character")
+    return None if name is None else directory / name
 
 
 def _demand(table: Table, directory: Path) -> DemandSpec:
     if table.has("cities") == table.has("csv"):
         raise table.fault("cities", 'give either cities = { ... } or csv = "...", and not both')
-    csv = table.text("csv", None)
-    if csv is not None and not csv.isprintable():
-        raise table.fault("csv", f"{csv!r} holds a control character")
     cities = table.table("cities", {})
     default = DemandSpec()
     spec = DemandSpec(
-        countries=_countries(cities, "countries", default.countries, {*load_countries(), "*"}),
+        countries=countries(cities, "countries", default.countries, {*load_countries(), "*"}),
         top=cities.number("top", default.top, low=1, whole=True),
-        csv=None if csv is None else directory / csv,
+        csv=_file(table, "csv", directory),
         peak_rps=table.number("peak_rps", default.peak_rps, low=0, high=1e12),
         requests_per_month=table.number("requests_per_month", default.requests_per_month, low=0, high=1e18),
     )
     cities.close()
-    table.close()
-    return spec
-
-
-def _candidates(table: Table) -> tuple[CandidateSpec, float]:
-    default = CandidateSpec()
-    spec = CandidateSpec(
-        providers=_several(table, "provider", default.providers, _providers(), "provider"),
-        kinds=_several(table, "kinds", default.kinds, SITE_KINDS, "kind of site"),
-        include=_several(table, "include", default.include),
-        exclude=table.texts("exclude", default.exclude),
-        outposts=tuple(_outpost(outpost) for outpost in table.tables("outpost")),
-    )
-    for id_, count in Counter(outpost.id for outpost in spec.outposts).items():
-        if count > 1:
-            raise table.fault("outpost", f"{count} outposts have the id {id_!r}")
-    premium = table.number("local_zone_premium", 0.20, low=0, high=10)
-    table.close()
-    return spec, premium
-
-
-def _outpost(table: Table) -> OutpostSpec:
-    id_, country = table.text("id"), table.text("country")
-    if country not in load_countries():
-        raise _country_fault(table, "country", country)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", id_):
-        raise table.fault("id", f"{id_!r} is not made of letters, digits, dots, dashes and underscores")
-    spec = OutpostSpec(
-        id=id_,
-        country=country,
-        lat=table.number("lat", low=-90, high=90),
-        lon=table.number("lon", low=-180, high=180),
-        parent=table.text("parent"),
-        terms=OutpostTerms(
-            capacity_rps=table.number("capacity_rps", above=0, high=1e12),
-            upfront_usd=table.number("upfront_usd", low=0, high=1e12),
-            monthly_usd=table.number("monthly_usd", low=0, high=1e12),
-            term_months=table.number("term_months", low=1, high=1200, whole=True),
-            host=table.text("host", None),
-        ),
-    )
     table.close()
     return spec
 
@@ -208,8 +208,16 @@ def _workload(table: Table) -> Workload:
         min_instances=table.number("min_instances", default.min_instances, low=0, high=1e6, whole=True),
         response_kb=table.number("response_kb", default.response_kb, low=0, high=1e9),
         home_share=table.number("home_share", default.home_share, low=0, high=1),
+        headroom=table.number("headroom", default.headroom, low=0, high=100),
+        commitment=table.text("commitment", default.commitment),
+        committed_share=table.number("committed_share", default.committed_share, low=0, high=1),
+        cross_zone_kb=table.number("cross_zone_kb", default.cross_zone_kb, low=0, high=1e9),
+        home=read_home(table.table("home")) if table.has("home") else None,
     )
+    shared = table.has("committed_share") or workload.committed_share != default.committed_share
     table.close()
+    if shared and workload.commitment is None:
+        raise table.fault("committed_share", "is a share paid under commitment, which names none")
     return workload
 
 
@@ -272,8 +280,13 @@ def _limits(table: Table) -> Limits:
         min_sites=table.number("min_sites", 1, low=1, whole=True),
         max_sites=table.number("max_sites", None, low=1, whole=True),
         max_changes=table.number("max_changes", None, low=0, whole=True),
+        min_utilisation=table.number("min_utilisation", 0.0, low=0, high=1),
+        max_utilisation=table.number("max_utilisation", 1.0, above=0, high=1),
     )
     table.close()
+    if limits.min_utilisation > limits.max_utilisation:
+        words = f"{limits.min_utilisation:g} is more than max_utilisation, {limits.max_utilisation:g}"
+        raise table.fault("min_utilisation", words)
     if limits.max_sites is not None and limits.min_sites > limits.max_sites:
         raise table.fault("min_sites", f"{limits.min_sites} is more than max_sites, {limits.max_sites}")
     return limits
@@ -286,60 +299,3 @@ def _current(table: Table) -> tuple[str, ...]:
         if count > 1:
             raise table.fault("open", f"{id_!r} stands {count} times")
     return open_
-
-
-def _rule(table: Table) -> ResidencyRule | ProgramRule:
-    kind = table.text("kind", choices=("residency", "program", "tags"))
-    if kind == "tags":
-        raise table.fault("kind", f"'tags' {NOT_ENFORCED}")
-    clients = _selector(table.table("clients"), ("jurisdictions", "countries", "classes"))
-    rule: ResidencyRule | ProgramRule
-    if kind == "residency":
-        rule = ResidencyRule(clients, _selector(table.table("sites"), ("jurisdictions", "countries")))
-    else:
-        rule = ProgramRule(clients, _several(table, "programs", ...))
-    table.close()
-    return rule
-
-
-def _selector(table: Table, criteria: Sequence[str]) -> Selector:
-    if not any(table.has(key) for key in criteria):
-        table.close()
-        raise table.fault(criteria[0], f"give at least one of {', '.join(criteria)}")
-    selector = Selector(
-        jurisdictions=_several(table, "jurisdictions", None, load_jurisdictions(), "jurisdiction"),
-        countries=_countries(table, "countries", None, load_countries()),
-        classes=_several(table, "classes", None) if "classes" in criteria else (),
-    )
-    table.close()
-    return selector
-
-
-def _several(
-    table: Table, key: str, default: Any, valid: Collection[str] = (), what: str = ""
-) -> tuple[str, ...]:
-    """At least one string, each one of ``valid`` where given; a default of None means none when absent."""
-    given: tuple[str, ...] | None = table.texts(key, default)
-    if given is None:
-        return ()
-    if not given:
-        raise table.fault(key, "is empty")
-    for name in given:
-        if valid and name not in valid:
-            raise table.fault(key, f"{name!r} is not a known {what}", valid, name)
-    return given
-
-
-def _countries(
-    table: Table, key: str, default: tuple[str, ...] | None, valid: Collection[str]
-) -> tuple[str, ...]:
-    given = _several(table, key, default)
-    for name in given:
-        if name not in valid:
-            raise _country_fault(table, key, name)
-    return given
-
-
-def _country_fault(table: Table, key: str, name: str) -> InputError:
-    hint = nearest_country(name)
-    return table.fault(key, f"{name!r} is not a known ISO 3166 country code", (hint,) if hint else (), hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -46,6 +47,55 @@ class ProgramRule:
 
 
 @dataclass(frozen=True, slots=True)
+class TagsRule:
+    """A client only from sites whose tag ``key`` has the value of its own, as ABAC compares them.
+
+    ``clients`` None: those that carry the tag. A selected client without it may be served by no site.
+    """
+
+    key: str
+    clients: Selector | None = None
+
+
+GroupBy = Literal["metro", "country", "parent", "provider", "jurisdiction"]
+GROUPS_BY: Final[tuple[str, ...]] = get_args(GroupBy)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """Open sites counted by group: in each ``at_most`` so many, and in at least ``at_least`` of them one.
+
+    ``kinds``: of these kinds of site only. By jurisdiction, the groups are ``jurisdictions``, and a site may
+    stand in several.
+    """
+
+    by: GroupBy
+    kinds: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+    at_most: int | None = None
+    at_least: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRule:
+    """Each open site among ``sites`` (ids or globs) carries ``min_rps`` to ``max_rps`` requests a second."""
+
+    sites: tuple[str, ...]
+    min_rps: float | None = None
+    max_rps: float | None = None
+
+
+Rule = ResidencyRule | ProgramRule | TagsRule | GroupRule | CapacityRule
+RULE_KINDS: Final[Mapping[str, type[Rule]]] = {
+    "residency": ResidencyRule,
+    "program": ProgramRule,
+    "tags": TagsRule,
+    "group": GroupRule,
+    "capacity": CapacityRule,
+}
+
+
+@dataclass(frozen=True, slots=True)
 class DemandSpec:
     """Embedded cities (``countries``, ``top``) or the user's own CSV (``csv``, resolved to a path)."""
 
@@ -58,7 +108,7 @@ class DemandSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutpostSpec:
-    """A rack on the user's own premises."""
+    """A rack on the user's own premises. With ``sizes`` (name and terms), at most one of them is bought."""
 
     id: str
     country: str
@@ -66,22 +116,47 @@ class OutpostSpec:
     lon: float
     parent: str
     terms: OutpostTerms
+    tags: tuple[str, ...] = ()
+    sizes: tuple[tuple[str, OutpostTerms], ...] = ()
+
+    @property
+    def site_ids(self) -> tuple[str, ...]:
+        """The ids of the candidates it makes: its own, or one for each size ("op-madrid-1.large")."""
+        return tuple(f"{self.id}.{name}" for name, _ in self.sizes) or (self.id,)
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateSpec:
-    """``include`` and ``exclude`` are ids or globs. Status other than ga needs the exact id included."""
+    """``include`` and ``exclude`` are ids or globs. Status other than ga needs the exact id included.
+
+    ``tags``: ids or globs, each with the tags ("key=value") of the sites it matches.
+    """
 
     providers: tuple[str, ...] = ("aws",)
     kinds: tuple[str, ...] = ("region",)
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     outposts: tuple[OutpostSpec, ...] = ()
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HomeTier:
+    """The stateful tier in one home Region: a request makes ``client_trips`` round trips between client and
+    site and ``home_trips`` between site and home. ``region``: its id, or "auto"."""
+
+    region: str = "auto"
+    client_trips: float = 1.0
+    home_trips: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one request needs, and how the service is sized."""
+    """What one request needs, and how the service is sized.
+
+    ``headroom``: what is kept free above the peak. ``committed_share`` of the instances is paid at the
+    discount of ``commitment``. ``cross_zone_kb`` of each request cross between zones of a Region.
+    """
 
     services: tuple[str, ...] = ("ec2",)
     instance: str = "m5.xlarge"
@@ -89,6 +164,11 @@ class Workload:
     min_instances: int = 2
     response_kb: float = 40.0
     home_share: float = 0.0
+    headroom: float = 0.0
+    commitment: str | None = None
+    committed_share: float = 1.0
+    cross_zone_kb: float = 0.0
+    home: HomeTier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +195,65 @@ class LatencyObjective:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many sites, and how many may differ from what runs today; with nothing running, each one does."""
+    """How many sites, and how many may differ from what runs today; with nothing running, each one does.
+
+    Utilisation is the load of an open site over its capacity, where it has one.
+    """
 
     min_sites: int = 1
     max_sites: int | None = None
     max_changes: int | None = None
+    min_utilisation: float = 0.0
+    max_utilisation: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Direct Connect at the sites ``direct_connect`` (ids or globs): ``ports`` of ``gbps`` each, which take
+    ``share`` of the traffic that leaves there."""
+
+    direct_connect: tuple[str, ...] = ()
+    gbps: float = 1.0
+    ports: int = 2
+    share: float = 1.0
+
+
+Survive = Literal["none", "site", "metro", "region"]
+SURVIVE: Final[tuple[str, ...]] = get_args(Survive)
+
+
+@dataclass(frozen=True, slots=True)
+class Resilience:
+    """What may fail, and how soon and how complete the service is back.
+
+    ``survive``: while any one of these is down, an open backup within ``backup_within_ms`` has room for each
+    of its clients. ``rto_s``, ``rpo_s``: recovery time and point objectives of the home tier's data, of which
+    there are ``data_gb``, ``change_gb_per_day`` of them changing.
+    """
+
+    survive: Survive = "none"
+    backup_within_ms: float | None = None
+    zones_fail_with_parent: bool = True
+    rto_s: float | None = None
+    rpo_s: float | None = None
+    data_gb: float = 0.0
+    change_gb_per_day: float = 0.0
+
+
+Policy = Literal["auto", "route53-latency", "route53-geoproximity", "global-accelerator"]
+POLICIES: Final[tuple[str, ...]] = get_args(Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How clients find their site, and what finds out that it is gone."""
+
+    policy: Policy = "auto"
+    ttl_s: float = 60.0
+    check_interval_s: int = 30
+    failure_threshold: int = 3
+    client_cache_s: float = 0.0
+    static_addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +269,34 @@ class Study:
     budget_usd_per_month: float | None = None
     limits: Limits = field(default_factory=Limits)
     current_open: tuple[str, ...] = ()
-    rules: tuple[ResidencyRule | ProgramRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
     local_zone_premium: float = 0.20
     title: str = ""
     summary: str = ""
+    prices: Path | None = None
+    network: Network = field(default_factory=Network)
+    resilience: Resilience = field(default_factory=Resilience)
+    routing: Routing | None = None
     path: Path | None = None
+
+    @property
+    def client_selectors(self) -> tuple[tuple[int, Selector], ...]:
+        """Which clients the rules speak of, with each rule's number, from 1."""
+        numbered = enumerate(self.rules, start=1)
+        return tuple(
+            (position, rule.clients)
+            for position, rule in numbered
+            if isinstance(rule, ResidencyRule | ProgramRule | TagsRule) and rule.clients is not None
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the study asks for that does less than it seems to."""
         notes = [
-            f"rule[{position}] speaks of clients of class {', '.join(rule.clients.classes)}: cities carry no"
+            f"rule[{position}] speaks of clients of class {', '.join(selector.classes)}: cities carry no"
             " classes, so none is selected by class; give the clients as demand.csv"
-            for position, rule in enumerate(self.rules, start=1)
-            if rule.clients.classes and self.demand.csv is None
+            for position, selector in self.client_selectors
+            if selector.classes and self.demand.csv is None
         ]
         if self.limits.max_changes is not None and not self.current_open:
             notes.append("limits.max_changes counts every open site: [current] names none that runs today")

@@ -181,6 +181,17 @@ class Table:
                 raise self.fault(key, f"{item!r} is not one of {', '.join(choices)}", choices, item)
         return tuple(items)
 
+    def flag(self, key: str, default: Any = ...) -> Any:
+        """true or false."""
+        value = self._take(key, default)
+        if not isinstance(value, bool) and value is not default:
+            raise self.fault(key, f"{value!r} is not true or false")
+        return value
+
+    def names(self) -> tuple[str, ...]:
+        """The keys that nobody has asked for yet, for tables whose keys are names."""
+        return tuple(self._values)
+
     def table(self, key: str, default: Any = ...) -> Table:
         """A sub-table; absent counts as empty when a default is given."""
         value = self._take(key, default)

@@ -123,7 +123,8 @@ ADDED = [
     ("[rule]\nkind = 3", ", rule: is not an array of tables; write [[rule]]"),
     (
         '[[rule]]\nkind = "residence"',
-        ", rule[1].kind: 'residence' is not one of residency, program, tags; did you mean 'residency'?",
+        ", rule[1].kind: 'residence' is not one of residency, program, tags, group, capacity;"
+        " did you mean 'residency'?",
     ),
     ('[[rule]]\nkind = "residency"', ", rule[1].clients: is required"),
     (
@@ -146,21 +147,62 @@ ADDED = [
         '[[rule]]\nkind = "program"\nclients = { countries = ["DE"] }\nprograms = []',
         ", rule[1].programs: is empty",
     ),
-    # What the format knows but nothing enforces yet is never silently dropped.
-    ('[[rule]]\nkind = "tags"\nkey = "project"', ", rule[1].kind: 'tags' is not enforced by this version"),
-    ('[resilience]\nsurvive = "site"', ", resilience.survive: 'site' is not enforced by this version"),
     (
         '[resilience]\nsurvive = "sight"',
         ", resilience.survive: 'sight' is not one of none, site, metro, region; did you mean 'site'?",
     ),
-    ('[resilience]\nrto = "5m"', ", resilience.rto: is not enforced by this version"),
+    ('[resilience]\nrto = "soon"', ", resilience.rto: 'soon' is not a span of time such as 30s, 5m or 1h"),
     (
         "[resilience]\nbackup_within_ms = 120",
-        ", resilience.backup_within_ms: is not enforced by this version",
+        ', resilience.backup_within_ms: says how near a backup is, but survive = "none" asks for none',
     ),
-    ('[routing]\npolicy = "auto"', ", routing.policy: is not enforced by this version"),
-    ("[routing]\nttl_s = 60", ", routing.ttl_s: is not enforced by this version"),
-    ("[routing]", ", routing: is not enforced by this version"),
+    (
+        "[resilience]\nzones_fail_with_parent = 1",
+        ", resilience.zones_fail_with_parent: 1 is not true or false",
+    ),
+    (
+        "[resilience]\ndata_gb = 5",
+        ", resilience.data_gb: is data to recover, but neither rto nor rpo is given",
+    ),
+    (
+        '[routing]\npolicy = "global-accelerater"',
+        ", routing.policy: 'global-accelerater' is not one of auto, route53-latency, route53-geoproximity,"
+        " global-accelerator; did you mean 'global-accelerator'?",
+    ),
+    ("[routing]\ncheck_interval_s = 20", ", routing.check_interval_s: 20 is not one of 10, 30"),
+    ("[network]\nports = 2", ", network.ports: goes with direct_connect, which names no site"),
+    (
+        "[workload]\ncommitted_share = 0.5",
+        ", workload.committed_share: is a share paid under commitment, which names none",
+    ),
+    (
+        "[workload.home]\nhome_trips = -1",
+        ", workload.home.home_trips: -1 is out of range (from 0 up to 1000)",
+    ),
+    (
+        "[limits]\nmin_utilisation = 0.9\nmax_utilisation = 0.8",
+        ", limits.min_utilisation: 0.9 is more than max_utilisation, 0.8",
+    ),
+    (
+        '[candidates.tags]\n"eu-*" = ["project"]',
+        """, candidates.tags.eu-*: 'project' is not a tag written "key=value\"""",
+    ),
+    ('[candidates.tags]\n"eu-*" = ["a=1", "a=2"]', ", candidates.tags.eu-*: the tag 'a' is given 2 times"),
+    ('[[rule]]\nkind = "tags"', ", rule[1].key: is required"),
+    ('[[rule]]\nkind = "group"\nby = "metro"', ", rule[1].at_most: give at_most, at_least or both"),
+    (
+        '[[rule]]\nkind = "group"\nby = "jurisdiction"\nat_least = 2',
+        ", rule[1].jurisdictions: is required",
+    ),
+    (
+        '[[rule]]\nkind = "group"\nby = "jurisdiction"\njurisdictions = ["EEA"]\nat_least = 2',
+        ", rule[1].at_least: 2 is more than the 1 named",
+    ),
+    ('[[rule]]\nkind = "capacity"\nsites = ["eu-*"]', ", rule[1].max_rps: give min_rps, max_rps or both"),
+    (
+        '[[rule]]\nkind = "capacity"\nsites = ["eu-*"]\nmin_rps = 3\nmax_rps = 2',
+        ", rule[1].min_rps: 3 is more than max_rps, 2",
+    ),
 ]
 
 SPOILT_OUTPOSTS = [
@@ -178,7 +220,14 @@ SPOILT_OUTPOSTS = [
     ("term_months = 36", "term_months = 0", "term_months: 0 is out of range (from 1 up to 1200)"),
     ("term_months = 36", "term_month = 36", "term_months: is required"),
     ('parent = "eu-south-2"\n', "", "parent: is required"),
-    ("term_months = 36", "term_months = 36\ntags = 3", "tags: unknown key"),
+    ("term_months = 36", "term_months = 36\ntags = 3", "tags: 3 is not a list of strings"),
+    ("term_months = 36", "term_months = 36\nlabels = 3", "labels: unknown key"),
+    (
+        "term_months = 36",
+        'term_months = 36\n[[candidates.outpost.size]]\nname = "s"\ncapacity_rps = 1\nupfront_usd = 1'
+        "\nmonthly_usd = 1",
+        "capacity_rps: stands in each size, and so not here",
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner.catalog import SITE_KINDS, OutpostTerms
@@ -12,26 +12,46 @@ from planner.study import (
     MINIMIZE,
     STATISTICS,
     CandidateSpec,
+    CapacityRule,
     DemandSpec,
+    GroupRule,
+    HomeTier,
     LatencyObjective,
     Limits,
+    Network,
     OutpostSpec,
     ProgramRule,
     ResidencyRule,
+    Resilience,
+    Routing,
     Selector,
     Study,
+    TagsRule,
     Workload,
     load_study,
     parse_study,
     shipped_studies,
     study_toml,
 )
+from planner.study_values import POLICIES
 
 # No surrogates: TOML is UTF-8. Blank text is refused, so text here holds at least one visible character.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda text: f"x{text}")
 LINE = TEXT.filter(str.isprintable)
 COUNTRIES = st.lists(st.sampled_from(["DE", "ES", "JP", "US"]), min_size=1, unique=True).map(tuple)
 TEXTS = st.lists(TEXT, min_size=1, max_size=3).map(tuple)
+
+
+TAGS = st.lists(TEXT.filter(lambda text: "=" not in text), max_size=2, unique=True).map(
+    lambda names: tuple(f"{name}=a=b" for name in names)
+)
+
+
+def with_sizes(outpost):
+    """The same rack, or two sizes of it."""
+    larger = replace(outpost.terms, capacity_rps=1e12, monthly_usd=1.5)
+    sized = replace(outpost, sizes=(("s", outpost.terms), ("l", larger)))
+    return st.sampled_from([outpost, sized])
 
 
 def number(low, high):
@@ -59,6 +79,7 @@ STUDIES = st.builds(
         kinds=st.lists(st.sampled_from(SITE_KINDS), min_size=1, unique=True).map(tuple),
         include=TEXTS,
         exclude=TEXTS,
+        tags=st.lists(st.tuples(TEXT, TAGS), max_size=2, unique_by=lambda each: each[0]).map(tuple),
         outposts=st.lists(
             st.builds(
                 OutpostSpec,
@@ -74,8 +95,12 @@ STUDIES = st.builds(
                     monthly_usd=number(0, 1e12),
                     term_months=st.integers(1, 1200),
                     host=st.one_of(st.none(), TEXT),
+                    capital_rate=number(0, 10),
+                    link_mbps=st.one_of(st.none(), number(0.1, 1e9)),
+                    link_ms=st.one_of(st.none(), number(0.1, 1e5)),
                 ),
-            ),
+                tags=TAGS,
+            ).flatmap(with_sizes),
             max_size=2,
             unique_by=lambda outpost: outpost.id,
         ).map(tuple),
@@ -88,6 +113,14 @@ STUDIES = st.builds(
         min_instances=st.integers(0, 1000),
         response_kb=number(0, 1e9),
         home_share=number(0, 1),
+        headroom=number(0, 100),
+        commitment=TEXT,
+        committed_share=number(0, 1),
+        cross_zone_kb=number(0, 1e9),
+        home=st.one_of(
+            st.none(),
+            st.builds(HomeTier, region=TEXT, client_trips=number(0.1, 1000), home_trips=number(0, 1000)),
+        ),
     ),
     latency=st.builds(
         LatencyObjective,
@@ -106,20 +139,72 @@ STUDIES = st.builds(
         min_sites=st.integers(1, 3),
         max_sites=st.one_of(st.none(), st.integers(3, 9)),
         max_changes=st.one_of(st.none(), st.integers(0, 9)),
+        min_utilisation=number(0, 0.5),
+        max_utilisation=number(0.5, 1),
     ),
     current_open=st.lists(TEXT, min_size=1, max_size=3, unique=True).map(tuple),
     rules=st.lists(
         st.one_of(
             st.builds(ResidencyRule, CLIENTS, st.builds(Selector, countries=COUNTRIES)),
             st.builds(ProgramRule, CLIENTS, TEXTS),
+            st.builds(TagsRule, TEXT, st.one_of(st.none(), CLIENTS)),
+            st.builds(GroupRule, st.just("metro"), kinds=st.just(("local_zone",)), at_most=st.integers(0, 9)),
+            st.builds(
+                GroupRule,
+                st.just("jurisdiction"),
+                jurisdictions=st.just(("EEA", "EU-adequacy")),
+                at_least=st.integers(1, 2),
+            ),
+            st.builds(CapacityRule, TEXTS, min_rps=number(0, 10), max_rps=number(10, 1e12)),
         ),
         max_size=3,
     ).map(tuple),
     local_zone_premium=number(0, 10),
+    prices=st.one_of(st.none(), LINE.map(lambda name: Path("/prices") / name.replace("/", "_"))),
+    network=st.one_of(
+        st.just(Network()),
+        st.builds(
+            Network,
+            direct_connect=TEXTS,
+            gbps=number(0.1, 400),
+            ports=st.integers(1, 1000),
+            share=number(0, 1),
+        ),
+    ),
+    resilience=st.one_of(
+        st.just(Resilience(rto_s=90.0)),
+        st.builds(
+            Resilience,
+            survive=st.sampled_from(["site", "metro", "region"]),
+            backup_within_ms=st.one_of(st.none(), number(0.1, 1e4)),
+            zones_fail_with_parent=st.booleans(),
+            rto_s=st.sampled_from([0.25, 30.0, 5400.0]),
+            rpo_s=st.sampled_from([None, 60.0, 86_400.0]),
+            data_gb=number(0, 1e12),
+            change_gb_per_day=number(0, 1e12),
+        ),
+    ),
+    routing=st.one_of(
+        st.none(),
+        st.builds(
+            Routing,
+            policy=st.sampled_from(POLICIES),
+            ttl_s=number(0, 86_400),
+            check_interval_s=st.sampled_from([10, 30]),
+            failure_threshold=st.integers(1, 10),
+            client_cache_s=number(0, 86_400),
+            static_addresses=st.booleans(),
+        ),
+    ),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(autouse=True)
+def everything_is_enforced(monkeypatch):
+    monkeypatch.setattr("planner.study._UNENFORCED", {})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STUDIES)
 def test_any_study(study):
     assert parse_study(study_toml(study), name="again.toml", directory=Path("/elsewhere")) == study

@@ -73,7 +73,11 @@ def test_a_key_is_taken_away():
         ("latency", "80", "what-if, latency: is not a table"),
         ("name.first", "80", "what-if, name: is not a table; change it in the study's file"),
         ("latency..slo_ms", "80", "what-if: 'latency..slo_ms' is not a dotted key such as latency.slo_ms"),
-        ("resilience.survive", "site", "what-if, resilience.survive: 'site' is not enforced by this version"),
+        (
+            "resilience.rto",
+            "site",
+            "what-if, resilience.rto: 'site' is not a span of time such as 30s, 5m or 1h",
+        ),
         (
             "objective.minimize",
             "costs",
