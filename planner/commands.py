@@ -133,6 +133,10 @@ def explain(options: Options) -> int:
     document = {
         "plan": plan_document(explanation.plan),
         "rule_prices": [dataclasses.asdict(price) for price in explanation.rule_prices],
+        "sites": [
+            dataclasses.asdict(value) | {"discount": value.discount} for value in explanation.site_values
+        ],
+        "alternatives": [plan_document(other) for other in explanation.alternatives],
     }
     _print(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
     return _verdict(explanation.plan)

@@ -10,15 +10,20 @@ import numpy as np
 from planner.audit import audit_plan
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
+from planner.loosening import rungs
 from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
 from planner.problem import Problem, build_problem
+from planner.reasons import reasons
+from planner.remedies import least_changes
 from planner.solver.answers import OnAnswer
+from planner.solver.conflict import find_clash
 from planner.solver.decision import Deadline, Decision, State, tally
-from planner.solver.explain import RulePrice, binding_rules, find_clash, price_rules
+from planner.solver.explain import RulePrice, binding_rules, price_rules
 from planner.solver.frontier import trace_frontier, weighted_quantile
 from planner.solver.interrupt import stoppable
 from planner.solver.minimax import solve_minimax
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+from planner.solver.site_prices import SiteValue, site_values
 from planner.solver.warm import prepare
 from planner.study import Study
 
@@ -30,10 +35,12 @@ OnPlan = Callable[[Plan], None]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A plan, and what each of its rules costs: the objective saved by dropping it alone."""
+    """A plan, what each of its rules costs, what each candidate is worth, and the plans nearly as good."""
 
     plan: Plan
     rule_prices: tuple[RulePrice, ...]
+    site_values: tuple[SiteValue, ...] = ()
+    alternatives: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +141,10 @@ def decide_frontier(
 def explain(
     study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
 ) -> Explanation:
-    """The plan, and the price of each rule by solving again without it. Infeasible: no prices, a conflict.
+    """The plan, and by solving again the price of each rule, of a step of it, and of each site.
 
-    ``time_limit_s`` is for everything together; by default 300 for the plan and 300 for the prices.
+    Infeasible: no prices, a conflict. ``time_limit_s`` is for everything together: half for the plan, a
+    quarter each for rules and sites; 600 by default.
     """
     say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
     limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
@@ -145,14 +153,33 @@ def explain(
     plan = _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
+
+    def step(rule: str) -> tuple[str, Problem] | None:
+        first = next(iter(rungs(study, rule, len(inputs.sites))), None)
+        return None if first is None else (first.words, build_problem(first.study, inputs))
+
     prices = price_rules(
         problem,
         decision,
-        solve=lambda smaller, limit: _solve(smaller, limit, silent),
-        time_limit_s=deadline.remaining_s,
+        solve=_solve_again,
+        step=step,
+        time_limit_s=None if deadline.remaining_s is None else deadline.remaining_s / 2,
         progress=say,
     )
-    return Explanation(plan, prices)
+    values = site_values(
+        problem, decision, solve=_solve_again, time_limit_s=deadline.remaining_s, progress=say
+    )
+    others = (
+        _audited(_plan(study, inputs, problem, other, None, silent), study, inputs)
+        for other in values.alternatives
+    )
+    return Explanation(plan, prices, values.sites, tuple(others))
+
+
+def _solve_again(problem: Problem, time_limit_s: float | None, start: Decision) -> Decision:
+    """A problem a little different from the one that ``start`` decides."""
+    solve = solve_minimax if problem.minimize == "max_latency" else solve_placement
+    return solve(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start)
 
 
 def _solve(
@@ -215,11 +242,20 @@ def _plan(
         notes=inputs.notes,
     )
     if decision.termination == "infeasible":
+        deadline = Deadline.after(time_limit_s)
         clash = find_clash(problem, time_limit_s=time_limit_s, progress=progress)
         reason = (
             clash.reason if clash.smallest else clash.reason + " (time ran out: perhaps not the smallest set)"
         )
-        return replace(empty, conflict=Conflict(clash.rules, reason))
+        remedies = least_changes(
+            study,
+            problem,
+            clash.rules,
+            lambda looser: build_problem(looser, inputs),
+            deadline=deadline,
+            progress=progress,
+        )
+        return replace(empty, conflict=Conflict(clash.rules, reason, remedies))
     if decision.open is None or decision.assignment is None:
         return empty
     placements = _placements(inputs, problem, decision)
@@ -244,7 +280,7 @@ def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[P
     assert decision.assignment is not None
     counted = tally(problem, decision.open, decision.assignment)
     latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
-    placements = []
+    placements, why = [], reasons(problem, decision)
     for j in np.nonzero(decision.open)[0]:
         site, mine = inputs.sites[j], decision.assignment == j
         costs: Mapping[str, float] = {
@@ -270,6 +306,7 @@ def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[P
                 latency_p95_ms=p95,
                 cost_usd_month=sum(costs.values()),
                 cost_items=costs,
+                decided_by=why[site.id],
             )
         )
     return tuple(sorted(placements, key=lambda placement: (-placement.demand_share, placement.site_id)))

@@ -47,7 +47,10 @@ _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def placements_csv(plan: Plan) -> str:
-    """A row per open site; one ``<item>_usd_month`` column per cost item, which sum to ``cost_usd_month``."""
+    """A row per open site; one ``<item>_usd_month`` column per cost item, which sum to ``cost_usd_month``.
+
+    The last column is the rule or the price that decided for the site.
+    """
     items = tuple(plan.cost_items)
     rows = (
         (
@@ -55,10 +58,11 @@ def placements_csv(plan: Plan) -> str:
             *(place.instances, place.clients, place.demand_share),
             *(place.latency_p50_ms, place.latency_p95_ms, place.cost_usd_month),
             *(place.cost_items.get(item, 0.0) for item in items),
+            place.decided_by,
         )
         for place in plan.placements
     )
-    return _csv((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items)), rows)
+    return _csv((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items), "decided_by"), rows)
 
 
 def assignments_csv(plan: Plan) -> str:
@@ -178,7 +182,13 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "cost_items": {item: _finite(usd) for item, usd in plan.cost_items.items()},
         "binding": list(plan.binding),
         "audit": list(plan.audit),
-        "conflict": None if conflict is None else {"rules": list(conflict.rules), "reason": conflict.reason},
+        "conflict": None
+        if conflict is None
+        else {
+            "rules": list(conflict.rules),
+            "reason": conflict.reason,
+            "remedies": dict(conflict.remedies),
+        },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
@@ -11,7 +11,10 @@ Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One open site. ``role`` is "serving", or "parent" when it is open only for its zones' sake."""
+    """One open site. ``role`` is "serving", or "parent" when it is open only for its zones' sake.
+
+    ``decided_by``: the rules that need it, or the price or latency it is open for.
+    """
 
     site_id: str
     provider: str
@@ -26,6 +29,7 @@ class Placement:
     latency_p95_ms: float | None
     cost_usd_month: float
     cost_items: Mapping[str, float]
+    decided_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,15 @@ class Kpi:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Rules that cannot hold together, and why, in words."""
+    """Rules that cannot hold together, and why, in words.
+
+    ``remedies``: a rule of these to what it would have to ask at most for a plan to exist; a rule without one
+    would have to go.
+    """
 
     rules: tuple[str, ...]
     reason: str
+    remedies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

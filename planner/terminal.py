@@ -11,6 +11,7 @@ from typing import TextIO
 from planner.decide import Explanation
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
+from planner.solver.site_prices import SiteValue
 from planner.tabulate import table
 from planner.whatif import Difference
 
@@ -67,25 +68,88 @@ def nothing_text(plan: Plan) -> str:
     if plan.conflict is None:
         return f"{plan.study}: no plan was found before it was stopped ({plan.seconds:.1f} s)"
     lines = [f"{plan.study}: infeasible: no plan keeps every rule", "", f"  {plan.conflict.reason}"]
-    lines += _list("rules in conflict", plan.conflict.rules)
+    lines += _list(
+        "rules in conflict, and the least change of each that leaves a plan",
+        [
+            f"{rule}: {plan.conflict.remedies.get(rule, 'it would have to go')}"
+            for rule in plan.conflict.rules
+        ],
+    )
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     return "\n".join(lines)
 
 
 def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
-    """The plan, and what each rule costs."""
+    """The plan, what each rule costs, what each site is worth, and what is nearly as good."""
     text = plan_text(explanation.plan, slo_ms=slo_ms)
     if not explanation.rule_prices:
         return text
-    unit = "USD a month" if explanation.plan.minimize == "cost" else "ms"
-    rows = [
-        (price.rule, _saving(price, explanation.plan.minimize), price.words)
+    minimize = explanation.plan.minimize
+    unit = "USD a month" if minimize == "cost" else "ms"
+    rules = [
+        (
+            price.rule,
+            _saving(price, minimize),
+            "" if price.step is None else _change(price.step_saves, minimize),
+            price.words + ("" if price.step is None else f"; a step: {price.step}"),
+        )
         for price in explanation.rule_prices
     ]
-    header = ("rule", f"dropping it saves ({unit})", "what it asks")
-    width = max(len(header[1]), *(len(row[1]) for row in rows))
-    padded = [(rule, saving.rjust(width), words) for rule, saving, words in rows]
-    return f"{text}\n\n{table(header, padded)}"
+    header = ("rule", f"dropping it saves ({unit})", "a step saves", "what it asks")
+    parts = [text, _lined_up(header, rules, right=(1, 2))]
+    sites = [
+        (value.site, "open" if value.is_open else "closed", *_worth(value, minimize))
+        for value in explanation.site_values
+    ]
+    if sites:
+        header = ("site", "is", f"settled otherwise ({unit})", "which means")
+        parts.append(_lined_up(header, sites, right=(2,)))
+    parts.append(_alternatives_text(explanation))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _worth(value: SiteValue, minimize: str) -> tuple[str, str]:
+    """What the plan loses with the site settled the other way, and what that says."""
+    if value.forbidden:
+        return "", f"kept closed by {', '.join(value.forbidden)}"
+    if value.impossible:
+        return "", "no plan without it" if value.is_open else "no plan with it"
+    if value.dearer is None:
+        return "stopped before it was solved", ""
+    figure = ("+" if value.proven else "about +") + _change(value.dearer, minimize)
+    if value.dearer == 0.0:
+        return figure, "another plan is as good"
+    if value.is_open:
+        return figure, "without it"
+    if value.discount is not None:
+        return figure, f"it would open if it were {value.discount:.1%} cheaper"
+    if not value.share:
+        return figure, "it would serve nobody"
+    return figure, "no discount opens it" if minimize == "cost" else "with it"
+
+
+def _alternatives_text(explanation: Explanation) -> str:
+    opened, lines = set(explanation.plan.open), []
+    for other in explanation.alternatives:
+        if other.kpi is None:
+            continue
+        opens = ", ".join(sorted(set(other.open) - opened)) or "nothing"
+        closes = ", ".join(sorted(opened - set(other.open))) or "nothing"
+        figures = f"{usd(other.kpi.cost_usd_month)} a month, mean {ms(other.kpi.mean_ms)}"
+        lines.append(f"{figures}: opens {opens}; closes {closes}")
+    if not lines:
+        return "no plan within 1 % opens two other sites"
+    return "\n".join(("within 1 %, with other sites:", *(f"  {line}" for line in lines)))
+
+
+def _lined_up(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: Sequence[int]) -> str:
+    """A table whose columns ``right`` are flush right, and whose last is words."""
+    widths = {column: max(len(row[column]) for row in (header, *rows)) for column in right}
+    padded = [
+        tuple(cell.rjust(widths[column]) if column in widths else cell for column, cell in enumerate(row))
+        for row in rows
+    ]
+    return table(header, padded)
 
 
 def frontier_text(plans: Sequence[Plan], promises: Sequence[float]) -> str:
@@ -200,10 +264,15 @@ def _signed(value: float | None, form: str) -> str:
 
 
 def _saving(price: RulePrice, minimize: str) -> str:
-    if price.saves is None:
+    text = _change(price.saves, minimize)
+    return text if price.proven or price.saves is None else f"about {text}"
+
+
+def _change(value: float | None, minimize: str) -> str:
+    """In the objective's own unit."""
+    if value is None:
         return "stopped before it was solved"
-    text = f"{price.saves:,.0f}" if minimize == "cost" else f"{price.saves:.2f}"
-    return text if price.proven else f"about {text}"
+    return f"{value:,.0f}" if minimize == "cost" else f"{value:.2f}"
 
 
 def _list(title: str, entries: Sequence[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ It shares no arithmetic with the optimiser or with the audit.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +38,23 @@ class Best:
     cost_usd_month: float
 
 
-def best(study: Study, inputs: Inputs, *, without: frozenset[str] = frozenset()) -> Best | None:
-    """The optimum of the model less the rules named in ``without``; None when nothing is feasible."""
+def best(
+    study: Study,
+    inputs: Inputs,
+    *,
+    without: frozenset[str] = frozenset(),
+    settled: Mapping[str, bool] | None = None,
+) -> Best | None:
+    """The optimum of the model less the rules named in ``without``; None when nothing is feasible.
+
+    ``settled``: sites that are open, or closed, whatever is best.
+    """
     found: Best | None = None
     ids = [site.id for site in inputs.sites]
     allowed = _allowed_pairs(study, inputs, without)
     for chosen in itertools.product((False, True), repeat=len(ids)):
+        if any(chosen[ids.index(site)] != is_open for site, is_open in (settled or {}).items()):
+            continue
         if not _may_be_open(study, inputs, without, dict(zip(ids, chosen, strict=True))):
             continue
         options = [[j for j in range(len(ids)) if chosen[j] and allowed[i][j]] for i in range(len(allowed))]

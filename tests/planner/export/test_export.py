@@ -44,6 +44,7 @@ PLACEMENTS = (
         latency_p95_ms=20.0,
         cost_usd_month=1000.0 / 3 + 200.0 / 7,
         cost_items={"compute": 1000.0 / 3, "egress": 200.0 / 7, "transfer": 0.0},
+        decided_by="coverage, parent",
     ),
     Placement(
         site_id="eu-central-1-waw-1a",
@@ -96,7 +97,7 @@ NOTHING = replace(
     kpi=None,
     cost_items={},
     binding=(),
-    conflict=Conflict(("budget", "coverage"), "within $10 nobody can be served"),
+    conflict=Conflict(("budget", "coverage"), "within $10 nobody can be served", {"budget": "$12 a month"}),
 )
 
 
@@ -121,7 +122,7 @@ def test_the_very_text(write, golden):
 def test_columns_are_the_contracts():
     assert placements_csv(PLAN).splitlines()[0] == (
         "site_id,provider,kind,parent,country,role,instances,clients,demand_share,latency_p50_ms,latency_p95_ms,"
-        "cost_usd_month,compute_usd_month,egress_usd_month,transfer_usd_month"
+        "cost_usd_month,compute_usd_month,egress_usd_month,transfer_usd_month,decided_by"
     )
     assert assignments_csv(PLAN).splitlines()[0] == (
         "client_id,country,weight,site_id,backup_site_id,latency_ms,latency_lower_ms,latency_upper_ms,"

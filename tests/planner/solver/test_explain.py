@@ -7,7 +7,7 @@ import pytest
 
 from planner.decide import decide, explain
 from planner.problem import build_problem
-from planner.solver.explain import find_clash
+from planner.solver.conflict import find_clash
 from planner.solver.placement import solve_placement
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw

@@ -1,0 +1,202 @@
+"""Why nothing is feasible: the smallest set of rules that cannot hold together.
+
+A first set comes from looking at clients that no site may serve, or from a deletion filter (Chinneck &
+Dravnieks 1991). Then a smaller one is looked for, or ruled out, by hitting sets (Ignatiev, Previti, Liffiton
+& Marques-Silva 2015): a conflict has a rule in common with whatever must be dropped for the rest to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.solver.decision import Deadline
+from planner.solver.placement import Progress, silent, solve_placement
+
+MOST_CONFLICTS = 3
+"""How many conflicts are named when several stand side by side."""
+
+LOOSE = 0.9
+"""Any feasible point settles the question, so the gap is as wide as it gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Rules that cannot hold together; sparing any one of them would resolve this conflict.
+
+    ``reason`` says so in words, and names further conflicts beside it. ``smallest`` is False when time ran
+    out before it was known that no fewer rules conflict.
+    """
+
+    rules: tuple[str, ...]
+    reason: str
+    smallest: bool
+
+
+def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress: Progress = silent) -> Clash:
+    """Rules that cannot hold together, for a problem known to be infeasible: no set of fewer rules does it.
+
+    Further conflicts, which show once those found are out of the way, are named in the words.
+    """
+    deadline, words = Deadline.after(time_limit_s), {effect.rule: effect.words for effect in problem.effects}
+    first: tuple[str, ...] | None = None
+    sentences, gone, sure = list[str](), set[str](), True
+    while len(sentences) < MOST_CONFLICTS:
+        rest = problem.without(gone)
+        stranded = not rest.allowed.any(axis=1).all()
+        if not stranded and first is not None and not _infeasible(rest, deadline):
+            break
+        rules, sentence, settled = _conflict(rest, words, stranded, first is None, deadline, progress)
+        sure = sure and settled
+        first = rules or ("latency",) if first is None else first
+        sentences.append(sentence)
+        if not rules:
+            break
+        gone |= set(rules)
+    return Clash(first or (), "; apart from that, ".join(sentences), sure)
+
+
+def _conflict(
+    problem: Problem,
+    words: Mapping[str, str],
+    stranded: bool,
+    smallest: bool,
+    deadline: Deadline,
+    progress: Progress,
+) -> tuple[tuple[str, ...], str, bool]:
+    """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest."""
+    settled = True
+    if stranded:
+        rules, sentence = _stranded(problem)
+    else:
+        rules, settled = _irreducible(problem, deadline, progress)
+        sentence = _sentence(rules, words)
+    if smallest and len(rules) > 1:
+        fewer, known = _fewer(problem, len(rules), deadline, progress)
+        settled = settled and known
+        if fewer is not None:
+            return fewer, _sentence(fewer, words), settled
+    return rules, sentence, settled
+
+
+def _fewer(
+    problem: Problem, than: int, deadline: Deadline, progress: Progress
+) -> tuple[tuple[str, ...] | None, bool]:
+    """The smallest conflict, if it has fewer rules ``than`` that; and whether there is surely none else."""
+    names, corrections = problem.rules, list[frozenset[str]]()
+    while True:
+        hitting = _smallest_hitting(names, corrections, than)
+        if hitting is None:
+            return None, True
+        progress(len(corrections), len(corrections) + 1, f"do {len(hitting)} of the rules conflict alone?")
+        kept = set(hitting)
+        verdict = _verdict(problem, kept, deadline)
+        if verdict is None:
+            return None, False
+        if not verdict:
+            return tuple(name for name in names if name in kept), True
+        for name in names:  # as many rules as can hold with these: the others are what must be dropped
+            if name not in kept and _verdict(problem, kept | {name}, deadline):
+                kept.add(name)
+        if deadline.passed():
+            return None, False
+        corrections.append(frozenset(names) - kept)
+
+
+def _smallest_hitting(
+    names: Sequence[str], sets: Sequence[frozenset[str]], than: int
+) -> tuple[str, ...] | None:
+    """The first of the smallest sets of names that meet all of ``sets``, of fewer than so many; else None."""
+    for size in range(than):
+        for chosen in combinations(names, size):
+            if all(not group.isdisjoint(chosen) for group in sets):
+                return chosen
+    return None
+
+
+def _verdict(problem: Problem, kept: set[str], deadline: Deadline) -> bool | None:
+    """Whether a plan keeps just these rules; None where time left that open."""
+    trial = problem.without(set(problem.rules) - kept)
+    if not trial.allowed.any(axis=1).all():
+        return False
+    found = solve_placement(trial.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
+    return None if found.open is None and found.termination != "infeasible" else found.open is not None
+
+
+def _infeasible(problem: Problem, deadline: Deadline) -> bool:
+    return _verdict(problem, set(problem.rules), deadline) is False
+
+
+def _irreducible(problem: Problem, deadline: Deadline, progress: Progress) -> tuple[tuple[str, ...], bool]:
+    """Rules of which none can be spared if the conflict is to stay; False where time left that open."""
+    kept, sure = set(problem.rules), True
+    for position, rule in enumerate(problem.rules):
+        progress(position, len(problem.rules), f"does the conflict need {rule}?")
+        verdict = _verdict(problem, kept - {rule}, deadline)
+        if verdict is False:
+            kept.remove(rule)
+        elif verdict is None:
+            sure = False
+    return tuple(rule for rule in problem.rules if rule in kept), sure
+
+
+def _sentence(rules: Sequence[str], words: Mapping[str, str]) -> str:
+    if len(rules) == 1:
+        return f"no plan keeps this: {words[rules[0]]}"
+    return "these cannot hold together: " + "; ".join(words[rule] for rule in rules)
+
+
+def _stranded(problem: Problem) -> tuple[tuple[str, ...], str]:
+    """The fewest masks that leave the most demand without a site, and the sentence that says so."""
+    sorts: dict[tuple[str, ...], list[int]] = {}
+    for client in np.nonzero(~problem.allowed.any(axis=1))[0]:
+        sorts.setdefault(_excluding(problem, int(client)), []).append(int(client))
+    share = problem.sizing.share
+    rules, clients = max(sorts.items(), key=lambda item: share[item[1]].sum())
+    return rules, _stranded_words(problem, rules, clients)
+
+
+def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
+    """Which sites each rule leaves one client, of the rules that have a say."""
+    everywhere = np.ones(len(problem.site_ids), dtype=bool)
+    return {
+        effect.rule: (everywhere if effect.sites is None else effect.sites)
+        & (everywhere if effect.pairs is None else effect.pairs[client])
+        for effect in problem.effects
+        if effect.sites is not None or effect.pairs is not None
+    }
+
+
+def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
+    """An irreducible set of rules that leaves the client no site; empty when it reaches none anyway."""
+    masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
+    kept = list(masks)
+    for rule in list(kept):
+        others = [masks[other] for other in kept if other != rule]
+        if not np.logical_and.reduce([possible, *others]).any():
+            kept.remove(rule)
+    return tuple(kept)
+
+
+def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[int]) -> str:
+    client = max(clients, key=lambda i: problem.sizing.share[i])
+    more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
+    name = problem.client_ids[client]
+    if not rules:
+        return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
+    words = {effect.rule: effect.words for effect in problem.effects}
+    reason = f"no site may serve client {name}{more}: " + "; ".join(words[rule] for rule in rules)
+    if "max_ms" in rules:
+        masks = _masks(problem, client)
+        others = [masks[rule] for rule in rules if rule != "max_ms"]
+        latency = problem.latency_ms[client]
+        reach = np.where(np.logical_and.reduce([np.isfinite(latency), *others]), latency, np.inf)
+        if np.isfinite(reach.min()):
+            nearest = problem.site_ids[int(reach.argmin())]
+            reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
+    return reason

@@ -1,0 +1,141 @@
+"""What each site is worth: the plan without it, or with it, and the plans nearly as good that come of that.
+
+An open site is worth what the best plan without it costs more. A closed one would open if it were cheaper by
+what the best plan with it costs more: its break-even. Both come from solving again with that site settled the
+other way; the plans found are the alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+from planner.rules import Effect, Row
+from planner.solver.decision import Deadline, Decision, tally
+from planner.solver.placement import PROVEN_GAP, Progress, silent
+
+NEARLY = 0.01
+"""An alternative is within this part of the optimum."""
+
+APART = 2
+"""And opens or closes at least so many sites, against the plan and against every other alternative."""
+
+MOST_ALTERNATIVES = 5
+
+Solve = Callable[[Problem, float | None, Decision], Decision]
+"""The problem, seconds, and the plan to start from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteValue:
+    """One candidate settled the other way. ``dearer``: what the objective then rises by, in its own unit.
+
+    ``dearer`` None: there is no such plan (``impossible``), or none was found in time. Of a closed site,
+    ``share`` is the demand it would serve in the plan that opens it, and ``bill_usd`` what it would cost a
+    month, where cost is minimised. ``forbidden``: the rules that keep it closed.
+    """
+
+    site: str
+    is_open: bool
+    dearer: float | None
+    impossible: bool
+    proven: bool
+    share: float = 0.0
+    bill_usd: float | None = None
+    forbidden: tuple[str, ...] = ()
+
+    @property
+    def discount(self) -> float | None:
+        """The part of its own bill by which a closed site must be cheaper to open.
+
+        None where no discount opens it for anybody's sake.
+        """
+        if self.dearer is None or not self.bill_usd or not self.share or self.dearer >= self.bill_usd:
+            return None
+        return self.dearer / self.bill_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Every candidate's value, in the problem's order, and the nearly optimal plans, best first."""
+
+    sites: tuple[SiteValue, ...]
+    alternatives: tuple[Decision, ...]
+
+
+def site_values(
+    problem: Problem,
+    decision: Decision,
+    *,
+    solve: Solve,
+    time_limit_s: float | None = None,
+    progress: Progress = silent,
+) -> Values:
+    """Settle each site the other way, one at a time. Out of time, the rest come back without a value."""
+    assert decision.open is not None
+    deadline, values, found = Deadline.after(time_limit_s), list[SiteValue](), list[Decision]()
+    n = len(problem.site_ids)
+    for position, j in enumerate(sorted(range(n), key=lambda j: not decision.open[j])):  # type: ignore[index]
+        progress(position, n, f"{'without' if decision.open[j] else 'with'} {problem.site_ids[j]}")
+        value, other = _settled_otherwise(problem, decision, j, solve, deadline)
+        values.append(value)
+        if other is not None:
+            found.append(other)
+    values.sort(key=lambda value: problem.site_ids.index(value.site))
+    return Values(tuple(values), tuple(_apart(decision, found)))
+
+
+def _settled_otherwise(
+    problem: Problem, decision: Decision, j: int, solve: Solve, deadline: Deadline
+) -> tuple[SiteValue, Decision | None]:
+    assert decision.open is not None
+    is_open, site = bool(decision.open[j]), problem.site_ids[j]
+    mask = np.arange(len(problem.site_ids)) == j
+    if not is_open and not problem.may_open[j]:
+        return SiteValue(site, False, None, True, True, forbidden=tuple(_forbidding(problem, j))), None
+    if deadline.passed():
+        return SiteValue(site, is_open, None, False, False), None
+    settled = (
+        Effect("without", f"{site} is closed", sites=~mask)
+        if is_open
+        else Effect("with", f"{site} is open", rows=(Row(1.0, np.inf, site=mask.astype(np.float64)),))
+    )
+    other = solve(problem.with_effects([settled]), deadline.remaining_s, decision)
+    if other.open is None or other.assignment is None:
+        impossible = other.termination == "infeasible"
+        return SiteValue(site, is_open, None, impossible, impossible), None
+    dearer = max(other.objective - decision.objective, 0.0)
+    if dearer <= 2 * PROVEN_GAP * abs(decision.objective):  # within both proven gaps, no difference
+        dearer = 0.0
+    counted = tally(problem, other.open, other.assignment)
+    proven = other.termination == "optimal" and decision.termination == "optimal"
+    if is_open:
+        return SiteValue(site, True, dearer, False, proven), other
+    share, bill = float(counted.share[j]), None
+    if problem.minimize == "cost":
+        bill = sum(item.of(j, int(counted.instances[j]), share) for item in problem.items)
+    return SiteValue(site, False, dearer, False, proven, share, bill), other
+
+
+def _forbidding(problem: Problem, j: int) -> Iterator[str]:
+    for effect in problem.effects:
+        if effect.sites is not None and not effect.sites[j]:
+            yield effect.rule
+
+
+def _apart(decision: Decision, found: Sequence[Decision]) -> Iterator[Decision]:
+    """The best of those nearly as good that are unlike the plan and unlike each other."""
+    assert decision.open is not None
+    kept: list[NDArray[np.bool_]] = [decision.open]
+    limit = decision.objective + NEARLY * abs(decision.objective)
+    for other in sorted(found, key=lambda other: other.objective):
+        if other.objective > limit or len(kept) > MOST_ALTERNATIVES:
+            return
+        assert other.open is not None
+        if all((other.open != open_).sum() >= APART for open_ in kept):
+            kept.append(other.open)
+            yield other

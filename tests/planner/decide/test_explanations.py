@@ -1,0 +1,162 @@
+"""Explanations are what enumeration says: sites, steps, the smallest conflict, the least change."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from planner.decide import decide, explain
+from planner.loosening import rungs
+from planner.problem import build_problem
+from planner.remedies import NOT_ALONE
+from planner.solver.placement import solve_placement
+from tests.properties.brute_force import best
+from tests.properties.small_instances import draw
+
+
+def infeasible(seeds, rule=None):
+    for seed in seeds:
+        instance = draw(seed, rule)
+        if best(instance.study, instance.inputs) is None:
+            yield seed, instance
+
+
+def test_a_site_is_worth_what_enumeration_says():
+    seen = {"open": 0, "closed": 0, "impossible": 0, "discount": 0}
+    for seed in range(60):
+        instance = draw(seed)
+        expected = best(instance.study, instance.inputs)
+        if expected is None:
+            continue
+        found = explain(instance.study, instance.inputs)
+        assert [value.site for value in found.site_values] == [site.id for site in instance.inputs.sites]
+        for value in found.site_values:
+            assert value.is_open == (value.site in found.plan.open)
+            other = best(instance.study, instance.inputs, settled={value.site: not value.is_open})
+            assert value.impossible == (other is None), (seed, value)
+            if other is None:
+                seen["impossible"] += 1
+                continue
+            dearer = other.objective - expected.objective
+            assert value.dearer == pytest.approx(dearer, abs=4e-4 * expected.objective + 1e-9), (seed, value)
+            seen["open" if value.is_open else "closed"] += 1
+            if value.discount is not None:
+                seen["discount"] += 1
+                assert instance.study.minimize == "cost"
+                assert value.share > 0
+                assert value.discount == pytest.approx(value.dearer / value.bill_usd)
+    assert min(seen.values()) >= 5, seen
+
+
+def test_alternatives_are_plans_nearly_as_good_and_unlike_each_other():
+    several = 0
+    for seed in range(150):
+        instance = draw(seed)
+        if best(instance.study, instance.inputs) is None:
+            continue
+        found = explain(instance.study, instance.inputs)
+        several += len(found.alternatives)
+        for other in found.alternatives:
+            assert not other.audit, seed
+            assert other.objective <= found.plan.objective * 1.01 + 1e-9
+        for one, other in itertools.combinations((found.plan, *found.alternatives), 2):
+            assert len(set(one.open) ^ set(other.open)) >= 2, seed
+    assert several >= 5
+
+
+def test_a_step_saves_what_enumeration_says():
+    priced = set()
+    for seed in range(160):
+        instance = draw(seed, "max_sites" if seed % 2 else None)
+        expected = best(instance.study, instance.inputs)
+        if expected is None:
+            continue
+        for price in explain(instance.study, instance.inputs).rule_prices:
+            ladder = rungs(instance.study, price.rule, len(instance.inputs.sites))
+            assert (price.step is None) == (not ladder)
+            if not ladder:
+                continue
+            assert price.step == ladder[0].words
+            looser = best(ladder[0].study, instance.inputs)
+            saves = expected.objective - looser.objective
+            assert price.step_saves == pytest.approx(saves, abs=4e-4 * expected.objective + 1e-9), (
+                seed,
+                price,
+            )
+            if saves > 1e-3 * expected.objective:
+                priced.add(price.rule.split("[")[0])
+    assert {"budget", "max_changes", "max_sites", "min_sites"} <= priced, priced
+
+
+def test_no_fewer_rules_are_in_conflict():
+    sizes = set()
+    for seed, instance in infeasible(range(220)):
+        problem = build_problem(instance.study, instance.inputs).aiming_at("cost")
+        rules = decide(instance.study, instance.inputs).conflict.rules
+        if not problem.without(set(problem.rules)).allowed.any(axis=1).all():
+            continue  # some client reaches no site whatever the rules
+        sizes.add(len(rules))
+        for few in itertools.combinations(problem.rules, len(rules) - 1):
+            alone = problem.without(set(problem.rules) - set(few))
+            if alone.allowed.any(axis=1).all():
+                assert solve_placement(alone).termination != "infeasible", (seed, rules, few)
+            else:
+                pytest.fail(f"{seed}: {few} already leave a client without a site, not {rules}")
+    assert {1, 2, 3} <= sizes
+
+
+def test_the_least_change_is_enough_and_no_less_is():
+    kinds = set()
+    for seed, instance in infeasible(range(300)):
+        study, inputs = instance.study, instance.inputs
+        for rule, words in decide(study, inputs).conflict.remedies.items():
+            without = frozenset({rule.split("[")[0].replace("max_changes", "changes")})
+            alone = (
+                sum(name.startswith(rule.split("[")[0]) for name in build_problem(study, inputs).rules) == 1
+            )
+            if words == NOT_ALONE:
+                assert not alone or best(study, inputs, without=without) is None, (seed, rule)
+                continue
+            ladder = rungs(study, rule, len(inputs.sites))
+            if rule == "budget":
+                cheapest = best(replace(study, minimize="cost"), inputs, without=without)
+                usd = float(words.removeprefix("$").removesuffix(" a month").replace(",", ""))
+                assert usd == pytest.approx(cheapest.objective, rel=3e-4, abs=1)
+            elif rule == "coverage":
+                share = float(words.split(" ")[0]) / 100
+                assert best(asking(study, share), inputs) is not None, seed
+                assert best(asking(study, share + 0.003), inputs) is None, seed
+            elif ladder:
+                at = [rung.words for rung in ladder].index(words)
+                assert best(ladder[at].study, inputs) is not None, (seed, rule)
+                assert at == 0 or best(ladder[at - 1].study, inputs) is None, (seed, rule)
+            else:
+                assert words.startswith("not for "), words
+            kinds.add(rule.split("[")[0])
+    assert {"budget", "coverage", "max_ms", "max_sites", "residency"} <= kinds, kinds
+
+
+def asking(study, share):
+    return replace(study, latency=replace(study.latency, coverage=share))
+
+
+def test_every_open_site_says_what_decided_it():
+    said = set()
+    for seed in range(120):
+        instance = draw(seed, "coverage" if seed % 2 else None)
+        plan = decide(instance.study, instance.inputs)
+        rules = set(build_problem(instance.study, instance.inputs).rules)
+        for placement in plan.placements:
+            words = set(placement.decided_by.split(", "))
+            free = {
+                "latency",
+                "a tie",
+                "somebody must serve",
+                "the only site within reach",
+                *(f"price of {item}" for item in plan.cost_items),
+            }
+            assert words <= rules or placement.decided_by in free, (seed, placement.decided_by)
+            said |= {word.split("[")[0] for word in words}
+    assert {"coverage", "parent", "latency", "price of compute", "somebody must serve"} <= said
