@@ -98,7 +98,7 @@ def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
     header = ("rule", f"dropping it saves ({unit})", "a step saves", "what it asks")
     parts = [text, _lined_up(header, rules, right=(1, 2))]
     sites = [
-        (value.site, "open" if value.is_open else "closed", *_worth(value, minimize))
+        (value.site, "open" if value.is_open else "closed", *worth(value, minimize))
         for value in explanation.site_values
     ]
     if sites:
@@ -108,7 +108,7 @@ def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _worth(value: SiteValue, minimize: str) -> tuple[str, str]:
+def worth(value: SiteValue, minimize: str) -> tuple[str, str]:
     """What the plan loses with the site settled the other way, and what that says."""
     if value.forbidden:
         return "", f"kept closed by {', '.join(value.forbidden)}"

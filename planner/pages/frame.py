@@ -17,6 +17,7 @@ from planner.pages.theme import Palette
 from planner.pages.words import plain
 from planner.pages.work import Decided
 from planner.plan import Plan
+from planner.remedies import NOT_ALONE
 from planner.study import Study
 from probes.strict_toml import InputError
 
@@ -121,8 +122,11 @@ def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:
             icon=":material/hourglass_empty:",
         )
         return
+    remedies = plan.conflict.remedies
     rules = "\n".join(
-        f"- **{plain(rule)}**" + (f": {plain(rule_words[rule])}" if rule in rule_words else "")
+        f"- **{plain(rule)}**"
+        + (f": {plain(rule_words[rule])}" if rule in rule_words else "")
+        + f". {_remedy(remedies.get(rule))}"
         for rule in plan.conflict.rules
     )
     alone = len(plan.conflict.rules) == 1
@@ -136,4 +140,13 @@ def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:
         "Loosen it in the sidebar or on the Study page."
         if alone
         else "Loosen one of them in the sidebar or on the Study page; any one is enough."
+    )
+
+
+def _remedy(words: str | None) -> str:
+    """What a rule of a conflict would have to become."""
+    if words is None:
+        return "It would have to go."
+    return f"*{plain(words[:1].upper() + words[1:])}* " + (
+        "" if words == NOT_ALONE else "would leave a plan."
     )

@@ -20,7 +20,7 @@ from typing import Final, TypeVar, cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from planner.decide import Frontier, decide, decide_frontier
+from planner.decide import Explanation, Frontier, decide, decide_frontier, explain
 from planner.inputs import Inputs, asking, load_inputs, restated
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
@@ -38,6 +38,7 @@ KEPT = 48
 FRONT_POINTS = 17
 TIME_LIMIT_S = 120.0
 FRONT_LIMIT_S = 90.0
+EXPLAIN_LIMIT_S = 180.0
 STORE_LOOK_S = 30.0
 POLL_S = 0.15
 QUIET_S = 0.3
@@ -164,6 +165,17 @@ def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
     )
     place = st.empty()
     return _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
+
+
+def explained_of(study: Study, stores: tuple[str, ...]) -> Explanation:
+    """What each rule and each site is worth, with a bar of progress while that is being found out."""
+    inputs = inputs_of(study, stores)
+    job = _job_of(
+        _key("why", study, stores),
+        lambda say, tell: explain(study, inputs, time_limit_s=EXPLAIN_LIMIT_S, progress=say),
+    )
+    place = st.empty()
+    return _awaited(job, "Asking why", place) if isinstance(job, Job) else job
 
 
 def proven(decided: Decided) -> Plan:

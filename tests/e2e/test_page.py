@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "": "factory-outposts",
+    "why": "factory-outposts",
     "tradeoffs": "eu-regulated",
     "latency": "factory-outposts",
     "what-if": "factory-outposts",

@@ -47,7 +47,7 @@ def test_every_page_runs(module, study):
 
 
 def test_the_menu_has_the_five_pages_and_app_py_is_small():
-    assert [title for title, _, _ in PAGES] == ["Plan", "Tradeoffs", "Latency", "What if", "Study"]
+    assert [title for title, _, _ in PAGES] == ["Plan", "Why", "Tradeoffs", "Latency", "What if", "Study"]
     assert len((ROOT / "app.py").read_text("utf-8").splitlines()) < 60
 
 
@@ -112,6 +112,25 @@ def test_a_site_left_out_is_not_in_the_plan():
     assert not app.error
     closed = next(part.value for part in app.markdown if part.value.startswith("**Closed.**"))
     assert region in closed
+
+
+def test_why_says_what_rules_and_sites_are_worth():
+    app = run_page("why_page", study="factory-outposts")
+    assert not app.exception
+    assert not app.error
+    rules, sites, others = (part.value for part in app.dataframe)
+    assert rules.loc[rules["Rule"] == "coverage", "Dropping it saves"].iloc[0].startswith("$")
+    assert set(sites["Is"]) == {"open", "closed"}
+    assert (sites["Which means"] != "").all()
+    assert len(others)
+    assert "**Cannot be spared:**" in words(app)
+
+
+def test_why_there_is_no_plan_says_what_would_leave_one():
+    app = run_page("why_page", study="factory-outposts", slo="1")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "would leave a plan" in app.error[0].value
 
 
 def test_a_point_that_does_not_exist_falls_back_to_the_study():
