@@ -18,7 +18,7 @@ def read_candidates(table: Table) -> tuple[CandidateSpec, float]:
     """The candidates, and what a zone costs above its parent. Raises the table's error."""
     default = CandidateSpec()
     spec = CandidateSpec(
-        providers=several(table, "provider", default.providers, _providers(), "provider"),
+        providers=several(table, "provider", default.providers, shipped_providers(), "provider"),
         kinds=several(table, "kinds", default.kinds, SITE_KINDS, "kind of site"),
         include=several(table, "include", default.include),
         exclude=table.texts("exclude", default.exclude),
@@ -107,5 +107,6 @@ def _terms(table: Table, default: tuple[float, ...]) -> OutpostTerms:
     )
 
 
-def _providers() -> tuple[str, ...]:
+def shipped_providers() -> tuple[str, ...]:
+    """The providers whose sites and prices ship with edgeplan."""
     return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))

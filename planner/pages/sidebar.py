@@ -35,7 +35,7 @@ def sliders(base: Study, shown: Study) -> None:
     own = base.latency
     side.markdown("**What is promised**")
     if shown.latency.slo_ms is None:
-        side.caption("This study promises no latency. Set `slo_ms` under `[latency]` on the Study page.")
+        side.caption("This study promises no latency. Set one on the Study page, under *What is promised*.")
     else:
         end = slo_end(own.slo_ms, shown.latency.slo_ms)
         side.slider(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
+from planner.catalog import load_catalog
 from planner.inputs import load_inputs
+from planner.jurisdictions import load_countries
 from planner.pages import frame, session
 from planner.pages.session import Edited
+from planner.pages.study_form import study_form
 from planner.pages.words import count, ms, plain, share, usd
-from planner.study import Study, parse_study
+from planner.study import Study, parse_study, study_document, study_from_document, study_toml
+from planner.study_candidates import shipped_providers
 from probes.strict_toml import InputError
 
 
@@ -25,6 +30,49 @@ def render() -> None:
     if base is not None:
         _summary(base)
     text, name, directory = session.study_text()
+    form, file = st.tabs(["Form", "File"])
+    with form:
+        if base is None:
+            st.info("The file does not hold together, so there is no form of it: mend the file.")
+        else:
+            _form(base, name, directory)
+    with file:
+        _file(text, name, directory)
+
+
+def _form(base: Study, name: str, directory: Path) -> None:
+    """Every key as a field. What comes back is written as a file, so comments of the old one are lost."""
+    document = study_form(study_document(replace(base, path=directory / name)), _offered(base))
+    if document is None:
+        return
+    try:
+        study = study_from_document(document, name=name, directory=directory)
+    except InputError as fault:
+        frame.complain("This study was not taken", fault)
+        return
+    _take(study_toml(replace(study, path=directory / name)), name, directory)
+
+
+def _offered(base: Study) -> dict[str, tuple[str, ...]]:
+    """Names to choose from, where the catalog or a list of countries knows them."""
+    try:
+        catalogs = [load_catalog(provider) for provider in base.candidates.providers]
+    except InputError:
+        return {}
+    sites = tuple(site.id for catalog in catalogs for site in catalog.sites)
+    services = frozenset[str]().union(*(site.services for catalog in catalogs for site in catalog.sites))
+    return {
+        "demand.cities.countries": ("*", *load_countries()),
+        "candidates.provider": tuple(shipped_providers()),
+        "candidates.include": ("*", *sites),
+        "candidates.exclude": sites,
+        "current.open": sites,
+        "workload.services": tuple(sorted(services)),
+        "network.direct_connect": sites,
+    }
+
+
+def _file(text: str, name: str, directory: Path) -> None:
     # Configuration is read letter by letter: the editor takes the bundled fixed-width face.
     st.html("<style>.stTextArea textarea {font-family: 'Source Code', monospace; font-size: 13.5px}</style>")
     left, right = st.columns([3, 1], gap="medium")

@@ -156,6 +156,7 @@ def test_bad_input_is_one_clear_message(open_tab, tmp_path):
     tab = open_tab()
     tab.open("/study?study=factory-outposts")
     page = tab.page
+    page.get_by_role("tab", name="File").click()
     editor = page.get_by_label("factory-outposts.toml")
     good = editor.input_value()
     editor.fill(good.replace("slo_ms", "slo_mss"))
@@ -182,6 +183,7 @@ def test_an_edited_study_is_planned(open_tab):
     tab = open_tab()
     tab.open("/study?study=factory-outposts")
     page = tab.page
+    page.get_by_role("tab", name="File").click()
     editor = page.get_by_label("factory-outposts.toml")
     text = re.sub(r'(?m)^title = ".*"$', 'title = "Half a factory"', editor.input_value())
     editor.fill(re.sub(r"(?m)^peak_rps = .*$", "peak_rps = 5000", text))
@@ -192,6 +194,23 @@ def test_an_edited_study_is_planned(open_tab):
     page.get_by_text("Why this plan").wait_for(timeout=120_000)
     tab.settle()
     assert page.locator("h1").inner_text() == "Half a factory"
+
+
+def test_a_study_changed_in_the_form_is_planned(open_tab):
+    tab = open_tab()
+    tab.open("/study?study=factory-outposts")
+    page = tab.page
+    page.get_by_text("Goal and limits", exact=True).last.click()
+    field = page.get_by_role("spinbutton", name="Sites at least")
+    field.fill("9")
+    field.press("Tab")
+    page.get_by_role("button", name="Plan with this").first.click()
+    page.wait_for_url(re.compile(r"study=edited"), timeout=60_000)
+    tab.settle()
+    page.get_by_role("link", name="Plan", exact=True).click()
+    page.get_by_text("Why this plan").wait_for(timeout=120_000)
+    tab.settle()
+    assert int(tab.figure("Sites open")) >= 9
 
 
 def test_rules_in_conflict_are_explained(open_tab):

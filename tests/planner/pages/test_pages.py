@@ -156,3 +156,24 @@ def test_the_shelf_keeps_what_was_used_last():
     with pytest.raises(ZeroDivisionError):
         shelf.get("fails", lambda: 1 / 0)
     assert shelf.get("fails", lambda: 5) == 5
+
+
+def test_the_form_plans_with_what_was_put_in():
+    app = run_page("study_page", study="worldwide-saas")
+    next(field for field in app.number_input if field.label == "Sites at most").set_value(5)
+    next(box for box in app.selectbox if box.label == "Minimise").set_value("mean_latency")
+    next(button for button in app.button if button.label == "Plan with this").click().run()
+    assert not app.exception
+    assert not app.error
+    text = app.text_area[0].value
+    assert "max_sites = 5" in text
+    assert 'minimize = "mean_latency"' in text
+
+
+def test_a_wrong_value_in_the_form_is_one_message():
+    app = run_page("study_page", study="worldwide-saas")
+    next(box for box in app.text_input if box.label == "Instance type").set_value("m5.xlarg")
+    next(button for button in app.button if button.label == "Plan with this").click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "did you mean 'm5.xlarge'?" in app.error[0].value.replace("\\", "")
