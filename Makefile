@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test plan lint clean
+.PHONY: help run test plan lint reference clean
 
 help:
 	@echo "make run     open the page on the worldwide study, at http://127.0.0.1:8501"
 	@echo "make test    run every test"
 	@echo "make plan    plan STUDY ($(STUDY)) into OUT ($(OUT))"
 	@echo "make lint    format, style, types and import directions"
+	@echo "make reference   write docs/rules-and-costs.md from the code"
 	@echo "make clean   remove .venv, caches and OUT"
 	@echo "PYTHON=python3.12 make ...   chooses the interpreter (3.11 or later)"
 
@@ -37,6 +38,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: $(INSTALLED)
+	$(BIN)/python -m planner.reference > docs/rules-and-costs.md
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
