@@ -1,8 +1,8 @@
 """Branch and bound over sites: best bound first, each node bounded by its own Lagrangian.
 
-A node is what is settled about each site and the multipliers of its parent. Only sites are branched on:
-with them settled every client goes to the nearest. Nodes are few (reduced-cost fixing leaves little), so
-this loop is plain Python around kernels.
+Only sites are branched on, and their number (:mod:`.nodes`): with them settled every client goes to the
+nearest. The fewer sites are left, the more clients go the same way, so each node merges its own. Nodes are
+few (reduced-cost fixing leaves little), so this loop is plain Python around kernels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,16 +19,19 @@ from planner.solver.interrupt import late, stoppable
 from planner.solver.uncapacitated.dual_ascent import price_limit
 from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
-from planner.solver.uncapacitated.instance import EMPTY, Flags, Floats, Instance, Ints, reached
-from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, FREE, OPEN
+from planner.solver.uncapacitated.instance import EMPTY, Flags, Instance, Ints, reached
+from planner.solver.uncapacitated.lagrangian import CLOSED, FAR, OPEN
 from planner.solver.uncapacitated.limits import Limits
 from planner.solver.uncapacitated.local_search import NOTHING, interchange, value_of
+from planner.solver.uncapacitated.nodes import Node, halves
+from planner.solver.uncapacitated.reduction import merged
 from planner.solver.uncapacitated.tighten import tighten
 
 ROOT_ROUNDS, ROOT_ITERATIONS, ROOT_PATIENCE = 60, 50, 40
-WARM_STEP = 0.5
 NODE_ROUNDS, NODE_ITERATIONS, NODE_PATIENCE = 2, 25, 5
-"""Subgradient: rounds of so many steps, the step halved after so many without a better bound.
+FIRST_STEP = 1.0
+"""Subgradient: rounds of so many steps, the step halved after so many without a better bound; it begins at
+:data:`FIRST_STEP`, at a node as at the root: with 0.1 there, twice as many nodes are met.
 
 At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a
 relaxation that is integral, and takes branching by the thousand. A node starts from good multipliers.
@@ -60,15 +63,6 @@ class Outcome:
     complete: bool
     u: Ints
     nodes: int
-
-
-@dataclass(order=True, slots=True)
-class _Node:
-    bound: int
-    number: int
-    status: Flags = field(compare=False)
-    u: Ints = field(compare=False)
-    frequency: Floats = field(compare=False)
 
 
 def solve(
@@ -111,7 +105,7 @@ class _Search:
         n = instance.sites
         self.best_open, self.value, self.margin = np.zeros(n, dtype=np.int8), int(NOTHING), 0
         self.tried, self.frequency = np.full(n, -1, dtype=np.int8), np.full(n, 0.5)
-        self.nodes, self.explored, self.settled_bound = list[_Node](), 0, int(FAR)
+        self.nodes, self.explored, self.settled_bound = list[Node](), 0, int(FAR)
         self.current: int | None = -int(FAR)
         self.u = np.zeros(instance.clients, dtype=np.int64)
         self.interrupted = False
@@ -137,11 +131,12 @@ class _Search:
         if not self.settle(status) or (self.value >= NOTHING and not self.cover(status)):
             self.current, self.settled_bound = None, int(FAR)
             return
-        bound, step = -int(FAR), 1.0
+        low, high = self.limits.low, self.limits.high
+        bound, step = -int(FAR), FIRST_STEP
         out, width = int((status == CLOSED).sum()), self.keys.shape[1]
         for _ in range(ROOT_ROUNDS):
             bound, step, free = self.tighten(
-                self.keys, status, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
+                self.keys, status, low, high, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
             )
             self.current, self.u = bound, u
             if self.done(status, bound, free):
@@ -155,7 +150,8 @@ class _Search:
                 out, width = closed, self.keys.shape[1]
             if step < ROOT_ENDS:
                 break
-        self.push(bound, status, u)
+        every = np.arange(self.instance.clients)
+        heapq.heappush(self.nodes, Node(bound, 0, status, low, high, every, u, self.frequency.copy()))
         self.current = None
 
     def cover(self, status: Flags) -> bool:
@@ -195,17 +191,19 @@ class _Search:
         """Multipliers and sites by dual ascent, the limit on the sites priced."""
         limits, n = self.limits, self.instance.sites
         opening = np.where(status == OPEN, 0, self.opening)  # paid already
-        weight, low, high = np.ones(n, dtype=np.int64), limits.low, limits.high
+        weight, high = np.ones(n, dtype=np.int64), limits.high
         if limits.budget >= 0:
-            weight, low, high = limits.price_units, limits.budget_units * 9 // 10, limits.budget_units
+            weight, high = limits.price_units, limits.budget_units
         most = self.instance.ceiling // max(1, int(weight.max()))
         first = max(1, self.instance.ceiling // (64 * max(1, int(weight.sum()))))
-        return price_limit(self.keys, self.instance.bits, opening, weight, low, high, first, most, ASCENTS)
+        return price_limit(self.keys, self.instance.bits, opening, weight, high, first, most, ASCENTS)
 
     def tighten(
         self,
         keys: Ints,
         status: Flags,
+        low: int,
+        high: int,
         u: Ints,
         bound: int,
         step: float,
@@ -217,7 +215,7 @@ class _Search:
         """One call of the kernel; the incumbent it finds is kept. Returns (bound, step, free sites)."""
         limits = self.limits
         bound, value, step, free = tighten(
-            keys, self.instance.bits, self.opening, status, limits.low, limits.high,
+            keys, self.instance.bits, self.opening, status, low, high,
             limits.price_units, limits.budget_units, limits.price, limits.budget,
             u, self.frequency, self.tried, self.best_open, self.value, bound, step,
             patience, rounds, iterations, moves, self.margin, self.instance.unit, self.instance.ceiling,
@@ -254,10 +252,6 @@ class _Search:
         self.current = None
         return True
 
-    def push(self, bound: int, status: Flags, u: Ints) -> None:
-        """Add an open node."""
-        heapq.heappush(self.nodes, _Node(bound, self.explored, status, u, self.frequency.copy()))
-
     def branch(self) -> None:
         """Split the node of the lowest bound until no node is below the target."""
         while self.nodes and not self.interrupted:
@@ -266,33 +260,28 @@ class _Search:
                 self.settled_bound = min(self.settled_bound, node.bound)
                 continue
             self.current = node.bound
-            site = self.branching_site(node)
-            for side in (OPEN, CLOSED):
+            for status, low, high in halves(node):
                 if late(self.deadline):
                     self.interrupted = True
                     return
                 self.explored += 1
-                status, u = node.status.copy(), node.u.copy()
-                status[site] = side
                 self.frequency[:] = node.frequency
-                self.explore(node.bound, status, u)
+                self.explore(node, status, low, high)
             self.current = None
 
-    def explore(self, bound: int, status: Flags, u: Ints) -> None:
-        """Bound one child; push it unless that closes it."""
+    def explore(self, node: Node, status: Flags, low: int, high: int) -> None:
+        """Bound one half of a node; push it unless that closes it."""
         keys = shorten(self.keys, self.instance.bits, status)
+        keys, first, u = merged(keys, self.instance.bits, node.first, node.u)
         bound, _, free = self.tighten(
-            keys, status, u, bound, WARM_STEP, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS, NODE_MOVES
-        )
+            keys, status, low, high, u, node.bound, FIRST_STEP, NODE_PATIENCE, NODE_ROUNDS, NODE_ITERATIONS,
+            NODE_MOVES,
+        )  # fmt: skip
         waiting = self.current
         if not self.done(status, bound, free):
-            self.push(bound, status, u)
+            half = Node(bound, self.explored, status, low, high, first, u, self.frequency.copy())
+            heapq.heappush(self.nodes, half)
         self.current = waiting
-
-    def branching_site(self, node: _Node) -> int:
-        """The free site whose choice wavers most from step to step."""
-        free = np.nonzero(node.status == FREE)[0]
-        return int(free[np.abs(node.frequency[free] - 0.5).argmin()])
 
     def outcome(self) -> Outcome:
         """What is known now."""

@@ -138,49 +138,56 @@ def adjust(keys: Ints, bits: int, slack: Ints, u: Ints, reach: Ints, is_open: Fl
 
 @compiled
 def price_limit(
-    keys: Ints, bits: int, opening: Ints, weight: Ints, low: int, high: int, first: int, most: int, steps: int
+    keys: Ints, bits: int, opening: Ints, weight: Ints, high: int, first: int, most: int, steps: int
 ) -> tuple[Ints, Flags]:
-    """u (m,) and the sites of the ascent that opens sites of a total ``weight`` between ``low`` and ``high``.
+    """u (m,) and sites of the ascent that proves most where the total ``weight`` is at most ``high``.
 
     A limit on the open sites is a price λ on their weight (1 each where they are counted, their cost under
-    a budget), added to the opening costs; bisection finds it, from ``first`` up to ``most``, in ``steps``
-    ascents. At a higher price there is more slack, so each ascent starts from the u of a lower price.
+    a budget), added to the opening costs. The ascent at a price proves Σ u − λ ``high``, and that, not what
+    its sites weigh, tells a good price: they are a rough choice, and may still weigh too much at twice the
+    price. It is sought from ``first`` up to ``most`` in at most ``steps`` ascents: fourfold while that proves
+    more, then between the neighbours of the best. The search ends when those are near.
     """
     m, n = keys.shape[0], len(opening)
-    mask = (1 << bits) - 1
-    floor_u, floor_reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    below, above, price = -1, -1, 0
-    u, is_open = floor_u.copy(), np.zeros(n, dtype=np.int8)
-    for _ in range(steps):
-        u, reach = floor_u.copy(), floor_reach.copy()
+    best_u, best_open = np.zeros(m, dtype=np.int64), np.zeros(n, dtype=np.int8)
+    below, middle, above, price = 0, 0, -1, 0
+    best = 0.0
+    for step in range(steps):
+        u, reach = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
         slack = np.empty(n, dtype=np.int64)
         for j in range(n):
             slack[j] = max(opening[j] + price * weight[j], 0)
-        for i in range(m):
-            for t in range(reach[i]):
-                slack[keys[i, t] & mask] -= u[i] - (keys[i, t] >> bits)
-        ascend(keys, bits, slack, u, reach, -1)
+        total = ascend(keys, bits, slack, u, reach, -1)
         is_open = tight_sites(keys, bits, slack, u)
         if m <= FEW and price == 0:
             for _ in range(ADJUSTMENTS):
                 adjust(keys, bits, slack, u, reach, is_open)
                 is_open = tight_sites(keys, bits, slack, u)
-        total = 0
-        for j in range(n):
-            if is_open[j]:
-                total += weight[j]
-        if low <= total <= high:
-            break
-        if total > high:
-            below, floor_u, floor_reach = price, u, reach
-        elif price == 0:
-            break  # more sites are asked for than pay: the local search adds them
-        else:
+        proven = float(total) - float(price) * high
+        if step == 0 or proven > best:
+            if price > middle:
+                below = middle
+            elif price < middle:
+                above = middle
+            best, best_u, best_open, middle = proven, u, is_open, price
+        elif price > middle:
             above = price
-        if above >= 0:
-            price = below + (above - below) // 2
-        elif price >= most:
-            break  # no price brings it down: masks hold the sites open
         else:
+            below = price
+        if step == 0:
+            weighs = 0
+            for j in range(n):
+                if is_open[j]:
+                    weighs += weight[j]
+            if weighs <= high:
+                break  # within the limit; where more sites are asked for than pay, the local search adds them
+        if above < 0:
+            if price >= most:
+                break  # no price brings it down: masks hold the sites open
             price = first if price == 0 else min(price * 4, most)
-    return u, is_open
+        else:
+            up, down = above - middle, middle - below
+            if max(up, down) * 64 <= middle or max(up, down) <= 1:
+                break
+            price = middle + up // 2 if up > down else middle - down // 2
+    return best_u, best_open

@@ -86,7 +86,7 @@ def test_under_a_limit_some_price_makes_it_feasible_and_a_bound():
             continue
         weight = np.ones(len(instance.opening), np.int64)
         u, _ = price_limit(
-            instance.keys, instance.bits, instance.opening, weight, instance.low, instance.high, 1, 10**6, 30
+            instance.keys, instance.bits, instance.opening, weight, instance.high, 1, 10**6, 30
         )
         price = max(0, int((used(instance, u) - instance.opening).max()))
         priced += price > 0
@@ -98,7 +98,7 @@ def test_under_a_budget_too():
     for seed in SEEDS:
         instance = draw(seed, settled=False)
         u, _ = price_limit(
-            instance.keys, instance.bits, instance.opening, instance.price, 0, instance.budget, 1, 10**6, 30
+            instance.keys, instance.bits, instance.opening, instance.price, instance.budget, 1, 10**6, 30
         )
         over = used(instance, u) - instance.opening
         free = instance.price == 0
@@ -109,3 +109,33 @@ def test_under_a_budget_too():
         optimum = instance.optimum(limited=False, budgeted=True)
         assert optimum == math.inf or bound <= optimum, seed
     assert priced > 20
+
+
+def test_the_price_found_proves_about_as_much_as_the_best_on_a_grid():
+    """Few sites allowed of many that pay: a rough price proves little."""
+    shortfalls = []
+    for seed in range(40):
+        random = np.random.default_rng([seed, 7])
+        m, n, high = 60, 30, 4
+        site, client = random.random((n, 2)), random.random((m, 2))
+        apart = np.linalg.norm(client[:, None] - site[None], axis=2)
+        cost = (10_000 * apart * random.pareto(1.2, m)[:, None]).astype(np.int64)
+        opening = np.full(n, 300, dtype=np.int64)
+        bits = 5
+        keys = np.concatenate((np.sort((cost << bits) | np.arange(n)), np.full((m, 1), 2**63 - 1)), axis=1)
+        weight = np.ones(n, np.int64)
+
+        def proven(u, cost=cost, opening=opening, high=high):
+            """Σ u less ``high`` times the least price at which u is feasible."""
+            over = np.maximum(0, u[:, None] - cost).sum(axis=0) - opening
+            return int(u.sum()) - high * max(0, int(over.max()))
+
+        best = 0
+        for price in np.geomspace(10, 1_000_000, 200).astype(np.int64):
+            u = np.zeros(m, np.int64)
+            ascend(keys, bits, opening + price, u, np.zeros(m, np.int64), -1)
+            best = max(best, proven(u))
+        u, _ = price_limit(keys, bits, opening, weight, high, 10, 10**7, 16)
+        shortfalls.append(1 - proven(u) / best)
+    assert max(shortfalls) < 0.05
+    assert np.median(shortfalls) < 0.01
