@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from planner.audit_survival import survival
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.ledger import Ledger, close_to, is_quantile, lay_over
@@ -143,24 +144,24 @@ def _assignments(case: Ledger) -> Iterator[str]:
 
 
 def _compliance(case: Ledger) -> Iterator[str]:
-    """Residency and program rules, client by client."""
+    """Residency and program rules, client by client, backups included."""
     for number, rule in enumerate(case.study.rules, start=1):
         if not isinstance(rule, ResidencyRule | ProgramRule):
             continue
         kind = "residency" if isinstance(rule, ResidencyRule) else "program"
         for row in case.selected(rule.clients):
-            if case.column[row] < 0:
-                continue
-            site = case.inputs.sites[case.column[row]]
-            pair = f"{kind} (rule {number}): client {case.inputs.demand.clients[row].id} at site {site.id}"
-            if isinstance(rule, ResidencyRule):
-                allowed, home = case.countries(rule.sites), case.inputs.parent_country.get(site.id)
-                if site.country not in allowed:
-                    yield f"{pair}, which is in {site.country}"
-                elif site.parent is not None and home not in allowed:
-                    yield f"{pair}, whose parent {site.parent} is in {home or 'no known country'}"
-            elif missing := frozenset(rule.programs) - site.programs:
-                yield f"{pair}, which is outside {', '.join(sorted(missing))}"
+            for column in {case.column[row], case.standby[row]} - {-1}:
+                site = case.inputs.sites[column]
+                client = case.inputs.demand.clients[row].id
+                pair = f"{kind} (rule {number}): client {client} at site {site.id}"
+                if isinstance(rule, ResidencyRule):
+                    allowed, home = case.countries(rule.sites), case.inputs.parent_country.get(site.id)
+                    if site.country not in allowed:
+                        yield f"{pair}, which is in {site.country}"
+                    elif site.parent is not None and home not in allowed:
+                        yield f"{pair}, whose parent {site.parent} is in {home or 'no known country'}"
+                elif missing := frozenset(rule.programs) - site.programs:
+                    yield f"{pair}, which is outside {', '.join(sorted(missing))}"
 
 
 def _placements(case: Ledger) -> Iterator[str]:
@@ -183,8 +184,11 @@ def _placements(case: Ledger) -> Iterator[str]:
                 yield f"{where}: {name} is stated as {stated} and is {actual}"
         if clients and placement.role != "serving":
             yield f"{where}: the role is stated as {placement.role} and it serves {clients} clients"
+        stands_by = bool((case.standby == column).any())
+        if not clients and stands_by and placement.role != "backup":
+            yield f"{where}: the role is stated as {placement.role} and it serves nobody but in a failure"
         zones = any(child.parent == site.id and child.id in case.open_ids for child in case.inputs.sites)
-        if not clients and zones and placement.role != "parent":
+        if not clients and not stands_by and zones and placement.role != "parent":
             yield f"{where}: the role is stated as {placement.role} and it serves nobody but its zones"
         share = math.fsum(case.share[mine])
         if not close_to(placement.demand_share, share):
@@ -199,8 +203,8 @@ def _placements(case: Ledger) -> Iterator[str]:
                 stated_ms, level, case.latency[mine], case.share[mine]
             ):
                 yield f"{where}: {name} is stated as {stated_ms}, which is not that quantile of its clients"
-        if site.outpost is not None and case.load[column] > site.outpost.capacity_rps * (1 + 1e-6):
-            load, capacity = case.load[column], site.outpost.capacity_rps
+        if site.outpost is not None and case.peak[column] > site.outpost.capacity_rps * (1 + 1e-6):
+            load, capacity = case.peak[column], site.outpost.capacity_rps
             yield f"capacity: {where} carries {load:.9g} requests per second, above {capacity:g}"
         yield from _site_cost(case, placement, column)
 
@@ -288,6 +292,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     _sites,
     _assignments,
     _compliance,
+    survival,
     _placements,
     _totals,
     _proof,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -278,7 +279,7 @@ def _plan(
 def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[Placement, ...]:
     assert decision.open is not None
     assert decision.assignment is not None
-    counted = tally(problem, decision.open, decision.assignment)
+    counted = tally(problem, decision.open, decision.assignment, decision.backup)
     latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
     placements, why = [], reasons(problem, decision)
     for j in np.nonzero(decision.open)[0]:
@@ -288,6 +289,7 @@ def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[P
             for item in problem.items
         }
         zones = any(child.parent == site.id and decision.open[k] for k, child in enumerate(inputs.sites))
+        stands_by = decision.backup is not None and bool((decision.backup == j).any())
         # Sites whose clients have no weight at all still have a median: each client then counts alike.
         weight = problem.sizing.share[mine] if counted.share[j] > 0 else np.ones(int(mine.sum()))
         p50, p95 = (weighted_quantile(latency[mine], weight, q) if mine.any() else None for q in (0.50, 0.95))
@@ -298,7 +300,7 @@ def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[P
                 kind=site.kind,
                 parent=site.parent,
                 country=site.country,
-                role="serving" if mine.any() or not zones else "parent",
+                role=_role(serves=bool(mine.any()), stands_by=stands_by, zones=zones),
                 instances=int(counted.instances[j]),
                 clients=int(mine.sum()),
                 demand_share=float(counted.share[j]),
@@ -310,6 +312,12 @@ def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[P
             )
         )
     return tuple(sorted(placements, key=lambda placement: (-placement.demand_share, placement.site_id)))
+
+
+def _role(*, serves: bool, stands_by: bool, zones: bool) -> Literal["serving", "backup", "parent"]:
+    if serves or not (stands_by or zones):
+        return "serving"
+    return "backup" if stands_by else "parent"
 
 
 def _assignments(
@@ -326,7 +334,7 @@ def _assignments(
                 country=client.country,
                 weight=float(inputs.demand.weight[i]),
                 site_id=inputs.sites[j].id,
-                backup_site_id=None,
+                backup_site_id=None if decision.backup is None else inputs.sites[decision.backup[i]].id,
                 latency_ms=latency,
                 latency_lower_ms=float(matrix.lower_ms[i, j]),
                 latency_upper_ms=float(matrix.upper_ms[i, j]),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.inputs import Inputs
+from planner.ledger_failures import heaviest
 from planner.plan import Plan
 from planner.study import Selector, Study
 
@@ -33,6 +34,8 @@ class Ledger:
     ``column`` (m,) is the serving site's index, -1 where the plan names none; ``latency`` (m,) is the
     planning latency of that pair, inf where there is none; ``share`` (m,) sums to one; ``load`` (n,) is in
     requests per second and ``gigabytes`` (n,) per month. ``open_ids`` are the open sites the inputs know.
+    ``standby`` (m,) is the backup's index, -1 where the plan names none; ``peak`` (n,): ``load`` and what the
+    worst failure hands over besides.
     """
 
     plan: Plan
@@ -46,6 +49,14 @@ class Ledger:
     load: NDArray[np.float64]
     gigabytes: NDArray[np.float64]
     open_ids: frozenset[str]
+    standby: NDArray[np.int64]
+    peak: NDArray[np.float64]
+
+    def planning_ms(self, row: int, column: int) -> float:
+        """The latency the study plans with, inf where there is none."""
+        matrix = self.inputs.matrix
+        planning = matrix.upper_ms if self.study.latency.bound == "upper" else matrix.estimate_ms
+        return float(planning[row, column])
 
     def selected(self, selector: Selector) -> Iterator[int]:
         """Rows of the clients that match any criterion of ``selector``."""
@@ -61,7 +72,7 @@ class Ledger:
 
     def instances(self, column: int) -> int:
         """n_j of an open site."""
-        needed = math.ceil(float(self.load[column]) / self.study.workload.rps_per_instance - OVERLOAD)
+        needed = math.ceil(float(self.peak[column]) / self.study.workload.rps_per_instance - OVERLOAD)
         return max(self.study.workload.min_instances, needed)
 
     def bill(self, column: int) -> dict[str, float]:
@@ -105,10 +116,12 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
     client_row = {client.id: row for row, client in enumerate(inputs.demand.clients)}
     site_column = {site.id: column for column, site in enumerate(inputs.sites)}
     column = np.full(len(client_row), -1, dtype=np.int64)
+    standby = column.copy()
     for assignment in plan.assignments:
         row = client_row.get(assignment.client_id)
         if row is not None and column[row] < 0:
             column[row] = site_column.get(assignment.site_id, -1)
+            standby[row] = site_column.get(assignment.backup_site_id or "", -1)
     matrix = inputs.matrix
     planning = matrix.upper_ms if study.latency.bound == "upper" else matrix.estimate_ms
     latency = np.where(column >= 0, planning[np.arange(len(column)), column], math.inf)
@@ -119,6 +132,7 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
         column[served], weights=share[served], minlength=len(inputs.sites)
     ).astype(np.float64)
     month_gb = study.demand.requests_per_month * study.workload.response_kb / KB_PER_GB
+    handed = heaviest(study, inputs.sites, column, standby, share)
     return Ledger(
         plan=plan,
         study=study,
@@ -131,6 +145,8 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
         load=per_site * study.demand.peak_rps,
         gigabytes=per_site * month_gb,
         open_ids=frozenset(placement.site_id for placement in plan.placements) & site_column.keys(),
+        standby=standby,
+        peak=(per_site + handed) * study.demand.peak_rps,
     )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, get_args
+from typing import Final
 
 from planner.site_values import OutpostTerms
 from planner.study import GroupRule, OutpostSpec, Study
-from planner.study_values import SURVIVE, CapacityRule, Survive
+from planner.study_values import CapacityRule, Survive
 
 MOST_MS: Final = 5000.0
 """Nobody promises more."""
@@ -75,7 +75,7 @@ def _max_ms(study: Study, sites: int) -> list[Rung]:
 
 def _backup(study: Study, sites: int) -> list[Rung]:
     resilience = study.resilience
-    weaker: tuple[Survive, ...] = get_args(Survive)[: SURVIVE.index(resilience.survive)][::-1]
+    weaker: tuple[Survive, ...] = ("site", "none") if resilience.survive == "metro" else ("none",)
     found = []
     if resilience.backup_within_ms is not None:
         found = [
@@ -86,11 +86,7 @@ def _backup(study: Study, sites: int) -> list[Rung]:
             for limit in _slower(resilience.backup_within_ms)
         ]
         resilience = replace(resilience, backup_within_ms=None)
-    words = {
-        "none": "no failure survived",
-        "site": "any one site may fail",
-        "metro": "any one metro may fail",
-    }
+    words = {"none": "no failure survived", "site": "any one site may fail"}
     return found + [
         Rung(words[survive], replace(study, resilience=replace(resilience, survive=survive)))
         for survive in weaker

@@ -11,7 +11,8 @@ Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One open site. ``role`` is "serving", or "parent" when it is open only for its zones' sake.
+    """One open site. ``role`` is "serving"; of a site that serves nobody, "backup" when it does in a failure,
+    or "parent" when it is open only for its zones' sake.
 
     ``decided_by``: the rules that need it, or the price or latency it is open for.
     """
@@ -21,7 +22,7 @@ class Placement:
     kind: str
     parent: str | None
     country: str
-    role: Literal["serving", "parent"]
+    role: Literal["serving", "backup", "parent"]
     instances: int
     clients: int
     demand_share: float

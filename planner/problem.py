@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner.costs import CostTerms, cost_terms, total
 from planner.inputs import Inputs
-from planner.rules import Effect, Facts, Row, rule_effects
+from planner.rules import Effect, Facts, Failover, Row, rule_effects
 from planner.sizing import Sizing, size
 from planner.study import Study
 
@@ -24,7 +24,9 @@ class Problem:
 
     ``latency_ms`` (m, n), inf = no path; ``allowed`` (m, n): finite latency and every mask agrees (a closed
     site's column is all False); ``may_open`` (n,); ``cost``: all items in one; ``items``: one by one;
-    ``effects``: the rules at work, each with its masks and rows.
+    ``effects``: the rules at work, each with its masks and rows. ``failover``: what may fail and every
+    backup that is allowed, None where nothing need be survived; a pair is then allowed only if the client
+    has a backup there.
     """
 
     minimize: Minimize
@@ -38,6 +40,7 @@ class Problem:
     cost: CostTerms
     items: tuple[CostTerms, ...]
     effects: tuple[Effect, ...]
+    failover: Failover | None = None
 
     @property
     def rows(self) -> tuple[tuple[str, Row], ...]:
@@ -93,6 +96,22 @@ def _apply(problem: Problem, effects: Sequence[Effect]) -> Problem:
         if effect.pairs is not None:
             allowed &= effect.pairs
     allowed &= may_open
+    failover = _failover(problem, effects, may_open)
+    if failover is not None:
+        allowed &= failover.backed()
     for array in (may_open, allowed):
         array.flags.writeable = False
-    return replace(problem, allowed=allowed, may_open=may_open, effects=tuple(effects))
+    return replace(problem, allowed=allowed, may_open=may_open, effects=tuple(effects), failover=failover)
+
+
+def _failover(problem: Problem, effects: Sequence[Effect], may_open: NDArray[np.bool_]) -> Failover | None:
+    """The failures to survive, with the backups that every rule allows."""
+    asked = [effect.failover for effect in effects if effect.failover is not None]
+    if not asked:
+        return None
+    backups = asked[-1].backups & np.isfinite(problem.latency_ms) & may_open
+    for effect in effects:
+        if effect.pairs is not None and effect.of_backups:
+            backups &= effect.pairs
+    backups.flags.writeable = False
+    return Failover(asked[-1].domains, backups)

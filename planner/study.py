@@ -159,7 +159,6 @@ _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
     "network.direct_connect": lambda study: bool(study.network.direct_connect),
     "limits.min_utilisation": lambda study: study.limits.min_utilisation > 0,
     "limits.max_utilisation": lambda study: study.limits.max_utilisation < 1,
-    "resilience.survive": lambda study: study.resilience.survive != "none",
     "resilience.rto": lambda study: study.resilience.rto_s is not None,
     "resilience.rpo": lambda study: study.resilience.rpo_s is not None,
     "routing": lambda study: study.routing is not None,

@@ -50,6 +50,9 @@ def read_resilience(table: Table) -> Resilience:
         change_gb_per_day=table.number("change_gb_per_day", default.change_gb_per_day, low=0, high=1e12),
     )
     table.close()
+    if resilience.survive == "region" and not resilience.zones_fail_with_parent:
+        words = 'a Region that is lost takes its zones along; false goes with survive = "site" or "metro"'
+        raise table.fault("zones_fail_with_parent", words)
     if resilience.backup_within_ms is not None and resilience.survive == "none":
         raise table.fault("backup_within_ms", 'says how near a backup is, but survive = "none" asks for none')
     if (resilience.data_gb or resilience.change_gb_per_day) and not _recovers(resilience):

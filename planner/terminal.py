@@ -47,7 +47,10 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
             ("site", "kind", "country", "instances", "demand", "p50 ms", "p95 ms", "USD a month"),
             [
                 (
-                    *(place.site_id, place.kind if place.role == "serving" else f"{place.kind} (parent)"),
+                    *(
+                        place.site_id,
+                        place.kind if place.role == "serving" else f"{place.kind} ({place.role})",
+                    ),
                     *(place.country, str(place.instances), share(place.demand_share)),
                     *(_figure(place.latency_p50_ms), _figure(place.latency_p95_ms)),
                     f"{place.cost_usd_month:,.0f}",

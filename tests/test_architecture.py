@@ -85,6 +85,7 @@ def test_registries():
         "budget",
         "limits",
         "changes",
+        "survive",
     )
 
 

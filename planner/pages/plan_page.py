@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -85,9 +86,9 @@ def _shown(setting: Setting) -> tuple[Decided, Setting]:
 def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
     row = st.container(horizontal=True, gap="small")
     budget = study.budget_usd_per_month
-    serving = sum(placement.role == "serving" for placement in plan.placements)
-    kinds = f"{serving} serving" + (
-        f", {len(plan.placements) - serving} as parent" if serving < len(plan.placements) else ""
+    roles = Counter(placement.role for placement in plan.placements)
+    kinds = f"{roles['serving']} serving" + "".join(
+        f", {roles[role]} as {role}" for role in ("backup", "parent") if roles[role]
     )
     promise = (
         "no SLO in this study"

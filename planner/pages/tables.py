@@ -11,6 +11,8 @@ from planner.catalog import Site, SitePrices
 from planner.pages.words import KIND_NAMES
 from planner.plan import Plan
 
+_AS = {"parent": " (as parent)", "backup": " (as backup)"}
+
 
 def measured_by_site(plan: Plan) -> Mapping[str, float]:
     """Per serving site, the share of its demand whose latency was measured."""
@@ -34,7 +36,7 @@ def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices])
             {
                 "Site": placement.site_id,
                 "Where": site.name,
-                "Kind": KIND_NAMES[placement.kind] + (" (as parent)" if placement.role == "parent" else ""),
+                "Kind": KIND_NAMES[placement.kind] + _AS.get(placement.role, ""),
                 "Demand": 100.0 * placement.demand_share,
                 "Measured": 100.0 * measured.get(placement.site_id, 0.0),
                 "Median": placement.latency_p50_ms,

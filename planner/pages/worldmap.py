@@ -242,7 +242,7 @@ def _draw_sites(
                 ],
                 "line": {
                     "width": 1.6,
-                    # A Region open only for its zones' sake is hollow.
+                    # A site that serves nobody, a backup or a parent of zones, is hollow.
                     "color": [
                         colours.background if ranked[row].role == "serving" else colours.warm for row in rows
                     ],
@@ -266,6 +266,8 @@ def _site_words(placement: Placement, site: Site) -> str:
     lines = [f"<b>{escape(site.id)}</b> {escape(site.name)}", KIND_NAMES[site.kind]]
     if placement.role == "parent":
         lines[1] += ", open only as parent of its zones"
+    elif placement.role == "backup":
+        lines[1] += ", open only to take over in a failure"
     else:
         lines += [
             f"{share(placement.demand_share)} of demand, {count(placement.clients, 'client')}",

@@ -16,8 +16,9 @@ from planner.rules import (
     residency,
     services,
     site_limits,
+    survive,
 )
-from planner.rules.effect import Effect, Facts, Row
+from planner.rules.effect import Effect, Facts, Failover, Row
 
 RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "services": services.effects,
@@ -30,9 +31,10 @@ RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "budget": budget.effects,
     "limits": site_limits.effects,
     "changes": changes.effects,
+    "survive": survive.effects,
 }
 
-__all__ = ["RULES", "Effect", "Facts", "Row", "rule_effects"]
+__all__ = ["RULES", "Effect", "Facts", "Failover", "Row", "rule_effects"]
 
 
 def rule_effects(facts: Facts) -> tuple[Effect, ...]:

@@ -40,11 +40,39 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Failover:
+    """What may fail, and who may stand in.
+
+    ``domains`` (k, n): a row for each set of sites that fail together, none inside another. ``backups``
+    (m, n): True where the site may be the client's backup, as far as its own site does not fail with it.
+    """
+
+    domains: NDArray[np.bool_]
+    backups: NDArray[np.bool_]
+
+    @property
+    def together(self) -> NDArray[np.bool_]:
+        """(n, n) True where some failure takes both sites, and on the diagonal."""
+        fail = self.domains.astype(np.float32)
+        return np.asarray(fail.T @ fail > 0.5) | np.eye(fail.shape[1], dtype=bool)
+
+    def backed(self, is_open: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """(m, n) True where a client served at that site has a backup (among the open sites)."""
+        backups = self.backups if is_open is None else self.backups & is_open
+        return np.asarray(backups.astype(np.float32) @ (~self.together).astype(np.float32) > 0.5)
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
-    """One rule at work. ``rule`` is the name people see. Masks are True where allowed; None = no say."""
+    """One rule at work. ``rule`` is the name people see. Masks are True where allowed; None = no say.
+
+    ``of_backups``: whether ``pairs`` binds a client's backup, too; a law does, everyday's latency does not.
+    """
 
     rule: str
     words: str
     sites: NDArray[np.bool_] | None = None
     pairs: NDArray[np.bool_] | None = None
     rows: tuple[Row, ...] = ()
+    of_backups: bool = True
+    failover: Failover | None = None

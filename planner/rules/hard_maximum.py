@@ -6,8 +6,9 @@ from planner.rules.effect import Effect, Facts
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
-    """Nobody is served from farther than this, whatever the coverage."""
+    """Nobody is served from farther than this, whatever the coverage; but in a failure, from a backup."""
     limit = facts.study.latency.max_ms
     if limit is None:
         return ()
-    return (Effect("max_ms", f"no client above {limit:g} ms", pairs=facts.latency_ms <= limit),)
+    near = facts.latency_ms <= limit
+    return (Effect("max_ms", f"no client above {limit:g} ms", pairs=near, of_backups=False),)

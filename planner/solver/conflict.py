@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from planner.problem import Problem
 from planner.solver.decision import Deadline
 from planner.solver.placement import Progress, silent, solve_placement
+from planner.solver.stranded import stranded
 
 MOST_CONFLICTS = 3
 """How many conflicts are named when several stand side by side."""
@@ -48,10 +46,10 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
     sentences, gone, sure = list[str](), set[str](), True
     while len(sentences) < MOST_CONFLICTS:
         rest = problem.without(gone)
-        stranded = not rest.allowed.any(axis=1).all()
-        if not stranded and first is not None and not _infeasible(rest, deadline):
+        somebody = not rest.allowed.any(axis=1).all()
+        if not somebody and first is not None and not _infeasible(rest, deadline):
             break
-        rules, sentence, settled = _conflict(rest, words, stranded, first is None, deadline, progress)
+        rules, sentence, settled = _conflict(rest, words, somebody, first is None, deadline, progress)
         sure = sure and settled
         first = rules or ("latency",) if first is None else first
         sentences.append(sentence)
@@ -64,15 +62,18 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
 def _conflict(
     problem: Problem,
     words: Mapping[str, str],
-    stranded: bool,
+    somebody: bool,
     smallest: bool,
     deadline: Deadline,
     progress: Progress,
 ) -> tuple[tuple[str, ...], str, bool]:
-    """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest."""
+    """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest.
+
+    ``somebody``: whether there is a client that no site may serve.
+    """
     settled = True
-    if stranded:
-        rules, sentence = _stranded(problem)
+    if somebody:
+        rules, sentence = stranded(problem)
     else:
         rules, settled = _irreducible(problem, deadline, progress)
         sentence = _sentence(rules, words)
@@ -149,54 +150,3 @@ def _sentence(rules: Sequence[str], words: Mapping[str, str]) -> str:
     if len(rules) == 1:
         return f"no plan keeps this: {words[rules[0]]}"
     return "these cannot hold together: " + "; ".join(words[rule] for rule in rules)
-
-
-def _stranded(problem: Problem) -> tuple[tuple[str, ...], str]:
-    """The fewest masks that leave the most demand without a site, and the sentence that says so."""
-    sorts: dict[tuple[str, ...], list[int]] = {}
-    for client in np.nonzero(~problem.allowed.any(axis=1))[0]:
-        sorts.setdefault(_excluding(problem, int(client)), []).append(int(client))
-    share = problem.sizing.share
-    rules, clients = max(sorts.items(), key=lambda item: share[item[1]].sum())
-    return rules, _stranded_words(problem, rules, clients)
-
-
-def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
-    """Which sites each rule leaves one client, of the rules that have a say."""
-    everywhere = np.ones(len(problem.site_ids), dtype=bool)
-    return {
-        effect.rule: (everywhere if effect.sites is None else effect.sites)
-        & (everywhere if effect.pairs is None else effect.pairs[client])
-        for effect in problem.effects
-        if effect.sites is not None or effect.pairs is not None
-    }
-
-
-def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
-    """An irreducible set of rules that leaves the client no site; empty when it reaches none anyway."""
-    masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
-    kept = list(masks)
-    for rule in list(kept):
-        others = [masks[other] for other in kept if other != rule]
-        if not np.logical_and.reduce([possible, *others]).any():
-            kept.remove(rule)
-    return tuple(kept)
-
-
-def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[int]) -> str:
-    client = max(clients, key=lambda i: problem.sizing.share[i])
-    more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
-    name = problem.client_ids[client]
-    if not rules:
-        return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
-    words = {effect.rule: effect.words for effect in problem.effects}
-    reason = f"no site may serve client {name}{more}: " + "; ".join(words[rule] for rule in rules)
-    if "max_ms" in rules:
-        masks = _masks(problem, client)
-        others = [masks[rule] for rule in rules if rule != "max_ms"]
-        latency = problem.latency_ms[client]
-        reach = np.where(np.logical_and.reduce([np.isfinite(latency), *others]), latency, np.inf)
-        if np.isfinite(reach.min()):
-            nearest = problem.site_ids[int(reach.argmin())]
-            reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
-    return reason

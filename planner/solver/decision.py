@@ -46,6 +46,7 @@ class State:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """``open`` (n,) bool; ``assignment`` (m,): site index per client. None of both without a feasible point.
+    ``backup`` (m,): the site that takes each client over, where failures are to be survived.
 
     ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms). ``state``:
     what to start the next solve from.
@@ -58,6 +59,7 @@ class Decision:
     termination: Termination
     seconds: float
     state: State | None = field(default=None, compare=False, repr=False)
+    backup: NDArray[np.intp] | None = None
 
     @property
     def gap(self) -> float:
@@ -98,12 +100,22 @@ class Deadline:
         return left is not None and left <= 0
 
 
-def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> Tally:
-    """Count shares, whole instances and cost of a placement, from the assignment itself."""
+def tally(
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None = None,
+) -> Tally:
+    """Count shares, whole instances and cost of a placement, from the assignment itself.
+
+    With backups an open site runs what it needs while the failure that sends it most lasts.
+    """
     share = np.bincount(assignment, weights=problem.sizing.share, minlength=len(problem.site_ids)).astype(
         np.float64
     )
     load = share * problem.sizing.peak_rps
+    if problem.failover is not None and backup is not None:
+        load = load + problem.sizing.peak_rps * most_handed(problem, assignment, backup)
     instances = np.zeros(len(load), dtype=np.int64)
     for j in np.nonzero(is_open)[0]:
         instances[j] = instances_for(load[j], problem.sizing)
@@ -113,19 +125,44 @@ def tally(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.i
     return Tally(share, instances, float(cost.sum()))
 
 
-def objective_of(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> float:
+def most_handed(
+    problem: Problem, assignment: NDArray[np.intp], backup: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """(n,) the most any one failure hands over to each site, as a share of demand."""
+    assert problem.failover is not None
+    n = len(problem.site_ids)
+    domain, client = np.nonzero(problem.failover.domains[:, assignment])
+    count = len(problem.failover.domains)
+    handed = np.bincount(
+        domain * n + backup[client], weights=problem.sizing.share[client], minlength=count * n
+    )
+    return np.asarray(handed.reshape(count, n).max(axis=0, initial=0.0), dtype=np.float64)
+
+
+def objective_of(
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None = None,
+) -> float:
     """The value of a placement in the problem's own objective."""
     if problem.minimize == "cost":
-        return tally(problem, is_open, assignment).cost_usd
+        return tally(problem, is_open, assignment, backup).cost_usd
     latency = problem.latency_ms[np.arange(len(assignment)), assignment]
     if problem.minimize == "max_latency":
         return float(latency.max())
     return float((problem.sizing.share * latency).sum())
 
 
-def activity(problem: Problem, row: Row, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> float:
+def activity(
+    problem: Problem,
+    row: Row,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None = None,
+) -> float:
     """The left-hand side of a row at a placement."""
-    return _activity(problem, row, is_open, assignment, tally(problem, is_open, assignment))
+    return _activity(problem, row, is_open, assignment, tally(problem, is_open, assignment, backup))
 
 
 def _activity(
@@ -145,7 +182,10 @@ def _activity(
 
 
 def broken_rules(
-    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None = None,
 ) -> tuple[str, ...]:
     """Names of the rules a placement breaks; "allowed" when a pair or site is not allowed at all."""
     broken = []
@@ -153,7 +193,9 @@ def broken_rules(
         broken.append("allowed")
     if not problem.allowed[np.arange(len(assignment)), assignment].all():
         broken.append("allowed")
-    counted = tally(problem, is_open, assignment)
+    if problem.failover is not None and _not_survived(problem, is_open, assignment, backup):
+        broken.append("survive")
+    counted = tally(problem, is_open, assignment, backup)
     for rule, row in problem.rows:
         value = _activity(problem, row, is_open, assignment, counted)
         scale = max(1.0, *(abs(bound) for bound in (row.low, row.high) if np.isfinite(bound)))
@@ -164,17 +206,51 @@ def broken_rules(
     return tuple(dict.fromkeys(broken))
 
 
+def _not_survived(
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None,
+) -> bool:
+    """Whether some client lacks its backup, or some rack the room for what it may be handed."""
+    assert problem.failover is not None
+    if backup is None or (backup < 0).any():
+        return True
+    rows = np.arange(len(backup))
+    sound = problem.failover.backups[rows, backup] & is_open[backup]
+    if not (sound & ~problem.failover.together[assignment, backup]).all():
+        return True
+    share = np.bincount(assignment, weights=problem.sizing.share, minlength=len(is_open))
+    worst = share + most_handed(problem, assignment, backup)
+    return bool((worst > capacity_shares(problem) * (1 + TOLERANCE)).any())
+
+
+def capacity_shares(problem: Problem) -> NDArray[np.float64]:
+    """(n,) the share of demand a site can carry at most, by the rules on capacity; inf where it grows."""
+    most = np.full(len(problem.site_ids), np.inf)
+    for rule, row in problem.rows:
+        if rule.startswith("capacity[") and row.site is not None and problem.sizing.peak_rps > 0:
+            j = int(np.argmin(row.site))
+            most[j] = min(most[j], -row.site[j] / problem.sizing.peak_rps)
+    return most
+
+
 def close_unused(
-    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None = None,
 ) -> NDArray[np.bool_]:
     """Close sites that serve nobody, dearest first, wherever no rule needs them open."""
     serving = np.zeros(len(is_open), dtype=bool)
     serving[assignment] = True
+    if backup is not None:
+        serving[backup] = True
     idle = np.nonzero(is_open & ~serving)[0]
     upkeep = problem.cost.fixed + problem.cost.per_instance * problem.sizing.min_instances
     for j in sorted(idle, key=lambda j: -upkeep[j]):
         fewer = is_open.copy()
         fewer[j] = False
-        if not broken_rules(problem, fewer, assignment):
+        if not broken_rules(problem, fewer, assignment, backup):
             is_open = fewer
     return is_open

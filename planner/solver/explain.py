@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.rules import Effect
-from planner.solver.decision import TOLERANCE, Deadline, Decision, activity
+from planner.solver.decision import TOLERANCE, Deadline, Decision, activity, tally
 from planner.solver.placement import PROVEN_GAP, Progress, silent
 
 
@@ -42,17 +42,38 @@ def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
     is_open, assignment = decision.open, decision.assignment
     names = []
     for effect in problem.effects:
-        tight = _tight(problem, effect, is_open, assignment)
+        if effect.failover is not None:
+            tight = _stands_by(problem, decision)
+        else:
+            tight = _tight(problem, effect, is_open, assignment, decision.backup)
         if tight or (effect.pairs is not None and _keeps_apart(problem, effect.pairs, is_open, assignment)):
             names.append(effect.rule)
     return tuple(names)
 
 
+def _stands_by(problem: Problem, decision: Decision) -> bool:
+    """Whether some site runs more, or is open, for no other sake than a failure's."""
+    assert decision.open is not None
+    assert decision.assignment is not None
+    alone = tally(problem, decision.open, decision.assignment)
+    ready = tally(problem, decision.open, decision.assignment, decision.backup)
+    idle = decision.open & (alone.share == 0)
+    used = np.zeros(len(idle), dtype=bool)
+    used[decision.backup] = True
+    return bool((ready.instances > alone.instances).any() or (idle & used).any())
+
+
 def _tight(
-    problem: Problem, effect: Effect, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+    problem: Problem,
+    effect: Effect,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    backup: NDArray[np.intp] | None,
 ) -> bool:
     serving = np.zeros(len(is_open), dtype=bool)
     serving[assignment] = True
+    if backup is not None:
+        serving[backup] = True
     for row in effect.rows:
         if effect.rule == "parent" and row.site is not None:
             # y_zone ≤ y_parent is tight wherever both are open; it binds where the parent serves nobody.
@@ -67,7 +88,7 @@ def _tight(
             slack = float(row.instance[is_open].max())
         else:
             slack = 0.5 if row.pair is None else 1e-3
-        value = activity(problem, row, is_open, assignment)
+        value = activity(problem, row, is_open, assignment, backup)
         if value <= row.low + slack + TOLERANCE or value >= row.high - slack - TOLERANCE:
             return True
     return False

@@ -8,12 +8,14 @@ and then costs least; capacities and whole machines are not looked at, only chec
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.solver.decision import Deadline, Decision, broken_rules, close_unused, objective_of
+from planner.solver.standby import find_backups
 
 LONGEST_S = 5.0
 """Closing stops after this long even if it would still help."""
@@ -54,12 +56,19 @@ def quick_placement(problem: Problem, lower_bound: float, deadline: Deadline) ->
 def settled(
     problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp], lower_bound: float
 ) -> Decision | None:
-    """The placement as a decision, its idle sites closed; None when it breaks a rule."""
-    if broken_rules(problem, is_open, assignment):
+    """The placement as a decision, its idle sites closed; None when it breaks a rule.
+
+    Where failures are to be survived, with the backups that cost least.
+    """
+    backup = None
+    if problem.failover is not None:
+        backup = find_backups(problem, is_open, assignment)
+    if broken_rules(problem, is_open, assignment, backup):
         return None
-    kept = close_unused(problem, is_open, assignment)
-    objective = objective_of(problem, kept, assignment)
-    return Decision(kept, assignment, objective, min(lower_bound, objective), "time_limit", 0.0)
+    kept = close_unused(problem, is_open, assignment, backup)
+    objective = objective_of(problem, kept, assignment, backup)
+    bound = min(lower_bound, objective)
+    return Decision(kept, assignment, objective, bound, "time_limit", 0.0, backup=backup)
 
 
 def nearest_open(problem: Problem, is_open: NDArray[np.bool_]) -> NDArray[np.intp] | None:
@@ -84,10 +93,13 @@ def _nearest(
     problem: Problem, preference: NDArray[np.float64], is_open: NDArray[np.bool_]
 ) -> NDArray[np.intp] | None:
     masked = np.where(is_open, preference, np.inf)
+    if problem.failover is not None:
+        masked = np.where(problem.failover.backed(is_open), masked, np.inf)
     assignment = masked.argmin(axis=1)
     reached = masked[np.arange(len(assignment)), assignment]
     return assignment if np.isfinite(reached).all() else None
 
 
 def _merit(problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]) -> tuple[int, float]:
-    return len(broken_rules(problem, is_open, assignment)), objective_of(problem, is_open, assignment)
+    bare = replace(problem, failover=None)  # that everybody has a backup is seen to, its room is not
+    return len(broken_rules(bare, is_open, assignment)), objective_of(bare, is_open, assignment)

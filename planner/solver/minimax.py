@@ -88,5 +88,6 @@ def _answer(found: Decision, reached_ms: float, floor_ms: float, started: float)
 
 
 def _within(problem: Problem, limit_ms: float) -> Problem:
-    limit = Effect("max_latency", f"within {limit_ms:g} ms", pairs=problem.latency_ms <= limit_ms)
+    near = problem.latency_ms <= limit_ms
+    limit = Effect("max_latency", f"within {limit_ms:g} ms", pairs=near, of_backups=False)
     return problem.with_effects([limit]).aiming_at("cost")

@@ -31,6 +31,7 @@ from planner.solver.merging import Groups
 from planner.solver.pure import numbers_of_sites, solve_pure
 from planner.solver.restricted import improve_within, whole_from
 from planner.solver.root import ROUGH_GAIN, Root, narrowed, root_of, sharper, tighten
+from planner.solver.surviving import backups_at, triples_of, with_backups
 
 Progress = Callable[[int, int, str], None]
 """Called as (steps done, steps in all, what is being done now)."""
@@ -42,6 +43,9 @@ SMALL_PAIRS = 1500
 
 TINY_PAIRS = 100
 """Up to this many, to a gap nobody could tell from none."""
+
+MOST_TRIPLES = 100_000
+"""With more pairs of site and backup the binary problem is not even written."""
 
 LIKED = 0.01
 """A site open to this extent in the relaxation is worth looking at."""
@@ -85,7 +89,7 @@ def solve_placement(
         if pure is not None:
             progress(0, 1, "solving the p-median problem")
             feasible = solve_pure(answers, *pure, deadline)
-        elif pairs <= SMALL_PAIRS:
+        elif max(pairs, triples_of(problem) // 10) <= SMALL_PAIRS:
             progress(0, 1, "solving the binary problem")
             sharp = min(gap, 1e-6) if pairs <= TINY_PAIRS else gap
             feasible = _solve_whole(answers, problem, np.inf, gap=sharp, deadline=deadline)
@@ -134,7 +138,7 @@ def _relax_and_repair(
         return False
     if deadline.passed():
         _nearest_of(answers, root)
-    if answers.done() or deadline.passed():
+    if answers.done() or deadline.passed() or triples_of(last.problem) > MOST_TRIPLES:
         return True
     progress(3, STEPS, "closing the gap on the full problem")
     if not _solve_whole(answers, last.problem, last.cut, gap=answers.gap, deadline=deadline):
@@ -180,7 +184,7 @@ def _search(answers: Answers, root: Root, deadline: Deadline) -> bool:
     start = None
     if best is not None and best.open is not None and problem.may_open[best.open].all():
         assert best.assignment is not None
-        counted = tally(problem, best.open, best.assignment)
+        counted = tally(problem, best.open, best.assignment, best.backup)
         start = point_of(problem, lean, best.open, best.assignment, counted.instances)
 
     def watch(lower: float, x: NDArray[np.float64] | None) -> bool:
@@ -217,15 +221,22 @@ def _nearest_of(answers: Answers, root: Root) -> None:
 def _solve_whole(answers: Answers, problem: Problem, cut: float, *, gap: float, deadline: Deadline) -> bool:
     """The binary problem itself, whose bounds hold up to ``cut``; False when it is proven infeasible."""
     m, best = len(problem.client_ids), answers.best
-    columns, flows = strong(problem, Groups(np.arange(m), np.arange(m), problem.sizing.share), whole=True)
+    if problem.failover is None:
+        columns, flows = strong(problem, Groups(np.arange(m), np.arange(m), problem.sizing.share), whole=True)
+        triples = None
+    else:
+        columns, flows, triples = with_backups(problem)
     start = None
     if best is not None and best.open is not None and problem.may_open[best.open].all():
         assert best.assignment is not None
         start = np.zeros(columns.model.width)
         start[columns.open] = best.open
         start[flows.variable] = best.assignment[flows.client] == flows.site
+        if triples is not None and best.backup is not None:
+            served = best.assignment[triples.client] == triples.site
+            start[triples.variable] = served & (best.backup[triples.client] == triples.backup)
         if columns.instances.size:
-            counted = tally(problem, best.open, best.assignment)
+            counted = tally(problem, best.open, best.assignment, best.backup)
             start[columns.instances] = np.where(problem.cloud, counted.instances, 0)
     outcome = columns.model.solve(gap=gap, time_limit_s=deadline.remaining_s, start=start)
     if outcome.termination == "infeasible":
@@ -236,8 +247,9 @@ def _solve_whole(answers: Answers, problem: Problem, cut: float, *, gap: float, 
     value = np.full(problem.allowed.shape, -1.0)
     value[flows.client, flows.site] = outcome.x[flows.variable]
     assignment = value.argmax(axis=1)
-    kept = close_unused(answers.problem, outcome.x[columns.open] > 0.5, assignment)
-    objective = objective_of(problem, kept, assignment)
+    backup = None if triples is None else backups_at(triples, outcome.x, m)
+    kept = close_unused(answers.problem, outcome.x[columns.open] > 0.5, assignment, backup)
+    objective = objective_of(problem, kept, assignment, backup)
     answers.prove(min(outcome.lower_bound, cut, objective))
-    answers.offer(Decision(kept, assignment, objective, -np.inf, outcome.termination, 0.0))
+    answers.offer(Decision(kept, assignment, objective, -np.inf, outcome.termination, 0.0, backup=backup))
     return True

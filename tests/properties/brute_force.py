@@ -27,6 +27,7 @@ RULES = (
     "min_sites",
     "max_sites",
     "changes",
+    "survive",
 )
 
 
@@ -58,6 +59,12 @@ def best(
         if not _may_be_open(study, inputs, without, dict(zip(ids, chosen, strict=True))):
             continue
         options = [[j for j in range(len(ids)) if chosen[j] and allowed[i][j]] for i in range(len(allowed))]
+        if study.resilience.survive != "none" and "survive" not in without:
+            options = [
+                _with_backups(study, inputs, without, i, chosen, mine) for i, mine in enumerate(options)
+            ]
+        else:
+            options = [[(j, -1) for j in mine] for mine in options]
         if all(options):
             found = _better(found, _best_assignment(study, inputs, without, chosen, options))
     return found
@@ -73,6 +80,50 @@ def _better(one: Best | None, other: Best | None) -> Best | None:
 
 def _planning(study, inputs):
     return inputs.matrix.upper_ms if study.latency.bound == "upper" else inputs.matrix.estimate_ms
+
+
+def _lost_with(study, inputs) -> list[set[int]]:
+    """For each site, the sites that are lost when it, its metro or its Region is."""
+    asked, sites = study.resilience, list(enumerate(inputs.sites))
+
+    def alike(one, other):
+        if one.kind == "outpost" or other.kind == "outpost" or not one.metro:
+            return one is other
+        return (one.metro, one.country) == (other.metro, other.country)
+
+    lost = []
+    for j, site in sites:
+        gone = {k for k, other in sites if alike(site, other)} if asked.survive == "metro" else {j}
+        names = {inputs.sites[k].id for k in gone}
+        if asked.survive == "region" or asked.zones_fail_with_parent:
+            gone |= {k for k, other in sites if other.kind.endswith("_zone") and other.parent in names}
+        lost.append(gone)
+    return lost
+
+
+def _with_backups(study, inputs, without, i, chosen, served) -> list[tuple[int, int]]:
+    """Every pair of site and backup for client ``i``."""
+    lost, within = _lost_with(study, inputs), study.resilience.backup_within_ms
+    # Everyday's limit on latency is none on the backup's.
+    legal = _allowed_pairs(study, inputs, without | {"max_ms"})[i]
+    milliseconds = _planning(study, inputs)[i]
+    near = [legal[b] and (within is None or milliseconds[b] <= within) for b in range(len(chosen))]
+    return [
+        (j, b)
+        for j in served
+        for b in range(len(chosen))
+        if chosen[b] and near[b] and not any(j in gone and b in gone for gone in lost)
+    ]
+
+
+def _worst(study, inputs, ways, share):
+    """(ways, n) the largest share of demand that one failure hands to each site."""
+    worst = np.zeros((len(ways), len(inputs.sites)))
+    for gone in _lost_with(study, inputs):
+        moved = np.isin(ways[:, :, 0], list(gone))
+        for b in range(len(inputs.sites)):
+            worst[:, b] = np.maximum(worst[:, b], (moved & (ways[:, :, 1] == b)) @ share)
+    return worst
 
 
 def _allowed_pairs(study, inputs, without) -> list[list[bool]]:
@@ -133,10 +184,12 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
 
 
 def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
-    """Of all ways to serve every client from its ``options``; rows of ``ways`` are assignments."""
-    ways = np.array(list(itertools.product(*options)))
-    clients = np.arange(ways.shape[1])
+    """Of all ways to serve every client from its ``options``, pairs of site and backup (-1 = none); rows of
+    ``ways`` are assignments."""
+    pairs = np.array(list(itertools.product(*options)))
+    ways, clients = pairs[:, :, 0], np.arange(pairs.shape[1])
     share = inputs.demand.weight / inputs.demand.weight.sum()
+    worst = _worst(study, inputs, pairs, share) * study.demand.peak_rps
     latency = _planning(study, inputs)[clients, ways]
     keep = np.ones(len(ways), dtype=bool)
     if study.latency.slo_ms is not None and "coverage" not in without:
@@ -154,9 +207,11 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
         if site.kind == "outpost":
             cost += site.outpost.upfront_usd / site.outpost.term_months + site.outpost.monthly_usd
             if "capacity" not in without:
-                keep &= rps <= site.outpost.capacity_rps * (1 + 1e-9)
+                keep &= rps + worst[:, j] <= site.outpost.capacity_rps * (1 + 1e-9)
         else:
-            machines = np.ceil(rps / work.rps_per_instance - 0.02).clip(min=work.min_instances)
+            machines = np.ceil((rps + worst[:, j]) / work.rps_per_instance - 0.02).clip(
+                min=work.min_instances
+            )
             cost += machines * price.instance_hour.usd * 730
         if site.kind != "region":
             cost += work.home_share * month_gb * price.parent_gb.usd

@@ -21,6 +21,7 @@ from planner.study import (
     Limits,
     ProgramRule,
     ResidencyRule,
+    Resilience,
     Selector,
     Study,
     Workload,
@@ -40,9 +41,13 @@ class Instance:
 
 
 def draw(seed: int, rule: str | None = None) -> Instance:
-    """One instance; ``rule`` is present in it, each of the others with a chance of one in five."""
-    random = np.random.default_rng([seed, RULES.index(rule) if rule else len(RULES)])
-    present = {name for name in RULES if random.random() < 0.2} | ({rule} if rule else set())
+    """One instance; ``rule`` is present in it, each of the others with a chance of one in five.
+
+    But ``survive`` only where it is asked for: it leaves fewer instances feasible, and smaller ones.
+    """
+    others = [name for name in RULES if name != "survive"]
+    random = np.random.default_rng([seed, RULES.index(rule) if rule else len(others)])
+    present = {name for name in others if random.random() < 0.2} | ({rule} if rule else set())
     inputs = _inputs(random, present)
     study = _study(random, present, inputs)
     if "budget" in present:
@@ -64,8 +69,10 @@ def _price(usd: float, unit: str) -> Price:
 
 
 def _sites(random, present) -> tuple[Site, ...]:
-    regions = int(random.integers(1, 4))
-    others = int(random.integers(1 if {"parent", "capacity"} & present else 0, 6 - regions + 1))
+    regions, most = int(random.integers(1, 4)), 6
+    if "survive" in present:  # with backups there is more to enumerate
+        regions, most = max(regions, 2), 5
+    others = int(random.integers(1 if {"parent", "capacity"} & present else 0, most - regions + 1))
     kinds = ["region"] * regions
     zones = ("local_zone", "wavelength_zone", "outpost")
     wanted = [kind for rule, kind in (("parent", "local_zone"), ("capacity", "outpost")) if rule in present]
@@ -88,7 +95,7 @@ def _sites(random, present) -> tuple[Site, ...]:
                 kind=kind,
                 name="",
                 parent=None if kind == "region" else _parent(random, regions),
-                metro="",
+                metro=("", "north", "south")[(number + regions) % 3],
                 country=_one_of(random, COUNTRIES),
                 lat=0.0,
                 lon=0.0,
@@ -123,7 +130,7 @@ def _inputs(random, present) -> Inputs:
         )
         for site in sites
     )
-    count = int(random.integers(1, 7 if len(sites) < 6 else 6))
+    count = int(random.integers(1, 5 if "survive" in present else 7 if len(sites) < 6 else 6))
     weights = random.choice([0.0, 1.0, 1.0, 2.0, 3.0, 5.0], count)
     weights[random.integers(count)] = 2.0
     clients = tuple(
@@ -204,6 +211,16 @@ def _study(random, present, inputs) -> Study:
         ),
         current_open=_some_of(random, (*ids, "region-gone")) if "changes" in present else (),
         rules=tuple(rules),
+        resilience=_resilience(random) if "survive" in present else Resilience(),
+    )
+
+
+def _resilience(random) -> Resilience:
+    survive = _one_of(random, ("site", "site", "metro", "region"))
+    return Resilience(
+        survive=survive,
+        backup_within_ms=_one_of(random, (None, None, 20.0, 80.0)),
+        zones_fail_with_parent=survive == "region" or bool(random.random() < 0.5),
     )
 
 

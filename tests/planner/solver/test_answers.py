@@ -72,7 +72,7 @@ def test_every_answer_on_the_way_is_sound_and_its_bound_holds(no_short_cut):
         gaps = [answer.gap for answer in told]
         for answer in told:
             answers += 1
-            assert broken_rules(problem, answer.open, answer.assignment) == (), seed
+            assert broken_rules(problem, answer.open, answer.assignment, answer.backup) == (), seed
             assert answer.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9, seed
             assert expected.objective <= answer.objective * (1 + 1e-7) + 1e-9, seed
             assert answer.termination == ("optimal" if answer.gap <= 1e-4 else "feasible")
@@ -93,7 +93,9 @@ def test_at_middle_sizes_the_lean_way_finds_what_the_binary_model_finds():
         assert found.lower_bound <= exact.objective * (1 + 1e-7), seed
         assert exact.lower_bound <= found.objective * (1 + 1e-7), seed
         assert all(answer.lower_bound <= exact.objective * (1 + 1e-7) for answer in told)
-        assert all(broken_rules(problem, answer.open, answer.assignment) == () for answer in told)
+        assert all(
+            broken_rules(problem, answer.open, answer.assignment, answer.backup) == () for answer in told
+        )
 
 
 def solve_placement_binary(problem):
@@ -149,7 +151,7 @@ def test_a_first_interrupt_returns_what_there_is_and_a_second_ends():
     assert found.open is not None
     assert found.termination in ("time_limit", "optimal")
     assert found.lower_bound <= told[-1].objective
-    assert broken_rules(problem, found.open, found.assignment) == ()
+    assert broken_rules(problem, found.open, found.assignment, found.backup) == ()
     assert not stop_asked()
     with pytest.raises(KeyboardInterrupt):
         press_twice()

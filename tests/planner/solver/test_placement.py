@@ -25,11 +25,12 @@ def no_short_cut(monkeypatch):
     monkeypatch.setattr(placement, "SMALL_PAIRS", -1)
 
 
+@pytest.mark.parametrize("rule", [None, "survive"])
 @pytest.mark.parametrize("minimize", ["cost", "mean_latency"])
-def test_relax_and_repair_finds_the_optimum(no_short_cut, minimize):
+def test_relax_and_repair_finds_the_optimum(no_short_cut, minimize, rule):
     feasible = infeasible = 0
     for seed in range(120):
-        instance = draw(seed)
+        instance = draw(seed, rule)
         study = replace(instance.study, minimize=minimize)
         expected = best(study, instance.inputs)
         problem = build_problem(study, instance.inputs)
@@ -42,7 +43,7 @@ def test_relax_and_repair_finds_the_optimum(no_short_cut, minimize):
         assert found.termination == "optimal", seed
         assert found.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9, seed
         assert found.objective <= expected.objective * (1 + 1.1e-4) + 1e-9, seed
-        assert broken_rules(problem, found.open, found.assignment) == ()
+        assert broken_rules(problem, found.open, found.assignment, found.backup) == ()
     assert feasible >= 30
     assert infeasible >= 10
 
@@ -106,7 +107,7 @@ def test_out_of_time_there_is_still_a_sound_placement_and_an_honest_bound(no_sho
         stopped += decision.termination == "time_limit"
         if decision.open is not None:
             found += 1
-            assert broken_rules(problem, decision.open, decision.assignment) == ()
+            assert broken_rules(problem, decision.open, decision.assignment, decision.backup) == ()
             assert decision.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9
             assert expected.objective <= decision.objective * (1 + 1e-7) + 1e-9
             plan = decide(study, instance.inputs, time_limit_s=max(limit_s, 1e-6))
@@ -133,7 +134,7 @@ def test_the_drop_heuristic_breaks_no_rule_and_is_often_near(minimize):
         feasible += 1
         if quick is not None:
             placed += 1
-            assert broken_rules(problem, quick.open, quick.assignment) == ()
+            assert broken_rules(problem, quick.open, quick.assignment, quick.backup) == ()
             assert quick.objective >= expected.objective * (1 - 1e-7) - 1e-9
             near += quick.objective <= 1.1 * expected.objective + 1e-9
     assert placed >= 0.7 * feasible

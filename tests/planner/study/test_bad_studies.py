@@ -153,6 +153,11 @@ ADDED = [
     ),
     ('[resilience]\nrto = "soon"', ", resilience.rto: 'soon' is not a span of time such as 30s, 5m or 1h"),
     (
+        '[resilience]\nsurvive = "region"\nzones_fail_with_parent = false',
+        ", resilience.zones_fail_with_parent: a Region that is lost takes its zones along; false goes with "
+        'survive = "site" or "metro"',
+    ),
+    (
         "[resilience]\nbackup_within_ms = 120",
         ', resilience.backup_within_ms: says how near a backup is, but survive = "none" asks for none',
     ),

@@ -173,9 +173,10 @@ STUDIES = st.builds(
     ),
     resilience=st.one_of(
         st.just(Resilience(rto_s=90.0)),
+        st.just(Resilience(survive="region", backup_within_ms=80.0)),
         st.builds(
             Resilience,
-            survive=st.sampled_from(["site", "metro", "region"]),
+            survive=st.sampled_from(["site", "metro"]),
             backup_within_ms=st.one_of(st.none(), number(0.1, 1e4)),
             zones_fail_with_parent=st.booleans(),
             rto_s=st.sampled_from([0.25, 30.0, 5400.0]),

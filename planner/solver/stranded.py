@@ -1,0 +1,108 @@
+"""Clients that may be served from nowhere, or have no backup: which rules leave them without, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.problem import Problem
+
+
+def stranded(problem: Problem) -> tuple[tuple[str, ...], str]:
+    """The fewest masks that leave the most demand without a site, and the sentence that says so."""
+    sorts: dict[tuple[str, ...], list[int]] = {}
+    for client in np.nonzero(~problem.allowed.any(axis=1))[0]:
+        sorts.setdefault(_excluding(problem, int(client)), []).append(int(client))
+    share = problem.sizing.share
+    rules, clients = max(sorts.items(), key=lambda item: share[item[1]].sum())
+    return rules, _stranded_words(problem, rules, clients)
+
+
+def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
+    """Which sites each rule leaves one client, of the rules that have a say."""
+    everywhere = np.ones(len(problem.site_ids), dtype=bool)
+    return {
+        effect.rule: (everywhere if effect.sites is None else effect.sites)
+        & (everywhere if effect.pairs is None else effect.pairs[client])
+        for effect in problem.effects
+        if effect.sites is not None or effect.pairs is not None
+    }
+
+
+def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
+    """An irreducible set of rules that leaves the client no site; empty when it reaches none anyway."""
+    masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
+    kept = list(masks)
+    if np.logical_and.reduce([possible, *masks.values()]).any():  # a site, but no backup
+        kept.append("survive")
+    for rule in list(kept):
+        others = [other for other in kept if other != rule]
+        open_to = np.logical_and.reduce([possible, *(masks[other] for other in others if other in masks)])
+        if "survive" in others:
+            open_to = open_to & _backed(problem, _stand_ins(problem, client, others))
+        if not open_to.any():
+            kept.remove(rule)
+    return tuple(kept)
+
+
+def _stand_ins(problem: Problem, client: int, rules: Collection[str]) -> NDArray[np.bool_]:
+    """Which sites may be the client's backup under some of the rules; how near it is, only with "survive"."""
+    may: NDArray[np.bool_] = np.isfinite(problem.latency_ms[client])
+    for effect in problem.effects:
+        if effect.rule in rules:
+            if effect.sites is not None:
+                may &= effect.sites
+            if effect.pairs is not None and effect.of_backups:
+                may &= effect.pairs[client]
+            if effect.failover is not None:
+                may &= effect.failover.backups[client]
+    return may
+
+
+def _backed(problem: Problem, stand_in: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) at which sites a client is backed by one of these."""
+    assert problem.failover is not None
+    return np.array((~problem.failover.together[:, stand_in]).any(axis=1), dtype=bool)
+
+
+def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[int]) -> str:
+    client = max(clients, key=lambda i: problem.sizing.share[i])
+    more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
+    name = problem.client_ids[client]
+    if not rules:
+        return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
+    words = {effect.rule: effect.words for effect in problem.effects}
+    what = (
+        f"client {name}{more} has no backup"
+        if "survive" in rules
+        else f"no site may serve client {name}{more}"
+    )
+    reason = f"{what}: " + "; ".join(words[rule] for rule in rules)
+    if "survive" in rules:
+        return reason + _nearest_stand_in(problem, rules, client)
+    if "max_ms" in rules:
+        masks = _masks(problem, client)
+        others = [masks[rule] for rule in rules if rule != "max_ms"]
+        latency = problem.latency_ms[client]
+        reach = np.where(np.logical_and.reduce([np.isfinite(latency), *others]), latency, np.inf)
+        if np.isfinite(reach.min()):
+            nearest = problem.site_ids[int(reach.argmin())]
+            reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
+    return reason
+
+
+def _nearest_stand_in(problem: Problem, rules: Sequence[str], client: int) -> str:
+    """How far the nearest backup would be, where nearness is what is asked too much of."""
+    assert problem.failover is not None
+    others = [rule for rule in rules if rule != "survive"]
+    masks = _masks(problem, client)
+    latency = problem.latency_ms[client]
+    served = np.logical_and.reduce([np.isfinite(latency), *(masks[rule] for rule in others)])
+    apart = (~problem.failover.together[served]).any(axis=0)
+    reach = np.where(apart & _stand_ins(problem, client, others), latency, np.inf)
+    if not np.isfinite(reach.min()):
+        return "; there is no second site for it"
+    nearest = problem.site_ids[int(reach.argmin())]
+    return f"; the nearest that could stand in, {nearest}, is {reach.min():.1f} ms away"
