@@ -26,7 +26,7 @@ from planner.solver.uncapacitated.instance import (
     survey,
 )
 from planner.solver.uncapacitated.limits import Limits
-from planner.solver.uncapacitated.local_search import NOTHING
+from planner.solver.uncapacitated.local_search import NOTHING, served_by
 from planner.solver.uncapacitated.reduction import dominated, merge_clients
 
 SCALES = 3
@@ -170,10 +170,8 @@ def solution_of(
             return no_solution(m, "infeasible", np.inf, started)
         return no_solution(m, "time_limit", instance.lower_bound(outcome.bound), started)
     is_open = np.nonzero(outcome.is_open)[0]
-    served = np.ascontiguousarray(cost[:, is_open])
-    nearest = served.argmin(axis=1)
-    assignment = is_open[nearest]
-    objective = float(opening[is_open].sum() + served[np.arange(m), nearest].sum())
+    assignment, paid = served_by(cost, is_open)
+    objective = float(opening[is_open].sum() + paid.sum())
     lower = min(instance.lower_bound(outcome.bound), objective)
     if outcome.complete and outcome.bound > outcome.value - instance.unit:
         # Values of solutions lie whole units apart and none fits in between.

@@ -16,7 +16,7 @@ import numpy as np
 
 from planner.solver.covering import set_cover
 from planner.solver.interrupt import late, stoppable
-from planner.solver.uncapacitated.dual_ascent import price_limit
+from planner.solver.uncapacitated.dual_ascent import FEW, price_limit
 from planner.solver.uncapacitated.feasibility import settle_by_covering
 from planner.solver.uncapacitated.fixing import shorten
 from planner.solver.uncapacitated.instance import EMPTY, Flags, Instance, Ints, reached
@@ -36,6 +36,9 @@ FIRST_STEP = 1.0
 At the root patience pays: with 10 instead of 40, one in five of OR-Library's p-medians stalls below a
 relaxation that is integral, and takes branching by the thousand. A node starts from good multipliers.
 """
+
+FIRST_ROUNDS, FIRST_ITERATIONS = 2, 12
+"""Of a root with few clients (:data:`.dual_ascent.FEW`): after so few steps fixing often ends it already."""
 
 MOVES, NODE_MOVES = 10_000, 3
 """Of the local search, from one start; at a node the choice is close to ones it came from before."""
@@ -133,10 +136,12 @@ class _Search:
             return
         low, high = self.limits.low, self.limits.high
         bound, step = -int(FAR), FIRST_STEP
-        out, width = int((status == CLOSED).sum()), self.keys.shape[1]
-        for _ in range(ROOT_ROUNDS):
+        out, width = np.count_nonzero(status == CLOSED), self.keys.shape[1]
+        few = self.instance.clients <= FEW
+        for done in range(ROOT_ROUNDS):
+            iterations = FIRST_ITERATIONS if few and done < FIRST_ROUNDS else ROOT_ITERATIONS
             bound, step, free = self.tighten(
-                self.keys, status, low, high, u, bound, step, ROOT_PATIENCE, 1, ROOT_ITERATIONS, MOVES
+                self.keys, status, low, high, u, bound, step, ROOT_PATIENCE, 1, iterations, MOVES
             )
             self.current, self.u = bound, u
             if self.done(status, bound, free):
@@ -144,7 +149,7 @@ class _Search:
             if late(self.deadline):
                 self.interrupted = True
                 return
-            closed = int((status == CLOSED).sum())
+            closed = np.count_nonzero(status == CLOSED)
             if (closed - out) * 5 > width:
                 self.keys = shorten(self.keys, self.instance.bits, status)
                 out, width = closed, self.keys.shape[1]
@@ -191,11 +196,12 @@ class _Search:
         """Multipliers and sites by dual ascent, the limit on the sites priced."""
         limits, n = self.limits, self.instance.sites
         opening = np.where(status == OPEN, 0, self.opening)  # paid already
-        weight, high = np.ones(n, dtype=np.int64), limits.high
+        weight, high, dearest, all_of_it = np.ones(n, dtype=np.int64), limits.high, 1, n
         if limits.budget >= 0:
             weight, high = limits.price_units, limits.budget_units
-        most = self.instance.ceiling // max(1, int(weight.max()))
-        first = max(1, self.instance.ceiling // (64 * max(1, int(weight.sum()))))
+            dearest, all_of_it = max(1, int(weight.max())), max(1, int(weight.sum()))
+        most = self.instance.ceiling // dearest
+        first = max(1, self.instance.ceiling // (64 * all_of_it))
         return price_limit(self.keys, self.instance.bits, opening, weight, high, first, most, ASCENTS)
 
     def tighten(

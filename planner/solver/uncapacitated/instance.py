@@ -175,6 +175,7 @@ def reached(keys: Ints, bits: int, sites: int) -> NDArray[np.bool_]:
     return pairs
 
 
+@compiled
 def known_value(
     opening: NDArray[np.float64],
     alone: NDArray[np.float64],
@@ -189,12 +190,12 @@ def known_value(
     value = np.inf
     fill = 0.0
     if low > 1:
-        fill = float(np.maximum(np.partition(opening, low - 1)[:low], 0.0).sum())
+        fill = np.maximum(np.partition(opening, low - 1)[:low], 0.0).sum()
     if high >= max(low, 1):
-        value = float((alone + opening).min()) + fill
-    count = int(nearest.sum())
+        value = (alone + opening).min() + fill
+    count = nearest.sum()
     if low <= count <= high:
-        value = min(value, float(opening[nearest > 0].sum()))
+        value = min(value, opening[nearest > 0].sum())
     return value
 
 

@@ -42,6 +42,20 @@ def value_of(keys: Ints, bits: int, opening: Ints, is_open: Flags) -> int:
 
 
 @compiled
+def served_by(cost: Floats, is_open: Ints) -> tuple[Ints, Floats]:
+    """Each client's cheapest of ``is_open`` (k,), the first of equals, and what it pays: both (m,)."""
+    m = len(cost)
+    site, paid = np.empty(m, dtype=np.int64), np.empty(m)
+    for i in range(m):
+        row, nearest = cost[i], is_open[0]
+        for j in is_open:
+            if row[j] < row[nearest]:
+                nearest = j
+        site[i], paid[i] = nearest, row[nearest]
+    return site, paid
+
+
+@compiled
 def serve_everyone(keys: Ints, bits: int, status: Flags, is_open: Flags) -> bool:
     """Open sites until every client has one: each time the one that serves most of those without. In
     place."""
