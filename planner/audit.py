@@ -84,6 +84,9 @@ def _sites(case: Ledger) -> Iterator[str]:
             yield f"services: site {site_id} is open without {', '.join(sorted(missing))}"
         if site.kind in ("local_zone", "wavelength_zone") and site.parent not in case.open_ids:
             yield f"parent: {site.kind} {site_id} is open while its parent {site.parent} is not"
+    for post in case.study.candidates.outposts:
+        if len(bought := sorted(case.open_ids.intersection(post.site_ids))) > 1:
+            yield f"one_size: {', '.join(bought)} are open, sizes of one rack"
     limits, count = case.study.limits, len(case.open_ids)
     if count < limits.min_sites:
         yield f"limits: {count} sites are open, min_sites is {limits.min_sites}"

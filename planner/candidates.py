@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -60,7 +60,12 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
         else:
             try:
                 prices = catalog_of[site.id].site_prices(
-                    site, study.workload.instance, local_zone_premium=study.local_zone_premium
+                    site,
+                    study.workload.instance,
+                    local_zone_premium=study.local_zone_premium,
+                    commitment=study.workload.commitment,
+                    port_gbps=study.network.gbps if _has_port(study, site) else None,
+                    crosses_zones=study.workload.cross_zone_kb > 0,
                 )
             except NoPriceError as fault:
                 if by_name:
@@ -104,10 +109,11 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
         if spec.parent not in regions:
             hint = nearest_name(spec.parent, regions)
             raise _fault(study, f"{here}.parent", f"{spec.parent!r} is not a known Region", hint)
-        if spec.id in known:
-            raise _fault(study, f"{here}.id", f"{spec.id!r} is already the id of a catalogued site")
+        for id_ in (spec.id, *spec.site_ids):
+            if id_ in known:
+                raise _fault(study, f"{here}.id", f"{id_!r} is already the id of a catalogued site")
         parent, catalog = known[spec.parent], catalog_of[spec.parent]
-        yield Site(
+        one = Site(
             id=spec.id,
             provider=parent.provider,
             kind="outpost",
@@ -127,16 +133,28 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
             tags={},
             outpost=spec.terms,
         )
+        each = tuple(terms for _, terms in spec.sizes) or (spec.terms,)
+        for site_id, terms in zip(spec.site_ids, each, strict=True):
+            yield replace(one, id=site_id, outpost=terms)
 
 
 def _check_patterns(study: Study, ids: Collection[str]) -> None:
     """Every pattern must match some id, of whatever kind: one that matches nothing is a misspelling."""
-    spec = study.candidates
-    for column, patterns in (("include", spec.include), ("exclude", spec.exclude)):
+    spec, racks = study.candidates, {post.id for post in study.candidates.outposts}
+    for column, patterns in (
+        ("candidates.include", spec.include),
+        ("candidates.exclude", spec.exclude),
+        ("network.direct_connect", study.network.direct_connect),
+    ):
         for pattern in patterns:
             if not any(fnmatchcase(site_id, pattern) for site_id in ids):
                 hint = nearest_name(pattern, ids)
-                raise _fault(study, f"candidates.{column}", f"{pattern!r} matches no known site", hint)
+                raise _fault(study, column, f"{pattern!r} matches no known site", hint)
+    for pattern in study.network.direct_connect:
+        if pattern in racks:
+            raise _fault(
+                study, "network.direct_connect", f"{pattern!r} is an Outpost, which leaves by its own line"
+            )
     for site_id in study.current_open:
         if site_id not in ids:
             raise _fault(
@@ -153,6 +171,9 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
         ("workload.instance", "instance type", (study.workload.instance,), instances),
         ("workload.services", "service", study.workload.services, services),
     ]
+    if study.workload.commitment is not None:
+        commitments = frozenset(each.name for catalog in catalogs for each in catalog.commitments)
+        asked.append(("workload.commitment", "commitment", (study.workload.commitment,), commitments))
     for position, rule in enumerate(study.rules, start=1):
         if isinstance(rule, ProgramRule):
             asked.append((f"rule[{position}].programs", "program", rule.programs, programs))
@@ -196,5 +217,10 @@ def _notes(
 
 
 def _is_estimated(prices: SitePrices) -> bool:
-    listed = (prices.instance_hour, prices.egress_gb, prices.parent_gb)
-    return any(price is not None and price.estimated for price in listed)
+    return any(price.estimated for price in prices.listed)
+
+
+def _has_port(study: Study, site: Site) -> bool:
+    """Whether the study has Direct Connect at a site. A rack leaves by its own line."""
+    patterns = study.network.direct_connect
+    return site.kind != "outpost" and any(fnmatchcase(site.id, pattern) for pattern in patterns)

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
+from planner.commitments import Commitment, discount_of, load_commitments
 from planner.datadir import data_dir
 from planner.price_list import Price, PriceList, load_price_list
 from planner.site_files import load_endpoints, load_sites
@@ -47,17 +49,41 @@ __all__ = [
 ]
 
 
+DIRECT_EGRESS: Final = "egress"
+
+
 @dataclass(frozen=True, slots=True)
 class SitePrices:
     """What one site charges. ``outpost`` racks have no per-instance price (the term pays for them).
 
     ``instance_hour``: the study's instance; ``egress_gb``: to the internet, first tier;
     ``parent_gb``: site to its parent Region, one way (None for a Region: it is its own parent).
+    ``zone_gb``: between two zones of a Region, both ends charged (None where nothing crosses: a Local Zone
+    or a rack is one zone).
+    ``commitment``: the discount the study commits to, where it holds here. ``port_hour`` and ``direct_gb``: a
+    Direct Connect port, and a GB that leaves by it; None where the study has none here.
     """
 
     instance_hour: Price | None
     egress_gb: Price
     parent_gb: Price | None
+    zone_gb: Price | None = None
+    commitment: Commitment | None = None
+    port_hour: Price | None = None
+    direct_gb: Price | None = None
+
+    @property
+    def listed(self) -> tuple[Price, ...]:
+        """Every price there is."""
+        every = (
+            self.instance_hour,
+            self.egress_gb,
+            self.parent_gb,
+            self.zone_gb,
+            self.port_hour,
+            self.direct_gb,
+        )
+        return tuple(price for price in every if price is not None)
 
 
 @dataclass(frozen=True)
@@ -74,6 +100,7 @@ class Catalog:
     path: Path
     offers: Offers = field(repr=False)
     price_list: PriceList = field(repr=False)
+    commitments: tuple[Commitment, ...] = ()
 
     @cached_property
     def _by_id(self) -> Mapping[str, Site]:
@@ -104,12 +131,24 @@ class Catalog:
         """Those of a site's services and programs for which no source was found; to be checked first."""
         return self.offers.unverified(site.kind, site.partition, _names(site))
 
-    def site_prices(self, site: Site, instance: str, *, local_zone_premium: float) -> SitePrices:
+    def site_prices(
+        self,
+        site: Site,
+        instance: str,
+        *,
+        local_zone_premium: float,
+        commitment: str | None = None,
+        port_gbps: float | None = None,
+        crosses_zones: bool = False,
+    ) -> SitePrices:
         """What ``site`` charges for ``instance`` and for traffic.
 
         A zone without a price of its own takes its parent's × (1 + ``local_zone_premium``), and its parent's
-        egress; both marked estimated. Raises :class:`CatalogError` when no site lists the instance type,
-        :class:`NoPriceError` when this site does not offer it.
+        egress; both marked estimated. ``commitment``: the name of one; ``port_gbps``: of a Direct Connect
+        port at this site; ``crosses_zones``: whether the price between zones is needed.
+
+        Raises :class:`CatalogError` when no site lists the instance type, :class:`NoPriceError` when this
+        site does not offer it.
         """
         if instance not in self.instances:
             hint = nearest_name(instance, self.instances)
@@ -124,7 +163,19 @@ class Catalog:
             raise NoPriceError(self.path / "services.csv", message)
         hour = self._price("ec2_hour", site, instance, premium=local_zone_premium)
         egress = self._price("internet_egress", site, "to-internet", premium=0.0)
-        return SitePrices(hour, egress, self._to_parent(site) if site.parent is not None else None)
+        return SitePrices(
+            hour,
+            egress,
+            self._to_parent(site) if site.parent is not None else None,
+            zone_gb=self._both_ends(site) if site.parent is None and crosses_zones else None,
+            commitment=None
+            if commitment is None
+            else discount_of(self.commitments, commitment, instance.split(".")[0]),
+            port_hour=None if port_gbps is None else self._port(port_gbps),
+            direct_gb=None
+            if port_gbps is None
+            else self._price("direct_connect", site, DIRECT_EGRESS, premium=0.0),
+        )
 
     def _price(self, category: str, site: Site, item: str, *, premium: float) -> Price:
         """Listed for the site or its zone group; else its parent's × (1 + premium); else estimated."""
@@ -144,8 +195,22 @@ class Catalog:
         note = f"not listed for {site.id}: {note}" + (f"; {base.note}" if base.estimated else "")
         return replace(base, usd=base.usd * (1 + premium), estimated=True, note=note)
 
+    def _port(self, gbps: float) -> Price:
+        """A dedicated Direct Connect port. Raises :class:`CatalogError` with the nearest speed."""
+        item = port_item(gbps)
+        price = self.price_list.price("direct_connect", "global", item)
+        if price is None:
+            hint = nearest_name(item, self.price_list.items("direct_connect"))
+            message = f"has no price for direct_connect, global, {item}"
+            raise CatalogError(self.path / "prices.csv", message, nearest=hint)
+        return price
+
     def _to_parent(self, site: Site) -> Price:
-        """Zone to parent Region: a GB that crosses is charged as leaving one and as entering the other."""
+        """Zone to parent Region."""
+        return self._both_ends(site)
+
+    def _both_ends(self, site: Site) -> Price:
+        """Between zones: a GB that crosses is charged as leaving one and as entering the other."""
         one_end = self._price("intra_region", site, "between-zones", premium=0.0)
         note = f"{one_end.usd:g} at each end" + (f"; {one_end.note}" if one_end.estimated else "")
         return replace(one_end, usd=2 * one_end.usd, note=note)
@@ -171,6 +236,11 @@ class Catalog:
         return SitePrices(None, egress, replace(link, estimated=True))
 
 
+def port_item(gbps: float) -> str:
+    """What the price list calls a Direct Connect port of that speed."""
+    return f"port-dedicated-{gbps:g}gbps" if gbps >= 1 else f"port-hosted-{1000 * gbps:g}mbps"
+
+
 def _names(site: Site) -> tuple[str, str]:
     """What the files may call a site: its id, or its network border group for all zones of the group."""
     return site.id, site.network_border_group
@@ -183,7 +253,8 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
     """
     path = directory or _provider_directory(provider)
     files = ("sites.csv", "prices.csv", "services.csv", "compliance.csv", "endpoints.csv", "source.toml")
-    hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in files}
+    optional = tuple(name for name in ("commitments.csv",) if (path / name).exists())
+    hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in (*files, *optional)}
     offers = load_offers(path, SITE_KINDS, CatalogError)
     sites = load_sites(path / "sites.csv", provider, offers)
     named = {site.id for site in sites} | {site.network_border_group for site in sites}
@@ -195,6 +266,7 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
         hashes=hashes,
         path=path,
         offers=offers,
+        commitments=load_commitments(path / "commitments.csv", CatalogError),
         price_list=load_price_list(
             path / "prices.csv",
             regions=frozenset(site.id for site in sites if site.kind == "region"),

@@ -16,6 +16,7 @@ from planner.latency.matrix import LatencyMatrix, build_matrix
 from planner.latency.plausible import sift
 from planner.measurement_notes import measurement_notes
 from planner.measurements import (
+    PairStatistic,
     hash_published,
     read_published,
     read_stores,
@@ -70,9 +71,13 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         hashes |= hash_published(provider)
     if stores:
         positions = {site.id: (site.lat, site.lon) for catalog in catalogs for site in catalog.sites}
-        positions |= {post.id: (post.lat, post.lon) for post in study.candidates.outposts}
+        positions |= {
+            id_: (post.lat, post.lon)
+            for post in study.candidates.outposts
+            for id_ in (post.id, *post.site_ids)
+        }
         own = read_stores(stores, quantile, positions.keys())
-        sifted = sift(own.statistics, positions)
+        sifted = sift(_for_each_size(study, own.statistics), positions)
         reports.append(
             replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))
         )
@@ -95,6 +100,16 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         set_aside=candidates.set_aside,
         hashes=hashes,
         notes=(*candidates.notes, *measurement_notes(study, demand, matrix, reports)),
+    )
+
+
+def _for_each_size(study: Study, statistics: Sequence[PairStatistic]) -> tuple[PairStatistic, ...]:
+    """What was measured to a rack holds for every size it comes in."""
+    sizes = {post.id: post.site_ids for post in study.candidates.outposts}
+    return tuple(
+        replace(each, site_id=site_id)
+        for each in statistics
+        for site_id in sizes.get(each.site_id, (each.site_id,))
     )
 
 

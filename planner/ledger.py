@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.catalog import OutpostTerms
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
 from planner.plan import Plan
@@ -23,7 +24,7 @@ HOURS_PER_MONTH: Final = 730
 KB_PER_GB: Final = 1e6
 OVERLOAD: Final = 0.02
 """The part of one instance by which a site may be overloaded before it needs another."""
-ITEMS: Final = ("compute", "egress", "transfer", "outpost")
+ITEMS: Final = ("compute", "egress", "direct_connect", "cross_zone", "transfer", "outpost")
 """The cost items the audit knows, written down a second time on purpose."""
 
 
@@ -72,19 +73,36 @@ class Ledger:
 
     def instances(self, column: int) -> int:
         """n_j of an open site."""
-        needed = math.ceil(float(self.peak[column]) / self.study.workload.rps_per_instance - OVERLOAD)
-        return max(self.study.workload.min_instances, needed)
+        work = self.study.workload
+        needed = math.ceil(float(self.peak[column]) * (1 + work.headroom) / work.rps_per_instance - OVERLOAD)
+        return max(work.min_instances, needed)
+
+    def requests(self, column: int) -> float:
+        """Requests a month that a site answers."""
+        share = math.fsum(self.share[self.column == column])
+        return share * self.study.demand.requests_per_month
 
     def bill(self, column: int) -> dict[str, float]:
         """US dollars per month of an open site, by item."""
         site, prices = self.inputs.sites[column], self.inputs.prices[column]
         gigabytes = float(self.gigabytes[column])
         bill = dict.fromkeys(ITEMS, 0.0)
-        bill["egress"] = gigabytes * prices.egress_gb.usd
+        network, work = self.study.network, self.study.workload
+        direct = 0.0
+        if prices.direct_gb is not None and prices.port_hour is not None:
+            direct = network.share
+            ports = network.ports * prices.port_hour.usd * HOURS_PER_MONTH
+            bill["direct_connect"] = ports + direct * gigabytes * prices.direct_gb.usd
+        bill["egress"] = (1 - direct) * gigabytes * prices.egress_gb.usd
         if site.kind == "outpost" and site.outpost is not None:
-            bill["outpost"] = site.outpost.upfront_usd / site.outpost.term_months + site.outpost.monthly_usd
+            bill["outpost"] = _repaid(site.outpost) + site.outpost.monthly_usd
         elif prices.instance_hour is not None:
-            bill["compute"] = self.instances(column) * prices.instance_hour.usd * HOURS_PER_MONTH
+            saved = 0.0 if prices.commitment is None else work.committed_share * prices.commitment.discount
+            hours = self.instances(column) * HOURS_PER_MONTH
+            bill["compute"] = hours * prices.instance_hour.usd * (1 - saved)
+        if site.kind == "region" and prices.zone_gb is not None:
+            crossing = self.requests(column) * work.cross_zone_kb / KB_PER_GB
+            bill["cross_zone"] = crossing * prices.zone_gb.usd
         if site.kind != "region" and prices.parent_gb is not None:
             bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
         return bill
@@ -148,6 +166,13 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
         standby=standby,
         peak=(per_site + handed) * study.demand.peak_rps,
     )
+
+
+def _repaid(rack: OutpostTerms) -> float:
+    """What each month repays of the up-front price, so that with interest nothing is left at the end."""
+    growth = 1 + rack.capital_rate / 12
+    weight = math.fsum(growth**-month for month in range(1, rack.term_months + 1))
+    return rack.upfront_usd / weight
 
 
 def close_to(stated: float, actual: float) -> bool:

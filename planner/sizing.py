@@ -27,7 +27,8 @@ class Sizing:
     """Per client: ``share`` of demand (m,), sums to 1. ``peak_rps`` and ``gb_month`` are totals.
 
     Because every load and every byte is proportional to a client's share, coefficients are kept per unit
-    of share and multiplied once.
+    of share and multiplied once. ``rps_per_instance`` is what an instance is given to carry at the peak, the
+    study's headroom left free.
     """
 
     share: NDArray[np.float64]
@@ -46,8 +47,15 @@ def size(study: Study, inputs: Inputs) -> Sizing:
         share=share,
         peak_rps=study.demand.peak_rps,
         gb_month=study.demand.requests_per_month * study.workload.response_kb / KB_PER_GB,
-        rps_per_instance=study.workload.rps_per_instance,
+        rps_per_instance=study.workload.rps_per_instance / (1.0 + study.workload.headroom),
         min_instances=study.workload.min_instances,
+    )
+
+
+def by_internet(study: Study, inputs: Inputs) -> NDArray[np.float64]:
+    """(n,) the part of a site's traffic that leaves by the internet; the rest goes by Direct Connect."""
+    return np.array(
+        [1.0 if price.direct_gb is None else 1.0 - study.network.share for price in inputs.prices]
     )
 
 

@@ -142,21 +142,13 @@ _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
     "prices": lambda study: study.prices is not None,
     "candidates.tags": lambda study: bool(study.candidates.tags),
     "candidates.outpost.tags": lambda study: any(post.tags for post in study.candidates.outposts),
-    "candidates.outpost.size": lambda study: any(post.sizes for post in study.candidates.outposts),
-    "candidates.outpost.capital_rate": lambda study: any(
-        post.terms.capital_rate for post in study.candidates.outposts
-    ),
     "candidates.outpost.link_mbps": lambda study: any(
         post.terms.link_mbps is not None for post in study.candidates.outposts
     ),
     "candidates.outpost.link_ms": lambda study: any(
         post.terms.link_ms is not None for post in study.candidates.outposts
     ),
-    "workload.headroom": lambda study: study.workload.headroom > 0,
-    "workload.commitment": lambda study: study.workload.commitment is not None,
-    "workload.cross_zone_kb": lambda study: study.workload.cross_zone_kb > 0,
     "workload.home": lambda study: study.workload.home is not None,
-    "network.direct_connect": lambda study: bool(study.network.direct_connect),
     "limits.min_utilisation": lambda study: study.limits.min_utilisation > 0,
     "limits.max_utilisation": lambda study: study.limits.max_utilisation < 1,
     "resilience.rto": lambda study: study.resilience.rto_s is not None,

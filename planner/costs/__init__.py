@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from planner.costs import compute, egress, outpost, transfer
+from planner.costs import compute, cross_zone, direct_connect, egress, outpost, transfer
 from planner.costs.terms import CostTerms, total
 from planner.inputs import Inputs
 from planner.study import Study
@@ -13,6 +13,8 @@ from planner.study import Study
 COST_ITEMS: Final[dict[str, Callable[[Study, Inputs], CostTerms]]] = {
     "compute": compute.terms,
     "egress": egress.terms,
+    "direct_connect": direct_connect.terms,
+    "cross_zone": cross_zone.terms,
     "transfer": transfer.terms,
     "outpost": outpost.terms,
 }

@@ -1,4 +1,4 @@
-"""``compute`` = instances × hourly on-demand price × 730 h; nothing for an Outpost: its term pays for it."""
+"""``compute`` = instances × hourly price × 730 h × (1 − ``committed_share`` × discount); not for racks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from planner.study import Study
 
 
 def terms(study: Study, inputs: Inputs) -> CostTerms:
-    """Whole instances at the site's own price for the study's instance type."""
+    """Whole instances, for the peak and its headroom, at the site's own price; a rack's term pays for those.
+
+    The discount is that of the study's commitment, where it holds for the instance's family.
+    """
     zero = np.zeros(len(inputs.sites))
     hourly = np.array([price.instance_hour.usd if price.instance_hour else 0.0 for price in inputs.prices])
-    return CostTerms("compute", zero, hourly * HOURS_PER_MONTH, zero)
+    discount = np.array([price.commitment.discount if price.commitment else 0.0 for price in inputs.prices])
+    paid = 1.0 - study.workload.committed_share * discount
+    return CostTerms("compute", zero, hourly * HOURS_PER_MONTH * paid, zero)

@@ -6,7 +6,7 @@ import numpy as np
 
 from planner.costs.terms import CostTerms
 from planner.inputs import Inputs
-from planner.sizing import size
+from planner.sizing import by_internet, size
 from planner.study import Study
 
 
@@ -14,4 +14,4 @@ def terms(study: Study, inputs: Inputs) -> CostTerms:
     """Responses leave from the site that serves them."""
     zero = np.zeros(len(inputs.sites))
     per_gb = np.array([price.egress_gb.usd for price in inputs.prices])
-    return CostTerms("egress", zero, zero, per_gb * size(study, inputs).gb_month)
+    return CostTerms("egress", zero, zero, per_gb * size(study, inputs).gb_month * by_internet(study, inputs))

@@ -23,6 +23,7 @@ RULES = (
     "program",
     "capacity",
     "parent",
+    "one_size",
     "budget",
     "min_sites",
     "max_sites",
@@ -171,6 +172,10 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
         zone = site.kind in ("local_zone", "wavelength_zone")
         if "parent" not in without and zone and not is_open.get(site.parent, False):
             return False
+    for post in study.candidates.outposts:
+        bought = sum(is_open.get(f"{post.id}.{name}", False) for name, _ in post.sizes)
+        if bought > 1 and "one_size" not in without:
+            return False
     count, limits = sum(is_open.values()), study.limits
     # Without the rule, any number will do, none included; but then nobody would be served.
     if "min_sites" not in without and count < limits.min_sites:
@@ -181,6 +186,17 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
     # A site that runs today and is no candidate any more is closed by every plan.
     changes = len(now - set(study.current_open)) + len(set(study.current_open) - now)
     return "changes" in without or limits.max_changes is None or changes <= limits.max_changes
+
+
+def repaid(rack) -> float:
+    """The equal monthly part that leaves nothing owed at the end: found by halving."""
+    low, high = 0.0, rack.upfront_usd + 1.0
+    for _ in range(80):
+        part, owed = (low + high) / 2, rack.upfront_usd
+        for _ in range(rack.term_months):
+            owed += owed * rack.capital_rate / 12 - part
+        low, high = (part, high) if owed > 0 else (low, part)
+    return high
 
 
 def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
@@ -203,16 +219,23 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
         mine = (ways == j) @ share
         rps = mine * study.demand.peak_rps
         month_gb = mine * study.demand.requests_per_month * work.response_kb / 1e6
-        cost += month_gb * price.egress_gb.usd
+        if price.direct_gb is None:
+            cost += month_gb * price.egress_gb.usd
+        else:
+            apart = study.network.share
+            cost += month_gb * ((1 - apart) * price.egress_gb.usd + apart * price.direct_gb.usd)
+            cost += study.network.ports * price.port_hour.usd * 730
+        if price.zone_gb is not None:
+            cost += mine * study.demand.requests_per_month * work.cross_zone_kb / 1e6 * price.zone_gb.usd
         if site.kind == "outpost":
-            cost += site.outpost.upfront_usd / site.outpost.term_months + site.outpost.monthly_usd
+            cost += repaid(site.outpost) + site.outpost.monthly_usd
             if "capacity" not in without:
                 keep &= rps + worst[:, j] <= site.outpost.capacity_rps * (1 + 1e-9)
         else:
-            machines = np.ceil((rps + worst[:, j]) / work.rps_per_instance - 0.02).clip(
-                min=work.min_instances
-            )
-            cost += machines * price.instance_hour.usd * 730
+            peak = (rps + worst[:, j]) * (1 + work.headroom)
+            machines = np.ceil(peak / work.rps_per_instance - 0.02).clip(min=work.min_instances)
+            saved = price.commitment.discount * work.committed_share if price.commitment else 0.0
+            cost += machines * price.instance_hour.usd * 730 * (1 - saved)
         if site.kind != "region":
             cost += work.home_share * month_gb * price.parent_gb.usd
     if study.budget_usd_per_month is not None and "budget" not in without:

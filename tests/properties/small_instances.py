@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from planner.catalog import OutpostTerms, Price, Site, SitePrices
+from planner.commitments import Commitment
 from planner.demand import Client, Demand
 from planner.inputs import Inputs
 from planner.latency.matrix import LatencyMatrix
@@ -19,6 +20,8 @@ from planner.study import (
     DemandSpec,
     LatencyObjective,
     Limits,
+    Network,
+    OutpostSpec,
     ProgramRule,
     ResidencyRule,
     Resilience,
@@ -72,10 +75,12 @@ def _sites(random, present) -> tuple[Site, ...]:
     regions, most = int(random.integers(1, 4)), 6
     if "survive" in present:  # with backups there is more to enumerate
         regions, most = max(regions, 2), 5
-    others = int(random.integers(1 if {"parent", "capacity"} & present else 0, most - regions + 1))
+    fewest = 2 if "one_size" in present else 1 if {"parent", "capacity"} & present else 0
+    others = int(random.integers(fewest, most - regions + 1))
     kinds = ["region"] * regions
     zones = ("local_zone", "wavelength_zone", "outpost")
     wanted = [kind for rule, kind in (("parent", "local_zone"), ("capacity", "outpost")) if rule in present]
+    wanted = ["outpost", "outpost"] if "one_size" in present else wanted
     for _ in range(others):
         kinds.append(wanted.pop() if wanted else _one_of(random, zones))
     sites = []
@@ -86,6 +91,7 @@ def _sites(random, present) -> tuple[Site, ...]:
             monthly_usd=float(_one_of(random, (0, 120, 500))),
             term_months=int(_one_of(random, (12, 36))),
             host=None,
+            capital_rate=float(_one_of(random, (0.0, 0.0, 0.08, 0.3))),
         )
         lacks = random.random() < (0.4 if "services" in present else 0.1)
         sites.append(
@@ -110,6 +116,10 @@ def _sites(random, present) -> tuple[Site, ...]:
                 outpost=terms if kind == "outpost" else None,
             )
         )
+    if "one_size" in present:
+        racks = [at for at, site in enumerate(sites) if site.kind == "outpost"][:2]
+        for at, name in zip(racks, ("small", "large"), strict=True):
+            sites[at] = replace(sites[at], id=f"rack.{name}")
     order = random.permutation(len(sites))
     return tuple(sites[i] for i in order)
 
@@ -121,12 +131,18 @@ def _parent(random, regions) -> str:
 
 def _inputs(random, present) -> Inputs:
     sites = _sites(random, present)
+    crosses, direct = random.random() < 0.3, random.random() < 0.2
+    committed = Commitment("savings", frozenset(), 0.3, "drawn", "2026") if random.random() < 0.3 else None
     home = {"region-away": _one_of(random, COUNTRIES), **{site.id: site.country for site in sites}}
     prices = tuple(
         SitePrices(
             instance_hour=None if site.kind == "outpost" else _price(_one_of(random, HOURLY), "hour"),
             egress_gb=_price(_one_of(random, (0.02, 0.05, 0.09, 0.12)), "GB"),
             parent_gb=None if site.kind == "region" else _price(_one_of(random, (0.0, 0.01, 0.02)), "GB"),
+            zone_gb=_price(0.02, "GB") if site.kind == "region" and crosses else None,
+            commitment=committed,
+            port_hour=_price(0.3, "hour") if site.kind == "region" and direct else None,
+            direct_gb=_price(0.02, "GB") if site.kind == "region" and direct else None,
         )
         for site in sites
     )
@@ -189,13 +205,18 @@ def _study(random, present, inputs) -> Study:
     return Study(
         name="drawn",
         demand=DemandSpec(peak_rps=1000.0, requests_per_month=float(_one_of(random, (0.0, 1e8, 4e8)))),
-        candidates=CandidateSpec(),
+        candidates=CandidateSpec(outposts=_racks(inputs)),
+        network=Network(direct_connect=("region-*",), ports=2, share=float(_one_of(random, (0.5, 1.0)))),
         workload=Workload(
             services=("ec2", "alb") if "services" in present else ("ec2",),
             rps_per_instance=float(_one_of(random, (99, 130, 198, 247, 250, 700))),
             min_instances=int(random.integers(0, 4)),
             response_kb=40.0,
             home_share=float(_one_of(random, (0.0, 0.1, 1.0))),
+            headroom=float(_one_of(random, (0.0, 0.0, 0.25))),
+            commitment="savings",
+            committed_share=float(_one_of(random, (0.0, 0.6, 1.0))),
+            cross_zone_kb=float(_one_of(random, (0.0, 5.0))),
         ),
         latency=LatencyObjective(
             bound=_one_of(random, ("estimate", "upper")),
@@ -222,6 +243,16 @@ def _resilience(random) -> Resilience:
         backup_within_ms=_one_of(random, (None, None, 20.0, 80.0)),
         zones_fail_with_parent=survive == "region" or bool(random.random() < 0.5),
     )
+
+
+def _racks(inputs) -> tuple[OutpostSpec, ...]:
+    """The rack that comes in two sizes, where there is one."""
+    sizes = {site.id.removeprefix("rack."): site for site in inputs.sites if site.id.startswith("rack.")}
+    if not sizes:
+        return ()
+    named = tuple((name, sizes[name].outpost) for name in ("small", "large"))
+    any_of = sizes["small"]
+    return (OutpostSpec("rack", any_of.country, 0.0, 0.0, any_of.parent, named[0][1], sizes=named),)
 
 
 def _clients(random) -> Selector:
