@@ -56,7 +56,7 @@ DIRECT_EGRESS: Final = "egress"
 class SitePrices:
     """What one site charges. ``outpost`` racks have no per-instance price (the term pays for them).
 
-    ``instance_hour``: the study's instance; ``egress_gb``: to the internet, first tier;
+    ``instance_hour``: the study's instance; ``egress_gb``: to the internet;
     ``parent_gb``: site to its parent Region, one way (None for a Region: it is its own parent).
     ``zone_gb``: between two zones of a Region, both ends charged (None where nothing crosses: a Local Zone
     or a rack is one zone).
@@ -193,7 +193,7 @@ class Catalog:
         base = self._price(category, self.site(site.parent), item, premium=0.0)
         note = f"{site.parent} × {1 + premium:g}" if premium else f"as in {site.parent}"
         note = f"not listed for {site.id}: {note}" + (f"; {base.note}" if base.estimated else "")
-        return replace(base, usd=base.usd * (1 + premium), estimated=True, note=note)
+        return replace(base.times(1 + premium), estimated=True, note=note)
 
     def _port(self, gbps: float) -> Price:
         """A dedicated Direct Connect port. Raises :class:`CatalogError` with the nearest speed."""

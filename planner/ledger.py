@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.catalog import OutpostTerms
+from planner.catalog import OutpostTerms, Price
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
 from planner.plan import Plan
@@ -93,7 +93,7 @@ class Ledger:
             direct = network.share
             ports = network.ports * prices.port_hour.usd * HOURS_PER_MONTH
             bill["direct_connect"] = ports + direct * gigabytes * prices.direct_gb.usd
-        bill["egress"] = (1 - direct) * gigabytes * prices.egress_gb.usd
+        bill["egress"] = _by_tier((1 - direct) * gigabytes, prices.egress_gb)
         if site.kind == "outpost" and site.outpost is not None:
             bill["outpost"] = _repaid(site.outpost) + site.outpost.monthly_usd
         elif prices.instance_hour is not None:
@@ -165,6 +165,16 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
         open_ids=frozenset(placement.site_id for placement in plan.placements) & site_column.keys(),
         standby=standby,
         peak=(per_site + handed) * study.demand.peak_rps,
+    )
+
+
+def _by_tier(gigabytes: float, price: Price) -> float:
+    """A bill that charges what lies in each tier at that tier's price."""
+    bounds = [0.0, *(start for start, _ in price.tiers), math.inf]
+    rates = [price.usd, *(usd for _, usd in price.tiers)]
+    return math.fsum(
+        rate * max(min(gigabytes, above) - below, 0.0)
+        for rate, below, above in zip(rates, bounds[:-1], bounds[1:], strict=True)
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One price: US dollars per unit, where it came from, and whether it was estimated."""
+    """One price: US dollars per unit, where it came from, and whether it was estimated.
+
+    ``tiers``: the volume in a month from which a further unit is cheaper, and what it costs then, in order.
+    """
 
     usd: float
     unit: str
@@ -52,11 +56,17 @@ class Price:
     as_of: str
     estimated: bool = False
     note: str = ""
+    tiers: tuple[tuple[float, float], ...] = ()
+
+    def times(self, factor: float) -> Price:
+        """The same price at another level, in all its tiers."""
+        tiers = tuple((start, factor * usd) for start, usd in self.tiers)
+        return replace(self, usd=factor * self.usd, tiers=tiers)
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Every first-tier price by category, site and item; and which of the sites are Regions."""
+    """Every price by category, site and item; and which of the sites are Regions."""
 
     listed: Mapping[Key, Price]
     regions: frozenset[str]
@@ -85,7 +95,7 @@ class PriceList:
         reference = elsewhere.get(REFERENCE_REGION)
         level_of, level = self._level(category, region)
         if reference is not None and level * reference.usd > dearest.usd * (1 + 1e-9):
-            dearest = replace(reference, usd=level * reference.usd)
+            dearest = reference.times(level)
             note = f"not listed for {region}: {REFERENCE_REGION} × {level:.3f}, the price level of {level_of}"
         return replace(dearest, estimated=True, note=note)
 
@@ -119,7 +129,7 @@ def load_price_list(
     usd_per: Mapping[str, float],
     error: type[InputError],
 ) -> PriceList:
-    """Read ``prices.csv``, first tiers only. Other currencies are converted by ``usd_per`` and so estimated.
+    """Read ``prices.csv``. Other currencies are converted by ``usd_per`` and so estimated.
 
     A price may name a Region, a zone or one of the zone ``groups``; ``global``, ``outpost`` and ``geo:NAME``
     (a group of Regions) are known as well.
@@ -127,21 +137,37 @@ def load_price_list(
     known = {*regions, *groups, "global", "outpost"}
     currencies = ("USD", *sorted(usd_per))
     required = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
-    listed: dict[Key, Price] = {}
-    lines: dict[tuple[Key, float], int] = {}
+    tiers: dict[Key, dict[float, tuple[Price, Row]]] = {}
     for row in read_rows(path, required, ("tier_from_gb", "note"), error):
         site = row.text("site")
         if not site.startswith("geo:"):
             row.choice("site", known, what="site")
         key = (row.text("category"), site, row.text("item"))
-        tier = row.number("tier_from_gb", 0.0, low=0.0)
-        if (key, tier) in lines:
-            raise row.fault("item", f"is listed twice for this site (first in row {lines[key, tier]})")
-        lines[key, tier] = row.line
-        price = _price(row, currencies, usd_per)
-        if tier == 0.0:
-            listed[key] = price
-    return PriceList(listed, regions)
+        start = row.number("tier_from_gb", 0.0, low=0.0)
+        mine = tiers.setdefault(key, {})
+        if start in mine:
+            raise row.fault("item", f"is listed twice for this site (first in row {mine[start][1].line})")
+        mine[start] = (_price(row, currencies, usd_per), row)
+    return PriceList({key: _tiered(mine) for key, mine in tiers.items()}, regions)
+
+
+def _tiered(tiers: Mapping[float, tuple[Price, Row]]) -> Price:
+    """One price of all its tiers, the first of which starts at nothing and none of which is dearer than the
+    one before. A first volume that is free is left out, which errs high."""
+    starts = sorted(tiers)
+    first, row = tiers[starts[0]]
+    if starts[0] != 0.0:
+        raise row.fault("tier_from_gb", f"{starts[0]:g} is the first tier listed; one must start at 0")
+    if first.usd == 0.0 and len(starts) > 1:
+        free, starts = starts[1], starts[1:]
+        left_out = f"the first {free:g} {first.unit}, free, are charged"
+        first = replace(tiers[free][0], note="; ".join(filter(None, (tiers[free][0].note, left_out))))
+    for below, above in pairwise(starts):
+        if tiers[above][0].usd > tiers[below][0].usd:
+            raise tiers[above][1].fault(
+                "price", "is more than that of the tier before: volume makes it cheaper"
+            )
+    return replace(first, tiers=tuple((start, tiers[start][0].usd) for start in starts[1:]))
 
 
 def _price(row: Row, currencies: tuple[str, ...], usd_per: Mapping[str, float]) -> Price:

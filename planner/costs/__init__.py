@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from planner.costs import compute, cross_zone, direct_connect, egress, outpost, transfer
-from planner.costs.terms import CostTerms, total
+from planner.costs.terms import CostTerms, Lines, total
 from planner.inputs import Inputs
 from planner.study import Study
 
@@ -19,7 +19,7 @@ COST_ITEMS: Final[dict[str, Callable[[Study, Inputs], CostTerms]]] = {
     "outpost": outpost.terms,
 }
 
-__all__ = ["COST_ITEMS", "CostTerms", "cost_terms", "total"]
+__all__ = ["COST_ITEMS", "CostTerms", "Lines", "cost_terms", "total"]
 
 
 def cost_terms(study: Study, inputs: Inputs) -> tuple[CostTerms, ...]:

@@ -12,5 +12,7 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     budget, cost = facts.study.budget_usd_per_month, facts.cost
     if budget is None:
         return ()
-    row = Row(-np.inf, 1.0, cost.fixed / budget, cost.per_instance / budget, cost.per_share / budget)
+    row = Row(
+        -np.inf, 1.0, cost.fixed / budget, cost.per_instance / budget, cost.per_share / budget, 1 / budget
+    )
     return (Effect("budget", f"at most ${budget:,.0f} a month", rows=(row,)),)

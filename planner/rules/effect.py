@@ -26,10 +26,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``low`` ≤ Σ site·y + Σ instance·n + Σ share_i·pair_ij·x_ij ≤ ``high``.
+    """``low`` ≤ Σ site·y + Σ instance·n + Σ share_i·pair_ij·x_ij + volume·(what falls with it) ≤ ``high``.
 
     ``site`` and ``instance``: (n,) or None. ``pair``: coefficients per unit of share, (n,) where all
-    clients have the same, else (m, n); or None.
+    clients have the same, else (m, n); or None. ``volume``: times the part of the cost that falls with
+    volume (:class:`planner.costs.Lines`), in dollars.
     """
 
     low: float
@@ -37,6 +38,7 @@ class Row:
     site: NDArray[np.float64] | None = None
     instance: NDArray[np.float64] | None = None
     pair: NDArray[np.float64] | None = None
+    volume: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,18 +79,19 @@ def _with_parents(problem: Problem) -> NDArray[np.bool_]:
     needs = np.eye(len(problem.site_ids), dtype=bool)
     for _, row in problem.rows:
         if (pair := parent_row(row)) is not None:
-            needs[pair] = True
+            needs[pair[0], pair[1]] = True
     return needs
 
 
-def parent_row(row: Row) -> tuple[int, int] | None:
-    """(zone, parent) of a row y_zone ≤ y_parent; None for any other."""
+def parent_row(row: Row) -> tuple[int, NDArray[np.intp]] | None:
+    """Zone and parents of a row y_zone ≤ Σ y_parent; None for any other."""
     if row.site is None or row.instance is not None or row.pair is not None or row.high != 0.0:
         return None
-    used = np.nonzero(row.site)[0]
-    if len(used) != 2 or np.isfinite(row.low) or sorted(row.site[used]) != [-1.0, 1.0]:
+    above, below = np.nonzero(row.site > 0)[0], np.nonzero(row.site < 0)[0]
+    plain = set(np.abs(row.site[row.site != 0])) == {1.0}
+    if np.isfinite(row.low) or len(above) != 1 or not len(below) or not plain:
         return None
-    return int(used[row.site[used] > 0][0]), int(used[row.site[used] < 0][0])
+    return int(above[0]), below
 
 
 def _renumbered(then: tuple[str, ...], now: tuple[str, ...]) -> NDArray[np.intp]:

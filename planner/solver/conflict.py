@@ -81,7 +81,10 @@ def _conflict(
         fewer, known = _fewer(problem, len(rules), deadline, progress)
         settled = settled and known
         if fewer is not None:
-            return fewer, _sentence(fewer, words), settled
+            alone = problem.without(set(problem.rules) - set(fewer))
+            if alone.allowed.any(axis=1).all():
+                return fewer, _sentence(fewer, words), settled
+            return *stranded(alone), settled
     return rules, sentence, settled
 
 

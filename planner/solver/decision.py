@@ -122,7 +122,13 @@ def tally(
     cost = (
         problem.cost.fixed * is_open + problem.cost.per_instance * instances + problem.cost.per_share * share
     )
-    return Tally(share, instances, float(cost.sum()))
+    return Tally(share, instances, float(cost.sum()) + volume_usd(problem, is_open, share))
+
+
+def volume_usd(problem: Problem, is_open: NDArray[np.bool_], share: NDArray[np.float64]) -> float:
+    """The part of the cost that falls with volume, above its least rate."""
+    lines = problem.cost.lines
+    return 0.0 if lines is None else float(lines.of(share)[is_open].sum())
 
 
 def most_handed(
@@ -178,6 +184,8 @@ def _activity(
             value += float(row.pair @ counted.share)
         else:
             value += float(row.pair[np.arange(len(assignment)), assignment] @ problem.sizing.share)
+    if row.volume:
+        value += row.volume * volume_usd(problem, is_open, counted.share)
     return value
 
 

@@ -188,6 +188,16 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
     return "changes" in without or limits.max_changes is None or changes <= limits.max_changes
 
 
+def metered(gigabytes, price):
+    """Each GB at the price of its place in the month."""
+    starts, rates = zip((0.0, price.usd), *price.tiers, strict=True)
+    bill = np.zeros(len(gigabytes))
+    for k, rate in enumerate(rates):
+        above = starts[k + 1] if k + 1 < len(starts) else np.inf
+        bill += rate * (np.minimum(gigabytes, above) - starts[k]).clip(min=0.0)
+    return bill
+
+
 def repaid(rack) -> float:
     """The equal monthly part that leaves nothing owed at the end: found by halving."""
     low, high = 0.0, rack.upfront_usd + 1.0
@@ -220,10 +230,10 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
         rps = mine * study.demand.peak_rps
         month_gb = mine * study.demand.requests_per_month * work.response_kb / 1e6
         if price.direct_gb is None:
-            cost += month_gb * price.egress_gb.usd
+            cost += metered(month_gb, price.egress_gb)
         else:
             apart = study.network.share
-            cost += month_gb * ((1 - apart) * price.egress_gb.usd + apart * price.direct_gb.usd)
+            cost += metered(month_gb * (1 - apart), price.egress_gb) + month_gb * apart * price.direct_gb.usd
             cost += study.network.ports * price.port_hour.usd * 730
         if price.zone_gb is not None:
             cost += mine * study.demand.requests_per_month * work.cross_zone_kb / 1e6 * price.zone_gb.usd

@@ -71,6 +71,15 @@ def _price(usd: float, unit: str) -> Price:
     return Price(float(usd), unit, "drawn", "2026-01-01")
 
 
+def _egress(random, tiered) -> Price:
+    """Sometimes cheaper from a thousand GB on, and again from some thousands."""
+    price = _price(_one_of(random, (0.02, 0.05, 0.09, 0.12)), "GB")
+    if not tiered or random.random() < 0.3:
+        return price
+    falls = ((1000.0, 0.8 * price.usd), (float(_one_of(random, (2000, 6000))), 0.3 * price.usd))
+    return replace(price, tiers=falls[: random.integers(1, 3)])
+
+
 def _sites(random, present) -> tuple[Site, ...]:
     regions, most = int(random.integers(1, 4)), 6
     if "survive" in present:  # with backups there is more to enumerate
@@ -131,13 +140,14 @@ def _parent(random, regions) -> str:
 
 def _inputs(random, present) -> Inputs:
     sites = _sites(random, present)
+    tiered = random.random() < 0.5
     crosses, direct = random.random() < 0.3, random.random() < 0.2
     committed = Commitment("savings", frozenset(), 0.3, "drawn", "2026") if random.random() < 0.3 else None
     home = {"region-away": _one_of(random, COUNTRIES), **{site.id: site.country for site in sites}}
     prices = tuple(
         SitePrices(
             instance_hour=None if site.kind == "outpost" else _price(_one_of(random, HOURLY), "hour"),
-            egress_gb=_price(_one_of(random, (0.02, 0.05, 0.09, 0.12)), "GB"),
+            egress_gb=_egress(random, tiered),
             parent_gb=None if site.kind == "region" else _price(_one_of(random, (0.0, 0.01, 0.02)), "GB"),
             zone_gb=_price(0.02, "GB") if site.kind == "region" and crosses else None,
             commitment=committed,
