@@ -271,7 +271,7 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
             path / "prices.csv",
             regions=frozenset(site.id for site in sites if site.kind == "region"),
             groups=named,
-            usd_per=_usd_per(path / "source.toml"),
+            usd_per=usd_per(path / "source.toml"),
             error=CatalogError,
         ),
     )
@@ -293,7 +293,7 @@ def _sha256(path: Path) -> str:
         raise CatalogError(path, fault.strerror or str(fault)) from None
 
 
-def _usd_per(path: Path) -> Mapping[str, float]:
+def usd_per(path: Path) -> Mapping[str, float]:
     """Dollars per unit of each other currency in which the provider quotes, from ``source.toml``."""
     table = read_toml(path, CatalogError)
     return {entry.text("currency"): entry.number("usd", above=0.0) for entry in table.tables("exchange")}

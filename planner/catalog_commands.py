@@ -91,6 +91,12 @@ def show(provider: str, kinds: Sequence[str], instance: str, *, as_json: bool) -
     return DONE
 
 
+def show_prices(provider: str) -> int:
+    """Print every price of a provider as the CSV that a study's ``prices`` may name."""
+    sys.stdout.write((load_catalog(provider).path / "prices.csv").read_text("utf-8"))
+    return DONE
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What ``targets`` was asked for beside a provider's kinds of site.

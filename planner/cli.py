@@ -116,6 +116,8 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
         case "catalog":
             from planner import catalog_commands
 
+            if given.prices:
+                return catalog_commands.show_prices(given.provider)
             return catalog_commands.show(given.provider, given.kind, given.instance, as_json=given.json)
         case "targets":
             from planner import catalog_commands
@@ -196,6 +198,9 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     catalog.add_argument("action", choices=["show"])
     _takes_catalog(catalog, kinds="region,local_zone,wavelength_zone")
     catalog.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
+    catalog.add_argument(
+        "--prices", action="store_true", help="every price as CSV: a start for a file of your own"
+    )
 
     targets = _add(commands, "targets", "an agent configuration that measures the catalog's sites")
     _takes_catalog(targets, kinds="region,local_zone")

@@ -21,6 +21,7 @@ from planner.measurements import (
     read_published,
     read_stores,
 )
+from planner.own_prices import with_own_prices
 from planner.study import Limits, Study, StudyError, study_toml
 from probes.strict_toml import nearest_name
 
@@ -54,8 +55,13 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     when something cannot be read, is unknown, or nothing is left to choose from.
     """
     catalogs = [load_catalog(provider) for provider in study.candidates.providers]
-    candidates = choose_candidates(study, catalogs)
     hashes = {"study": _sha256(study_toml(study).encode())}
+    if study.prices is not None:
+        if not study.prices.exists():
+            raise StudyError(study.path or Path(study.name), f"{study.prices}: no such file", column="prices")
+        catalogs = with_own_prices(catalogs, study.prices)
+        hashes["prices"] = _sha256(study.prices.read_bytes())
+    candidates = choose_candidates(study, catalogs)
     for catalog in catalogs:
         hashes |= catalog.hashes
     hashes["jurisdictions.csv"] = _sha256((data_dir() / "jurisdictions.csv").read_bytes())

@@ -11,7 +11,7 @@ win because of a guess. An unlisted price in Region *r* is the dearer of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -128,17 +128,20 @@ def load_price_list(
     groups: Collection[str],
     usd_per: Mapping[str, float],
     error: type[InputError],
+    concerns: Callable[[Row], bool] = lambda row: True,
 ) -> PriceList:
     """Read ``prices.csv``. Other currencies are converted by ``usd_per`` and so estimated.
 
     A price may name a Region, a zone or one of the zone ``groups``; ``global``, ``outpost`` and ``geo:NAME``
-    (a group of Regions) are known as well.
+    (a group of Regions) are known as well. Rows that do not concern it are passed over.
     """
     known = {*regions, *groups, "global", "outpost"}
     currencies = ("USD", *sorted(usd_per))
     required = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
     tiers: dict[Key, dict[float, tuple[Price, Row]]] = {}
-    for row in read_rows(path, required, ("tier_from_gb", "note"), error):
+    for row in read_rows(path, required, ("tier_from_gb", "note", "provider"), error):
+        if not concerns(row):
+            continue
         site = row.text("site")
         if not site.startswith("geo:"):
             row.choice("site", known, what="site")

@@ -139,7 +139,6 @@ def _study(table: Table, directory: Path) -> Study:
 
 
 _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
-    "prices": lambda study: study.prices is not None,
     "candidates.tags": lambda study: bool(study.candidates.tags),
     "candidates.outpost.tags": lambda study: any(post.tags for post in study.candidates.outposts),
     "candidates.outpost.link_mbps": lambda study: any(

@@ -128,14 +128,15 @@ def _prices(plan: Plan, inputs: Inputs) -> None:
     sources = sorted({value.source for value in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "unknown"
     st.markdown(
-        f"List prices of {plain(when)} ({plain(', '.join(sources))}), on demand, without discounts, taxes or "
-        f"support. {count(guessed, 'price is', 'prices are')} estimated out of {len(rows)} at the sites "
-        "shown: the sites table says where. Egress is charged at the first tier, which errs high."
+        f"Prices of {plain(when)} ({plain(', '.join(sources))}), without taxes, support, or discounts beyond "
+        f"the study's commitment. {count(guessed, 'price is', 'prices are')} estimated out of {len(rows)} at "
+        "the sites shown: the sites table says where. Egress is charged tier by tier, each site's month by "
+        "itself."
     )
 
 
 def _each(price: SitePrices) -> list:  # type: ignore[type-arg]
-    return [value for value in (price.instance_hour, price.egress_gb, price.parent_gb) if value is not None]
+    return list(price.listed)
 
 
 def _sources(inputs: Inputs) -> None:

@@ -112,6 +112,8 @@ def _key(what: str, study: Study, stores: tuple[str, ...]) -> str:
     files = ""
     if study.demand.csv is not None and study.demand.csv.is_file():
         files = hashlib.sha256(study.demand.csv.read_bytes()).hexdigest()
+    if study.prices is not None and study.prices.is_file():
+        files += hashlib.sha256(study.prices.read_bytes()).hexdigest()
     parts = (what, study_toml(study), place, str(study.demand.csv), files, _content(stores))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

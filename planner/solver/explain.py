@@ -75,6 +75,8 @@ def _tight(
     if backup is not None:
         serving[backup] = True
     for row in effect.rows:
+        if effect.rule.startswith("one_size["):  # one size of what is bought: tight, but no limit on anything
+            continue
         if effect.rule == "parent" and row.site is not None:
             # y_zone ≤ y_parent is tight wherever both are open; it binds where the parent serves nobody.
             if (is_open & ~serving & (row.site < 0)).any():

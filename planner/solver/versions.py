@@ -109,12 +109,18 @@ def versions_of(problem: Problem) -> Versions | None:
 
 
 def _largest_shares(problem: Problem) -> Floats:
-    """(n,) no site serves more: those who may use it, within the SLO or in what need not be within."""
+    """(n,) no site serves more: its capacity; those who may use it, within the SLO or in what need not be."""
     share, inside, slack = problem.sizing.share, problem.allowed, np.inf
+    most = share @ problem.allowed
     for _, row in problem.rows:
-        if row.pair is not None and row.pair.ndim == 2 and row.site is None and np.isposinf(row.high):
+        if row.pair is None or not np.isinf(row.high + row.low):
+            continue
+        if row.pair.ndim == 2 and row.site is None and np.isposinf(row.high):
             inside, slack = problem.allowed & (row.pair > 0.5), max(1.0 - row.low, 0.0)
-    return np.asarray(np.minimum(share @ problem.allowed, share @ inside + slack + 1e-9), dtype=np.float64)
+        alone = _single(row)
+        if alone is not None and row.pair.ndim == 1 and row.site is not None and row.pair[alone] > 0:
+            most[alone] = min(most[alone], -row.site[alone] / row.pair[alone] * (1 + 1e-6))
+    return np.asarray(np.minimum(most, share @ inside + slack + 1e-9), dtype=np.float64)
 
 
 def _one_each(site: Sites) -> Effect:
