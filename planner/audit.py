@@ -1,8 +1,8 @@
 """Checking a plan against its study and inputs by arithmetic that shares nothing with the optimiser.
 
-The specification is ``docs/design/0001-decision-model.md``; this module is its second reading. It and
-:mod:`planner.ledger` import neither the problem, the rules, the cost items nor the solver, so that a mistake
-there cannot hide here.
+The specification is ``docs/design/0001-decision-model.md``; this module is its second reading. It,
+:mod:`planner.audit_rules` and :mod:`planner.ledger` import neither the problem, the rules, the cost items nor
+the solver, so that a mistake there cannot hide here.
 
 Tolerance: 1e-6 relative on sums of money, load and demand; latencies, bounds and masks are exact.
 """
@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from planner.audit_rules import groups_kept, loads_kept, tags_kept
 from planner.audit_survival import survival
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
@@ -296,6 +297,9 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     _assignments,
     _compliance,
     survival,
+    tags_kept,
+    groups_kept,
+    loads_kept,
     _placements,
     _totals,
     _proof,

@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
-from planner.study import ProgramRule, Study, StudyError
+from planner.site_tags import site_tags
+from planner.study import CapacityRule, GroupRule, ProgramRule, Study, StudyError
 from probes.strict_toml import nearest_name
 
 
@@ -42,8 +43,10 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
     outposts = tuple(_outposts(study, catalog_of, known))
     catalog_of |= {site.id: catalog_of[site.parent] for site in outposts if site.parent is not None}
     everything = (*known.values(), *outposts)
-    _check_patterns(study, tuple(site.id for site in everything))
+    ids = tuple(site.id for site in everything)
+    _check_patterns(study, ids)
     _check_names(study, catalogs, everything)
+    tags = site_tags(study, ids)
 
     set_aside: dict[str, str] = {}
     passed_over: Counter[str] = Counter()
@@ -74,11 +77,12 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
                     ) from None
                 set_aside[site.id] = _unpriced(site, fault)
             else:
-                priced[site.id] = (site, prices)
+                priced[site.id] = (replace(site, tags=tags[site.id]), prices)
     for site_id, (site, _) in tuple(priced.items()):
         if site.kind in ZONE_KINDS and site.parent not in priced:
             del priced[site_id]
             set_aside[site_id] = f"its parent {site.parent} is not among the candidates"
+    _check_spoken_of(study, everything)
     if not priced:
         raise _fault(study, "candidates", f"no site is left to choose from{_first_reason(set_aside)}")
     sites = tuple(site for site, _ in priced.values())
@@ -141,11 +145,18 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
 def _check_patterns(study: Study, ids: Collection[str]) -> None:
     """Every pattern must match some id, of whatever kind: one that matches nothing is a misspelling."""
     spec, racks = study.candidates, {post.id for post in study.candidates.outposts}
-    for column, patterns in (
+    given: list[tuple[str, Sequence[str]]] = [
         ("candidates.include", spec.include),
         ("candidates.exclude", spec.exclude),
+        ("candidates.tags", [pattern for pattern, _ in spec.tags]),
         ("network.direct_connect", study.network.direct_connect),
-    ):
+        *(
+            (f"rule[{position}].sites", rule.sites)
+            for position, rule in enumerate(study.rules, start=1)
+            if isinstance(rule, CapacityRule)
+        ),
+    ]
+    for column, patterns in given:
         for pattern in patterns:
             if not any(fnmatchcase(site_id, pattern) for site_id in ids):
                 hint = nearest_name(pattern, ids)
@@ -160,6 +171,26 @@ def _check_patterns(study: Study, ids: Collection[str]) -> None:
             raise _fault(
                 study, "current.open", f"{site_id!r} is not a known site", nearest_name(site_id, ids)
             )
+
+
+def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
+    """A capacity pattern or a group's kind that no candidate answers to would be a rule that does nothing.
+
+    A site left out by ``exclude`` still answers to its name: leaving one out is no misspelling.
+    """
+    everywhere = replace(study, candidates=replace(study.candidates, exclude=()))
+    kinds = (*study.candidates.kinds, "outpost")
+    asked_for = [site for site in sites if site.kind in kinds and _matches(everywhere, site)]
+    for position, rule in enumerate(study.rules, start=1):
+        if isinstance(rule, CapacityRule):
+            for pattern in rule.sites:
+                if not any(fnmatchcase(site.id, pattern) for site in asked_for):
+                    message = f"{pattern!r} matches no candidate"
+                    raise _fault(study, f"rule[{position}].sites", message)
+        if isinstance(rule, GroupRule):
+            for kind in rule.kinds:
+                if not any(site.kind == kind for site in asked_for):
+                    raise _fault(study, f"rule[{position}].kinds", f"no candidate is a {kind}")
 
 
 def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Site]) -> None:

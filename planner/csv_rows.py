@@ -57,6 +57,13 @@ class Row:
             return value
         return tuple(item.strip() for item in value.split(";") if item.strip())
 
+    def prefixed(self, prefix: str) -> dict[str, str]:
+        """What stands in the columns of that prefix, by the rest of their names; blank cells are left out."""
+        cells = {column: cell.strip() for column, cell in self._cells.items() if column.startswith(prefix)}
+        if prefix in cells:
+            raise self.fault(prefix, "names nothing after the colon")
+        return {column.removeprefix(prefix): cell for column, cell in cells.items() if cell}
+
     def choice(
         self,
         column: str,

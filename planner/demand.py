@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,10 @@ class DemandError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A weighted origin of requests; ``weight`` is its share before normalisation (population, users...)."""
+    """A weighted origin of requests; ``weight`` is its share before normalisation (population, users...).
+
+    ``classes``: the sorts of data it brings; ``tags``: whose it is, what it belongs to.
+    """
 
     id: str
     name: str
@@ -32,6 +35,7 @@ class Client:
     lon: float
     weight: float
     classes: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def load_cities(countries: Sequence[str] = ("*",), top: int = 2000, path: Path |
 def load_clients_csv(path: Path) -> Demand:
     """A person's own clients: ``id,country,lat,lon,weight`` and optionally ``classes,name``.
 
-    ``classes`` are separated by ``;``. Columns named ``tag:KEY`` are accepted and not read here.
+    ``classes`` are separated by ``;``. A column named ``tag:KEY`` holds that tag; a blank cell is no tag.
     """
     clients: list[Client] = []
     lines: dict[str, int] = {}
@@ -100,7 +104,9 @@ def load_clients_csv(path: Path) -> Demand:
         lat, lon = _coordinates(row)
         weight = row.number("weight", low=0.0)
         classes = frozenset(row.texts("classes", ()))
-        clients.append(Client(client_id, row.text("name", client_id), country, lat, lon, weight, classes))
+        tags = row.prefixed("tag:")
+        name = row.text("name", client_id)
+        clients.append(Client(client_id, name, country, lat, lon, weight, classes, tags))
     if not clients:
         raise DemandError(path, "has a header but no client")
     return _demand(path, clients, path.name)

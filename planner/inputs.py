@@ -22,7 +22,7 @@ from planner.measurements import (
     read_stores,
 )
 from planner.own_prices import with_own_prices
-from planner.study import Limits, Study, StudyError, study_toml
+from planner.study import Limits, Study, StudyError, TagsRule, study_toml
 from probes.strict_toml import nearest_name
 
 
@@ -70,6 +70,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     else:
         hashes["demand"] = _sha256("\n".join(map(repr, demand.clients)).encode())
     _check_classes(study, demand)
+    _check_client_tags(study, demand)
 
     quantile = study.latency.quantile
     reports = [read_published(quantile, provider) for provider in study.candidates.providers]
@@ -168,3 +169,17 @@ def _check_classes(study: Study, demand: Demand) -> None:
                     column=f"rule[{position}].clients.classes",
                     nearest=nearest_name(name, valid),
                 )
+
+
+def _check_client_tags(study: Study, demand: Demand) -> None:
+    """A rule about a tag that no client has would bind nobody, or leave everybody without a site."""
+    valid = frozenset[str]().union(*(client.tags for client in demand.clients))
+    for position, rule in enumerate(study.rules, start=1):
+        if isinstance(rule, TagsRule) and rule.key not in valid:
+            column = "" if study.demand.csv is not None else ": cities carry none, so give them as demand.csv"
+            raise StudyError(
+                study.path or Path(study.name),
+                f"no client has the tag {rule.key!r}{column}",
+                column=f"rule[{position}].key",
+                nearest=nearest_name(rule.key, valid),
+            )

@@ -202,7 +202,7 @@ def _numbered(study: Study, position: int, sites: int) -> list[Rung]:
             ]
         if rule.at_least is not None:
             found += [
-                (f"at least {count} of {rule.by}", replace(rule, at_least=count))
+                (f"at least {count} of {rule.by}", replace(rule, at_most=None, at_least=count))
                 for count in range(rule.at_least - 1, 0, -1)
             ]
     elif isinstance(rule, CapacityRule):
@@ -211,9 +211,9 @@ def _numbered(study: Study, position: int, sites: int) -> list[Rung]:
                 (f"at most {limit:,.0f} rps at a site", replace(rule, max_rps=limit))
                 for limit in (rule.max_rps * (1 + percent / 100) for percent in range(5, 1001, 5))
             ]
-        elif rule.min_rps is not None:
+        if rule.min_rps is not None:
             found += [
-                (f"at least {limit:,.0f} rps at a site", replace(rule, min_rps=limit))
+                (f"at least {limit:,.0f} rps at a site", replace(rule, max_rps=None, min_rps=limit))
                 for limit in (rule.min_rps * (1 - percent / 100) for percent in range(5, 101, 5))
             ]
     before, after = study.rules[:position], study.rules[position + 1 :]

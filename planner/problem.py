@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner.costs import CostTerms, cost_terms, total
 from planner.inputs import Inputs
-from planner.rules import Effect, Facts, Failover, Row, rule_effects
+from planner.rules import Cover, Effect, Facts, Failover, Row, rule_effects
 from planner.sizing import Sizing, size
 from planner.study import Study
 
@@ -46,6 +46,11 @@ class Problem:
     def rows(self) -> tuple[tuple[str, Row], ...]:
         """Every linear row with the name of its rule."""
         return tuple((effect.rule, row) for effect in self.effects for row in effect.rows)
+
+    @property
+    def covers(self) -> tuple[tuple[str, Cover], ...]:
+        """Every set of groups that must be hit with the name of its rule."""
+        return tuple((effect.rule, cover) for effect in self.effects for cover in effect.covers)
 
     @property
     def rules(self) -> tuple[str, ...]:

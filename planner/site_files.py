@@ -18,14 +18,14 @@ _SITE_COLUMNS: Final = (
     *("site_id", "kind", "name", "parent", "metro", "country", "lat", "lon", "coordinates", "status"),
     *("partition", "network_border_group", "source", "as_of"),
 )
-_TAG_COLUMNS: Final = ("zone_id", "dns_suffix", "opt_in", "announced", "carrier")
+_FACT_COLUMNS: Final = ("zone_id", "dns_suffix", "opt_in", "announced", "carrier")
 
 
 def load_sites(path: Path, provider: str, offers: Offers) -> tuple[Site, ...]:
     """Every site of the file, in its order, with what it offers. Raises :class:`CatalogError`."""
     sites: dict[str, Site] = {}
     rows: dict[str, Row] = {}
-    for row in read_rows(path, _SITE_COLUMNS, (*_TAG_COLUMNS, "note"), CatalogError):
+    for row in read_rows(path, _SITE_COLUMNS, (*_FACT_COLUMNS, "note"), CatalogError):
         site_id, kind = row.text("site_id"), row.choice("kind", SITE_KINDS)
         if site_id in rows:
             raise row.fault("site_id", f"{site_id!r} is used twice (first in row {rows[site_id].line})")
@@ -34,7 +34,7 @@ def load_sites(path: Path, provider: str, offers: Offers) -> tuple[Site, ...]:
             raise row.fault("parent", "a Region has none" if kind == "region" else f"a {kind} needs one")
         partition, group = row.text("partition"), row.text("network_border_group")
         names = (site_id, group)
-        written = {column: row.text(column, "") for column in ("coordinates", *_TAG_COLUMNS, "note")}
+        written = {column: row.text(column, "") for column in ("coordinates", *_FACT_COLUMNS, "note")}
         rows[site_id] = row
         sites[site_id] = Site(
             id=site_id,
@@ -53,7 +53,8 @@ def load_sites(path: Path, provider: str, offers: Offers) -> tuple[Site, ...]:
             programs=offers.offered(offers.programs, kind, partition, names),
             source=row.text("source"),
             as_of=row.date("as_of"),
-            tags={column: text for column, text in written.items() if text},
+            tags={},
+            facts={column: text for column, text in written.items() if text},
         )
     regions = {site.id for site in sites.values() if site.kind == "region"}
     for site in sites.values():

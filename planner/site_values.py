@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from probes.strict_toml import InputError
@@ -46,7 +46,10 @@ class OutpostTerms:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A candidate facility. ``parent`` is the parent Region's id, None for a Region itself."""
+    """A candidate facility. ``parent`` is the parent Region's id, None for a Region itself.
+
+    ``tags`` are those that the study gives it; ``facts`` what else the catalog says of it, by column.
+    """
 
     id: str
     provider: str
@@ -66,6 +69,7 @@ class Site:
     as_of: str
     tags: Mapping[str, str]
     outpost: OutpostTerms | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

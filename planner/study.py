@@ -139,8 +139,6 @@ def _study(table: Table, directory: Path) -> Study:
 
 
 _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
-    "candidates.tags": lambda study: bool(study.candidates.tags),
-    "candidates.outpost.tags": lambda study: any(post.tags for post in study.candidates.outposts),
     "candidates.outpost.link_mbps": lambda study: any(
         post.terms.link_mbps is not None for post in study.candidates.outposts
     ),
@@ -148,14 +146,9 @@ _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
         post.terms.link_ms is not None for post in study.candidates.outposts
     ),
     "workload.home": lambda study: study.workload.home is not None,
-    "limits.min_utilisation": lambda study: study.limits.min_utilisation > 0,
-    "limits.max_utilisation": lambda study: study.limits.max_utilisation < 1,
     "resilience.rto": lambda study: study.resilience.rto_s is not None,
     "resilience.rpo": lambda study: study.resilience.rpo_s is not None,
     "routing": lambda study: study.routing is not None,
-    "rule.kind = 'tags'": lambda study: any(isinstance(rule, TagsRule) for rule in study.rules),
-    "rule.kind = 'group'": lambda study: any(isinstance(rule, GroupRule) for rule in study.rules),
-    "rule.kind = 'capacity'": lambda study: any(isinstance(rule, CapacityRule) for rule in study.rules),
 }
 
 

@@ -73,7 +73,14 @@ def test_top_level_entries():
 
 def test_registries():
     assert tuple(PROTOCOLS) == ("dns", "tcp", "tls", "http", "icmp")
-    assert tuple(COST_ITEMS) == ("compute", "egress", "transfer", "outpost")
+    assert tuple(COST_ITEMS) == (
+        "compute",
+        "egress",
+        "direct_connect",
+        "cross_zone",
+        "transfer",
+        "outpost",
+    )
     assert tuple(RULES) == (
         "services",
         "max_ms",
@@ -81,11 +88,15 @@ def test_registries():
         "residency",
         "program",
         "capacity",
+        "one_size",
+        "utilisation",
         "parent",
         "budget",
         "limits",
         "changes",
         "survive",
+        "group",
+        "tags",
     )
 
 

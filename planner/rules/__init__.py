@@ -10,6 +10,7 @@ from planner.rules import (
     capacity,
     changes,
     coverage,
+    groups,
     hard_maximum,
     one_size,
     parent,
@@ -18,8 +19,10 @@ from planner.rules import (
     services,
     site_limits,
     survive,
+    tags,
+    utilisation,
 )
-from planner.rules.effect import Effect, Facts, Failover, Row
+from planner.rules.effect import Cover, Effect, Facts, Failover, Row
 
 RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "services": services.effects,
@@ -29,14 +32,17 @@ RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "program": program.effects,
     "capacity": capacity.effects,
     "one_size": one_size.effects,
+    "utilisation": utilisation.effects,
     "parent": parent.effects,
     "budget": budget.effects,
     "limits": site_limits.effects,
     "changes": changes.effects,
     "survive": survive.effects,
+    "group": groups.effects,
+    "tags": tags.effects,
 }
 
-__all__ = ["RULES", "Effect", "Facts", "Failover", "Row", "rule_effects"]
+__all__ = ["RULES", "Cover", "Effect", "Facts", "Failover", "Row", "rule_effects"]
 
 
 def rule_effects(facts: Facts) -> tuple[Effect, ...]:

@@ -1,4 +1,4 @@
-"""What a rule does to the problem: forbid sites, forbid pairs, or add linear rows."""
+"""What a rule does to the problem: forbid sites, forbid pairs, add linear rows, or ask groups to be hit."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """At least ``at_least`` of the ``groups`` (g, n) of sites have an open one. Groups may overlap."""
+
+    at_least: int
+    groups: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """One rule at work. ``rule`` is the name people see. Masks are True where allowed; None = no say.
 
@@ -78,3 +86,4 @@ class Effect:
     rows: tuple[Row, ...] = ()
     of_backups: bool = True
     failover: Failover | None = None
+    covers: tuple[Cover, ...] = ()

@@ -1,6 +1,9 @@
-"""Which clients a rule speaks of, and which countries it names."""
+"""Which clients and which sites a rule speaks of, and which countries it names."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,4 +24,11 @@ def clients_of(selector: Selector, inputs: Inputs) -> NDArray[np.bool_]:
     return np.array(
         [client.country in countries or bool(client.classes & classes) for client in inputs.demand.clients],
         dtype=bool,
+    )
+
+
+def sites_of(patterns: Sequence[str], inputs: Inputs) -> NDArray[np.bool_]:
+    """(n,) True for sites whose id is one of ``patterns``, or matches one."""
+    return np.array(
+        [any(fnmatchcase(site.id, pattern) for pattern in patterns) for site in inputs.sites], dtype=bool
     )

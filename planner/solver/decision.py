@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
-from planner.rules import Row
+from planner.rules import Cover, Row
 from planner.sizing import instances_for
 from planner.solver.interrupt import stop_asked
+from planner.solver.loads import capacity_shares
 from planner.solver.model import Termination
 
 TOLERANCE = 1e-6
@@ -211,6 +212,7 @@ def broken_rules(
             scale = max(scale, float(np.abs(row.site).max()))
         if value < row.low - TOLERANCE * scale or value > row.high + TOLERANCE * scale:
             broken.append(rule)
+    broken += [rule for rule, cover in problem.covers if groups_hit(cover, is_open) < cover.at_least]
     return tuple(dict.fromkeys(broken))
 
 
@@ -233,14 +235,9 @@ def _not_survived(
     return bool((worst > capacity_shares(problem) * (1 + TOLERANCE)).any())
 
 
-def capacity_shares(problem: Problem) -> NDArray[np.float64]:
-    """(n,) the share of demand a site can carry at most, by the rules on capacity; inf where it grows."""
-    most = np.full(len(problem.site_ids), np.inf)
-    for rule, row in problem.rows:
-        if rule.startswith("capacity[") and row.site is not None and problem.sizing.peak_rps > 0:
-            j = int(np.argmin(row.site))
-            most[j] = min(most[j], -row.site[j] / problem.sizing.peak_rps)
-    return most
+def groups_hit(cover: Cover, is_open: NDArray[np.bool_]) -> int:
+    """How many of the groups have an open site."""
+    return int((cover.groups & is_open).any(axis=1).sum())
 
 
 def close_unused(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.rules import Effect
-from planner.solver.decision import TOLERANCE, Deadline, Decision, activity, tally
+from planner.solver.decision import TOLERANCE, Deadline, Decision, activity, groups_hit, tally
 from planner.solver.placement import PROVEN_GAP, Progress, silent
 
 
@@ -74,6 +74,8 @@ def _tight(
     serving[assignment] = True
     if backup is not None:
         serving[backup] = True
+    if any(groups_hit(cover, is_open) <= cover.at_least for cover in effect.covers):
+        return True
     for row in effect.rows:
         if effect.rule.startswith("one_size["):  # one size of what is bought: tight, but no limit on anything
             continue

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
-from planner.rules import Row
+from planner.rules import Cover, Row
 from planner.sizing import OVERLOAD
+from planner.solver.loads import loads_of
 from planner.solver.merging import Groups
 from planner.solver.model import Model
 
@@ -23,11 +24,21 @@ NO_COLUMNS: NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the decisions stand in the model. ``instances`` is empty where nothing depends on them."""
+    """Where the decisions stand in the model. ``instances`` is empty where nothing depends on them.
+
+    ``hit``: of each cover, a column for every group that counts as hit.
+    """
 
     model: Model
     open: NDArray[np.intp]
     instances: NDArray[np.intp]
+    hit: tuple[tuple[NDArray[np.intp], Cover], ...] = ()
+
+    def mark_open(self, x: NDArray[np.float64], is_open: NDArray[np.bool_]) -> None:
+        """Write into the point ``x`` which sites are open, and which groups are hit by that."""
+        x[self.open] = is_open
+        for columns, cover in self.hit:
+            x[columns] = (cover.groups & is_open).any(axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +93,38 @@ def open_sites(problem: Problem) -> Columns:
     costs = problem.minimize == "cost"
     can = problem.may_open.astype(np.float64)
     y = model.block(problem.cost.fixed if costs else np.zeros(len(can)), upper=can, integer=True)
+    hit = tuple((_hit(model, y, cover), cover) for _, cover in problem.covers)
     if not counts_instances(problem):
-        return Columns(model, y, NO_COLUMNS)
+        return Columns(model, y, NO_COLUMNS, hit)
     most = math.ceil(problem.sizing.peak_rps / problem.sizing.rps_per_instance) + problem.sizing.min_instances
     price = problem.cost.per_instance if costs else np.zeros(len(can))
     n = model.block(price, upper=np.where(problem.cloud, most * can, 0.0), integer=True)
     cloud = np.nonzero(problem.cloud)[0]
     each = np.arange(len(cloud))
-    model.rows(
-        len(cloud), 0.0, np.inf, (each, n[cloud], 1.0), (each, y[cloud], -problem.sizing.min_instances)
-    )
+    unit, loads = problem.sizing.peak_rps / problem.sizing.rps_per_instance, loads_of(problem)
+    needed_for_least = np.ceil(unit * loads.least[cloud] - OVERLOAD - 1e-9)
+    fewest_each = np.maximum(problem.sizing.min_instances, needed_for_least)
+    model.rows(len(cloud), 0.0, np.inf, (each, n[cloud], 1.0), (each, y[cloud], -fewest_each))
     model.rows(len(cloud), -np.inf, 0.0, (each, n[cloud], 1.0), (each, y[cloud], -most))
     # Together the cloud sites carry whatever the racks cannot: a rounding cut over all of them. With T
     # instances' worth of load, f = T − (⌈T⌉ − 1) and K sites open, ⌈T − OVERLOAD·K⌉ ≥ ⌈T⌉ − (OVERLOAD/f)·K.
-    racks = sum(
-        float(-row.site.min())
-        for rule, row in problem.rows
-        if rule.startswith("capacity[") and row.site is not None
-    )
-    needed = max(problem.sizing.peak_rps - racks, 0.0) / problem.sizing.rps_per_instance - 1e-9
+    racks = float(loads.most[~problem.cloud & problem.may_open].sum())
+    needed = unit * max(1.0 - racks, 0.0) - 1e-9
     fewest = math.ceil(needed)
-    if fewest > 0 and bool(
-        (~problem.cloud).sum() == sum(rule.startswith("capacity[") for rule in problem.rules)
-    ):
+    if fewest > 0:
         part = OVERLOAD / (needed - (fewest - 1))
         model.rows(1, fewest, np.inf, (0, n[cloud], 1.0), (0, y[cloud], part))
-    return Columns(model, y, n)
+    return Columns(model, y, n, hit)
+
+
+def _hit(model: Model, y: NDArray[np.intp], cover: Cover) -> NDArray[np.intp]:
+    """A column z_g ≤ Σ_{j ∈ g} y_j for each group, enough of them one; whole by themselves where y is."""
+    group, site = np.nonzero(cover.groups)
+    count = len(cover.groups)
+    z, every = model.block(np.zeros(count)) if count else NO_COLUMNS, np.arange(count)
+    model.rows(count, -np.inf, 0.0, (every, z, 1.0), (group, y[site], -1.0))
+    model.rows(1, float(cover.at_least), np.inf, (0, z, 1.0))
+    return z
 
 
 def pair_cost(

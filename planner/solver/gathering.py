@@ -13,7 +13,6 @@ A relaxation of the placement problem that is small and loses next to nothing:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ from planner.problem import Problem
 from planner.rules import Row
 from planner.sizing import OVERLOAD
 from planner.solver.formulation import Columns, Flows, open_sites, pair_cost, rule_rows
+from planner.solver.loads import loads_of
 from planner.solver.merging import Groups, merge_by
 from planner.solver.model import Model
 
@@ -178,7 +178,7 @@ def point_of(problem: Problem, lean: Gathered, is_open: NDArray[np.bool_], assig
              instances: NDArray[np.int64]) -> NDArray[np.float64]:  # fmt: skip
     """The columns' values at a placement: a point of the lean model, to start a search from."""
     x = np.zeros(lean.model.width)
-    x[lean.columns.open] = is_open
+    lean.columns.mark_open(x, is_open)
     if lean.columns.instances.size:
         x[lean.columns.instances] = np.where(problem.cloud, instances, 0)
     group, n, share = lean.groups.group, len(is_open), problem.sizing.share
@@ -207,10 +207,5 @@ def point_of(problem: Problem, lean: Gathered, is_open: NDArray[np.bool_], assig
 def regional_load(problem: Problem) -> tuple[float, NDArray[np.float64]]:
     """Instances that all demand would fill, and (n,) what an open site carries beyond its instances."""
     unit = problem.sizing.peak_rps / problem.sizing.rps_per_instance
-    extra = np.full(len(problem.site_ids), OVERLOAD)
-    for rule, row in problem.rows:
-        if rule.startswith("capacity[") and row.site is not None:
-            j = int(np.argmin(row.site))
-            extra[j] = -row.site[j] / problem.sizing.rps_per_instance
-    extra[~problem.cloud & (extra == OVERLOAD)] = math.inf
-    return unit, extra
+    capacity = loads_of(problem).most
+    return unit, np.where(problem.cloud, OVERLOAD, capacity * unit if unit > 0 else capacity)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.solver.decision import Deadline, Decision, broken_rules, close_unused, objective_of
+from planner.solver.loads import loads_of
 from planner.solver.standby import find_backups
 
 LONGEST_S = 5.0
@@ -60,7 +61,7 @@ def settled(
 
     Where failures are to be survived, with the backups that cost least.
     """
-    backup = None
+    is_open, backup = is_open & ~_starved(problem, assignment), None
     if problem.failover is not None:
         backup = find_backups(problem, is_open, assignment)
     if broken_rules(problem, is_open, assignment, backup):
@@ -69,6 +70,13 @@ def settled(
     objective = objective_of(problem, kept, assignment, backup)
     bound = min(lower_bound, objective)
     return Decision(kept, assignment, objective, bound, "time_limit", 0.0, backup=backup)
+
+
+def _starved(problem: Problem, assignment: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(n,) sites that serve nobody and may not be open without a load."""
+    serving = np.zeros(len(problem.site_ids), dtype=bool)
+    serving[assignment] = True
+    return ~serving & (loads_of(problem).least > 0)
 
 
 def nearest_open(problem: Problem, is_open: NDArray[np.bool_]) -> NDArray[np.intp] | None:

@@ -144,6 +144,9 @@ def search(
     highs.cbMipInterrupt.subscribe(look)
     highs.cbMipImprovingSolution.subscribe(improved)
     highs.run()
+    if start is not None and _lost_the_offset(highs):
+        highs.clearSolver()
+        highs.run()
     status, kinds, info = highs.getModelStatus(), highspy.HighsModelStatus, highs.getInfo()
     if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
         return Found("infeasible", None, np.inf, np.inf)
@@ -152,6 +155,20 @@ def search(
     objective = float(info.objective_function_value) if some else np.inf
     lower = float(info.mip_dual_bound) if len(integer) else (objective if some else -np.inf)
     return Found("optimal" if status == kinds.kOptimal else "stopped", x, objective, lower)
+
+
+def _lost_the_offset(highs: Any) -> bool:
+    """Whether the objective is not that of the point.
+
+    HiGHS 1.16 was seen to value a start after presolve without what presolve had taken out of the objective,
+    to prune everything by that value, and to call the start optimal.
+    """
+    info = highs.getInfo()
+    if info.primal_solution_status != 2:
+        return False
+    model, x = highs.getLp(), np.asarray(highs.getSolution().col_value, dtype=np.float64)
+    value, stated = float(np.asarray(model.col_cost_) @ x + model.offset_), info.objective_function_value
+    return bool(abs(value - stated) > 1e-6 * max(1.0, abs(value)))
 
 
 _LEAN: dict[str, object] = {

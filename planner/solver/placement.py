@@ -243,7 +243,7 @@ def _solve_whole(answers: Answers, problem: Problem, cut: float, *, gap: float, 
     if best is not None and best.open is not None and problem.may_open[best.open].all():
         assert best.assignment is not None
         start = np.zeros(columns.model.width)
-        start[columns.open] = best.open
+        columns.mark_open(start, best.open)
         start[flows.variable] = best.assignment[flows.client] == flows.site
         if triples is not None and best.backup is not None:
             served = best.assignment[triples.client] == triples.site

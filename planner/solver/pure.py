@@ -19,7 +19,7 @@ from planner.solver.heuristic import settled
 
 def numbers_of_sites(problem: Problem) -> tuple[int, int] | None:
     """The fewest and most sites of a problem that is purely uncapacitated; None for any other."""
-    if problem.minimize != "mean_latency" or problem.failover is not None:
+    if problem.minimize != "mean_latency" or problem.failover is not None or problem.covers:
         return None
     low, high = 0, len(problem.site_ids)
     for _, row in problem.rows:

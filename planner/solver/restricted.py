@@ -19,6 +19,7 @@ from planner.solver.decision import Deadline, Decision
 from planner.solver.formulation import slo_row
 from planner.solver.gathering import Gathered, gathered
 from planner.solver.heuristic import settled
+from planner.solver.loads import loads_of
 from planner.solver.repair import FILLERS, assign_whole
 from planner.solver.whole_clients import deal_out
 
@@ -156,7 +157,7 @@ def dealt(
         room_of(problem, instances, sizing.peak_rps)[sites],
         slack,
         waiting,
-        0 if _spends(problem) else ROUNDS,
+        0 if _spends(problem) or loads_of(problem).least.any() else ROUNDS,
     )
     if (chosen < 0).any():
         return None
@@ -181,13 +182,9 @@ def within_slo(problem: Problem) -> tuple[NDArray[np.bool_], float]:
 
 
 def room_of(problem: Problem, instances: NDArray[np.float64] | None, peak_rps: float) -> NDArray[np.float64]:
-    """(n,) the share each site can take: by its instances, by its rack, or without end."""
+    """(n,) the share each site can take: by its instances, by its capacity, or without end."""
     room = np.full(len(problem.site_ids), np.inf)
     if instances is not None and peak_rps > 0:
         by_instances = (instances + OVERLOAD) * problem.sizing.rps_per_instance / peak_rps
         room = np.where(problem.cloud, by_instances, room)
-    for rule, row in problem.rows:
-        if rule.startswith("capacity[") and row.site is not None and peak_rps > 0:
-            j = int(np.argmin(row.site))
-            room[j] = min(room[j], -row.site[j] / peak_rps)
-    return room
+    return np.asarray(np.minimum(room, loads_of(problem).most))

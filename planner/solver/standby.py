@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.sizing import OVERLOAD, instances_for
-from planner.solver.decision import capacity_shares
+from planner.solver.loads import capacity_shares
 from planner.solver.model import Model
 from planner.solver.whole_clients import deal_out
 
@@ -75,7 +75,7 @@ def _divisible(
     most = own + np.ceil(unit)
     price = problem.cost.per_instance[sites] + 1e-6 * float(problem.cost.per_instance.max(initial=1.0))
     run = model.block(price, lower=own, upper=np.where(cloud, most, own), integer=True)
-    room = np.where(cloud, np.inf, capacity_shares(problem)[sites] - load)
+    room = capacity_shares(problem)[sites] - load
     for domain in range(fails.shape[1]):
         gone = fails[kind, domain]
         for j in np.unique(site[gone]):
@@ -83,14 +83,15 @@ def _divisible(
             if cloud[j]:
                 spare = OVERLOAD / unit - load[j]
                 model.rows(1, -np.inf, spare, (0, moved[at], 1.0), (0, run[j], -1.0 / unit))
-            elif np.isfinite(room[j]):
+            if np.isfinite(room[j]):
                 model.rows(1, -np.inf, max(room[j], 0.0), (0, moved[at], 1.0))
     outcome = model.solve(gap=CLOSE, time_limit_s=LONGEST_S, most_nodes=MOST_NODES)
     if outcome.x is None:
         return None
     flow = np.zeros(may.shape)
     flow[kind, site] = outcome.x[moved]
-    room = np.where(cloud, (np.rint(outcome.x[run]) + OVERLOAD) / unit - load, room)
+    by_instances = (np.rint(outcome.x[run]) + OVERLOAD) / unit - load
+    room = np.where(cloud, np.minimum(by_instances, room), room)
     return flow, room
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.sizing import OVERLOAD
-from planner.solver.decision import capacity_shares
 from planner.solver.formulation import Columns, Flows, strong
+from planner.solver.loads import capacity_shares
 from planner.solver.merging import Groups
 
 
@@ -69,7 +69,8 @@ def _room(problem: Problem, columns: Columns, flows: Flows, triples: Triples) ->
     for fails in problem.failover.domains:
         for j in np.nonzero(problem.may_open & ~fails)[0]:
             grows = problem.cloud[j]
-            if (grows and not columns.instances.size) or (not grows and not np.isfinite(most[j])):
+            counted, limited = grows and columns.instances.size > 0, np.isfinite(most[j])
+            if not (counted or limited):
                 continue
             mine, handed = flows.site == j, (triples.backup == j) & fails[triples.site]
             if not handed.any():
@@ -77,14 +78,12 @@ def _room(problem: Problem, columns: Columns, flows: Flows, triples: Triples) ->
             parts = [
                 (0, flows.variable[mine], unit * sizing.share[flows.client[mine]]),
                 (0, triples.variable[handed], unit * sizing.share[triples.client[handed]]),
-                (0, columns.open[j], -OVERLOAD if grows else -unit * most[j]),
             ]
-            if grows:
-                parts.append((0, columns.instances[j], -1.0))
-            columns.model.rows(1, -np.inf, 0.0, *parts)
-            if grows and np.isfinite(most[j]):
-                parts = [*parts[:2], (0, columns.open[j], -unit * most[j])]
-                columns.model.rows(1, -np.inf, 0.0, *parts)
+            if counted:
+                room = (0, columns.instances[j], -1.0), (0, columns.open[j], -OVERLOAD)
+                columns.model.rows(1, -np.inf, 0.0, *parts, *room)
+            if limited:
+                columns.model.rows(1, -np.inf, 0.0, *parts, (0, columns.open[j], -unit * most[j]))
 
 
 def backups_at(triples: Triples, x: NDArray[np.float64], clients: int) -> NDArray[np.intp]:

@@ -118,7 +118,9 @@ def _largest_shares(problem: Problem) -> Floats:
         if row.pair.ndim == 2 and row.site is None and np.isposinf(row.high):
             inside, slack = problem.allowed & (row.pair > 0.5), max(1.0 - row.low, 0.0)
         alone = _single(row)
-        if alone is not None and row.pair.ndim == 1 and row.site is not None and row.pair[alone] > 0:
+        if alone is None or row.high != 0.0:
+            continue
+        if row.pair.ndim == 1 and row.site is not None and row.pair[alone] > 0:
             most[alone] = min(most[alone], -row.site[alone] / row.pair[alone] * (1 + 1e-6))
     return np.asarray(np.minimum(most, share @ inside + slack + 1e-9), dtype=np.float64)
 
@@ -139,12 +141,13 @@ def _versioned(effect: Effect, site: Sites, fixed: Floats, rate: Floats) -> Effe
         sites=None if effect.sites is None else effect.sites[site],
         pairs=None if effect.pairs is None else effect.pairs[:, site],
         rows=tuple(each for row in effect.rows for each in _row(row, site, fixed, rate)),
+        covers=tuple(replace(cover, groups=cover.groups[:, site]) for cover in effect.covers),
         failover=failover,
     )
 
 
 def _row(row: Row, site: Sites, fixed: Floats, rate: Floats) -> Iterator[Row]:
-    """A row over versions: of one site's capacity, and of a zone and its parent, one for each version."""
+    """A row over versions: of one site's load, and of a zone and its parent, one for each version."""
     on_sites = None if row.site is None else row.site[site]
     pair = None if row.pair is None else row.pair[..., site]
     if row.volume:
@@ -166,10 +169,13 @@ def _row(row: Row, site: Sites, fixed: Floats, rate: Floats) -> Iterator[Row]:
 
 
 def _single(row: Row) -> int | None:
-    """The site of a capacity, or the zone of a row zone ≤ parent; None for any other row."""
-    if row.site is None or row.instance is not None or row.volume or np.isfinite(row.low) or row.high != 0.0:
+    """The site of a capacity or a least load, or the zone of a row zone ≤ parent; None for any other row."""
+    at_most, at_least = (row.low, row.high) == (-np.inf, 0.0), (row.low, row.high) == (0.0, np.inf)
+    if row.site is None or row.instance is not None or row.volume or not (at_most or at_least):
         return None
     if row.pair is None:
+        if at_least:
+            return None
         above = np.nonzero(row.site > 0)[0]
         return int(above[0]) if len(above) == 1 and (row.site < 0).any() else None
     used = np.nonzero((row.site != 0) | (row.pair != 0 if row.pair.ndim == 1 else True))[0]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 import numpy as np
 
 from planner.inputs import Inputs
-from planner.study import ResidencyRule, Study
+from planner.study import CapacityRule, GroupRule, ResidencyRule, Study, TagsRule
 
 RULES = (
     "services",
@@ -29,6 +30,11 @@ RULES = (
     "max_sites",
     "changes",
     "survive",
+    "tags",
+    "group",
+    "site_capacity",
+    "min_utilisation",
+    "max_utilisation",
 )
 
 
@@ -146,10 +152,19 @@ def _allowed_pairs(study, inputs, without) -> list[list[bool]]:
         ):
             return False
         for rule in study.rules:
-            chosen = client.country in places(rule.clients) or set(rule.clients.classes) & client.classes
+            if isinstance(rule, GroupRule | CapacityRule):
+                continue
+            if rule.clients is None:
+                chosen = rule.key in client.tags
+            else:
+                chosen = client.country in places(rule.clients) or set(rule.clients.classes) & client.classes
             if not chosen:
                 continue
-            if isinstance(rule, ResidencyRule):
+            if isinstance(rule, TagsRule):
+                equal = rule.key in client.tags and (rule.key, client.tags[rule.key]) in site.tags.items()
+                if "tags" not in without and not equal:
+                    return False
+            elif isinstance(rule, ResidencyRule):
                 homes = {site.country} | ({inputs.parent_country[site.id]} if site.parent else set())
                 if "residency" not in without and not homes <= places(rule.sites):
                     return False
@@ -176,6 +191,8 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
         bought = sum(is_open.get(f"{post.id}.{name}", False) for name, _ in post.sizes)
         if bought > 1 and "one_size" not in without:
             return False
+    if "group" not in without and not _groups_allow(study, inputs, is_open):
+        return False
     count, limits = sum(is_open.values()), study.limits
     # Without the rule, any number will do, none included; but then nobody would be served.
     if "min_sites" not in without and count < limits.min_sites:
@@ -209,6 +226,52 @@ def repaid(rack) -> float:
     return high
 
 
+def _groups_allow(study, inputs, is_open) -> bool:
+    for rule in study.rules:
+        if not isinstance(rule, GroupRule):
+            continue
+        members: dict[object, int] = {}
+        for site in inputs.sites:
+            if not is_open[site.id] or (rule.kinds and site.kind not in rule.kinds):
+                continue
+            names = {
+                "metro": [(site.metro, site.country) if site.metro else site.id],
+                "country": [site.country],
+                "parent": [site.parent or site.id],
+                "provider": [site.provider],
+                "jurisdiction": [
+                    name for name in rule.jurisdictions if site.country in inputs.jurisdictions[name]
+                ],
+            }[rule.by]
+            for name in names:
+                members[name] = members.get(name, 0) + 1
+        if rule.at_most is not None and any(count > rule.at_most for count in members.values()):
+            return False
+        if rule.at_least is not None and len(members) < rule.at_least:
+            return False
+    return True
+
+
+def _loads_allowed(study, site, rps, handed, without):
+    """(ways,) whether the open ``site`` carries neither too much nor too little: ``rps`` (ways,) everyday,
+    and ``handed`` besides in a failure."""
+    capacity = [] if site.outpost is None else [site.outpost.capacity_rps]
+    fine = np.ones(len(rps), dtype=bool)
+    for rule in study.rules:
+        if isinstance(rule, CapacityRule) and any(fnmatch(site.id, pattern) for pattern in rule.sites):
+            capacity += [] if rule.max_rps is None else [rule.max_rps]
+            if "site_capacity" not in without:
+                fine &= rps + handed <= (np.inf if rule.max_rps is None else rule.max_rps) * (1 + 1e-9)
+                fine &= rps >= (rule.min_rps or 0) * (1 - 1e-9)
+    if capacity:
+        used = rps / min(capacity)
+        if "max_utilisation" not in without:
+            fine &= (used <= study.limits.max_utilisation + 1e-9) | (study.limits.max_utilisation == 1)
+        if "min_utilisation" not in without:
+            fine &= used >= study.limits.min_utilisation - 1e-9
+    return fine
+
+
 def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
     """Of all ways to serve every client from its ``options``, pairs of site and backup (-1 = none); rows of
     ``ways`` are assignments."""
@@ -229,6 +292,7 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
         mine = (ways == j) @ share
         rps = mine * study.demand.peak_rps
         month_gb = mine * study.demand.requests_per_month * work.response_kb / 1e6
+        keep &= _loads_allowed(study, site, rps, worst[:, j], without)
         if price.direct_gb is None:
             cost += metered(month_gb, price.egress_gb)
         else:

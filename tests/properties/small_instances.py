@@ -30,6 +30,7 @@ from planner.study import (
     Workload,
 )
 from tests.properties.brute_force import RULES, best
+from tests.properties.further_rules import FURTHER, further
 
 COUNTRIES = ("DE", "FR", "CH", "US")
 MINIMIZE = ("cost", "mean_latency", "max_latency")
@@ -46,13 +47,14 @@ class Instance:
 def draw(seed: int, rule: str | None = None) -> Instance:
     """One instance; ``rule`` is present in it, each of the others with a chance of one in five.
 
-    But ``survive`` only where it is asked for: it leaves fewer instances feasible, and smaller ones.
+    But ``survive`` only where it is asked for: it leaves fewer instances feasible, and smaller ones. Of
+    :mod:`tests.properties.further_rules` each in one of twenty.
     """
-    others = [name for name in RULES if name != "survive"]
+    others = [name for name in RULES if name not in ("survive", *FURTHER)]
     random = np.random.default_rng([seed, RULES.index(rule) if rule else len(others)])
     present = {name for name in others if random.random() < 0.2} | ({rule} if rule else set())
     inputs = _inputs(random, present)
-    study = _study(random, present, inputs)
+    study, inputs = further(seed, rule, _study(random, present, inputs), inputs)
     if "budget" in present:
         study = replace(study, budget_usd_per_month=_budget(random, study, inputs))
     return Instance(study, inputs)

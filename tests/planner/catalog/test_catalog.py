@@ -67,8 +67,8 @@ def test_what_is_not_generally_available_says_so(catalog):
     assert status["eu-west-3-wl-casablanca"] == "unverified"
     for site in catalog.sites:
         if site.status != "ga":
-            assert site.tags["note"], site.id
-        if site.tags["coordinates"] == "guess":
+            assert site.facts["note"], site.id
+        if site.facts["coordinates"] == "guess":
             assert site.status == "planned"
 
 
@@ -90,7 +90,7 @@ def test_every_region_can_be_probed_by_name(catalog):
         by_site.setdefault(endpoint.site_id, []).append(endpoint)
     for site in catalog.sites:
         if site.kind == "region" and site.status == "ga":
-            suffix = site.tags["dns_suffix"]
+            suffix = site.facts["dns_suffix"]
             hosts = {endpoint.host for endpoint in by_site[site.id] if endpoint.port == 443}
             assert {f"dynamodb.{site.id}.{suffix}", f"ec2.{site.id}.{suffix}"} == hosts
     assert [endpoint.host for endpoint in by_site["us-west-2-lax-1b"]] == ["70.224.192.0"]

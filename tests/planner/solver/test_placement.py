@@ -25,7 +25,7 @@ def no_short_cut(monkeypatch):
     monkeypatch.setattr(placement, "SMALL_PAIRS", -1)
 
 
-@pytest.mark.parametrize("rule", [None, "survive"])
+@pytest.mark.parametrize("rule", [None, "survive", "group", "site_capacity", "min_utilisation"])
 @pytest.mark.parametrize("minimize", ["cost", "mean_latency"])
 def test_relax_and_repair_finds_the_optimum(no_short_cut, minimize, rule):
     feasible = infeasible = 0
@@ -44,7 +44,7 @@ def test_relax_and_repair_finds_the_optimum(no_short_cut, minimize, rule):
         assert found.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9, seed
         assert found.objective <= expected.objective * (1 + 1.1e-4) + 1e-9, seed
         assert broken_rules(problem, found.open, found.assignment, found.backup) == ()
-    assert feasible >= 30
+    assert feasible >= 20
     assert infeasible >= 10
 
 
@@ -94,7 +94,7 @@ def test_identical_clients_merge_and_others_do_not():
 @pytest.mark.parametrize("limit_s", [0.0, 1e-3, 0.02])
 def test_out_of_time_there_is_still_a_sound_placement_and_an_honest_bound(no_short_cut, limit_s):
     found = stopped = 0
-    for seed in range(80):
+    for seed in range(110):
         instance = draw(seed)
         study = replace(instance.study, minimize=("cost", "mean_latency")[seed % 2])
         expected = best(study, instance.inputs)

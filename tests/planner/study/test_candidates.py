@@ -177,3 +177,29 @@ def test_an_outpost_can_be_excluded(catalog):
 )
 def test_names_that_nobody_knows(catalog, candidates, rest, message):
     assert complaint(catalog, candidates, rest) == f"shop, {message}"
+
+
+CAPACITY = '[[rule]]\nkind = "capacity"\nsites = ["{sites}"]\nmax_rps = 10'
+
+
+def test_a_capacity_pattern_that_matches_nothing(catalog):
+    assert (
+        complaint(catalog, 'include = ["eu-*"]', CAPACITY.format(sites="eu-wets-1"))
+        == "shop, rule[1].sites: 'eu-wets-1' matches no known site; did you mean 'eu-west-1'?"
+    )
+    assert (
+        complaint(catalog, 'include = ["eu-*"]', CAPACITY.format(sites="us-*"))
+        == "shop, rule[1].sites: 'us-*' matches no candidate"
+    )
+
+
+def test_a_site_that_was_left_out_still_answers_to_its_name(catalog):
+    chosen = choose(
+        catalog, 'include = ["eu-*"]\nexclude = ["eu-west-1"]', CAPACITY.format(sites="eu-west-1")
+    )
+    assert "eu-west-1" not in {site.id for site in chosen.sites}
+
+
+def test_a_group_of_a_kind_that_no_candidate_is(catalog):
+    group = '[[rule]]\nkind = "group"\nby = "metro"\nkinds = ["wavelength_zone"]\nat_most = 1'
+    assert complaint(catalog, "", group) == "shop, rule[1].kinds: no candidate is a wavelength_zone"

@@ -1,0 +1,75 @@
+"""Σ_{j ∈ g} y_j ≤ at_most for every group g, and Σ_g max_{j ∈ g} y_j ≥ at_least."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.catalog import Site
+from planner.inputs import Inputs
+from planner.rules.effect import Cover, Effect, Facts, Row
+from planner.study import GroupRule
+
+
+def effects(facts: Facts) -> tuple[Effect, ...]:
+    """Open sites by metro, country, parent Region, provider or jurisdiction: so many in each, in so many."""
+    found = []
+    for position, rule in enumerate(facts.study.rules, start=1):
+        if not isinstance(rule, GroupRule):
+            continue
+        groups = groups_of(rule, facts.inputs)
+        rows: list[Row] = []
+        if rule.at_most is not None:
+            crowded = groups[groups.sum(axis=1) > rule.at_most]
+            rows = [Row(-np.inf, float(rule.at_most), site=group.astype(np.float64)) for group in crowded]
+        covers = () if rule.at_least is None else (Cover(rule.at_least, groups),)
+        found.append(Effect(f"group[{position}]", _words(rule), rows=tuple(rows), covers=covers))
+    return tuple(found)
+
+
+def groups_of(rule: GroupRule, inputs: Inputs) -> NDArray[np.bool_]:
+    """(g, n) True where the site is in the group. By jurisdiction, groups may share sites, or have none."""
+    counted = [site for site in inputs.sites if not rule.kinds or site.kind in rule.kinds]
+    column = {site.id: j for j, site in enumerate(inputs.sites)}
+    if rule.by == "jurisdiction":
+        named = [inputs.jurisdictions[name] for name in rule.jurisdictions]
+        members = [[site for site in counted if site.country in countries] for countries in named]
+    else:
+        by_key: dict[tuple[str, ...], list[Site]] = {}
+        for site in counted:
+            by_key.setdefault(_key(rule, site), []).append(site)
+        members = list(by_key.values())
+    groups = np.zeros((len(members), len(column)), dtype=bool)
+    for group, sites in zip(groups, members, strict=True):
+        group[[column[site.id] for site in sites]] = True
+    return groups
+
+
+def _key(rule: GroupRule, site: Site) -> tuple[str, ...]:
+    """What sites of one group have in common.
+
+    A rack is its own metro, for nobody says which it stands in; a Region is its own parent.
+    """
+    match rule.by:
+        case "metro":
+            return (site.country, site.metro) if site.metro else ("", site.id)
+        case "country":
+            return (site.country,)
+        case "parent":
+            return (site.parent or site.id,)
+        case _:
+            return (site.provider,)
+
+
+def _words(rule: GroupRule) -> str:
+    kinds = " or ".join(rule.kinds) or "site"
+    parts = []
+    if rule.at_most is not None:
+        parts.append(f"at most {rule.at_most} open {kinds} in a {_named(rule)}")
+    if rule.at_least is not None:
+        parts.append(f"at least {rule.at_least} {_named(rule)} with an open {kinds}")
+    return ", ".join(parts)
+
+
+def _named(rule: GroupRule) -> str:
+    return f"{rule.by} ({', '.join(rule.jurisdictions)})" if rule.jurisdictions else rule.by
