@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from planner.audit_rules import groups_kept, loads_kept, tags_kept
+from planner.audit_rules import groups_kept, links_kept, loads_kept, tags_kept
 from planner.audit_survival import survival
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
@@ -300,6 +300,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     tags_kept,
     groups_kept,
     loads_kept,
+    links_kept,
     _placements,
     _totals,
     _proof,

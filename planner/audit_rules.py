@@ -78,6 +78,17 @@ def loads_kept(case: Ledger) -> Iterator[str]:
             yield f"{words}: below {limits.min_utilisation:g}"
 
 
+def links_kept(case: Ledger) -> Iterator[str]:
+    """The service link of every open Outpost."""
+    for site_id in sorted(case.open_ids & case.inputs.links.keys()):
+        link = case.inputs.links[site_id]
+        where = f"service_link: Outpost {site_id}"
+        if not link.rtt_ms <= link.most_ms:
+            yield f"{where} is {link.rtt_ms:g} ms from its parent, above {link.most_ms:g}"
+        if link.mbps is not None and link.mbps < link.least_mbps:
+            yield f"{where} has {link.mbps:g} Mbps to its parent, below {link.least_mbps:g}"
+
+
 def tags_kept(case: Ledger) -> Iterator[str]:
     """Each client at a site whose tag has the value of its own."""
     for number, rule in enumerate(case.study.rules, start=1):

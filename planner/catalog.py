@@ -14,6 +14,7 @@ from typing import Final
 
 from planner.commitments import Commitment, discount_of, load_commitments
 from planner.datadir import data_dir
+from planner.link_limits import LinkLimits, load_link_limits
 from planner.price_list import Price, PriceList, load_price_list
 from planner.site_files import load_endpoints, load_sites
 from planner.site_offers import Offers, load_offers
@@ -101,6 +102,7 @@ class Catalog:
     offers: Offers = field(repr=False)
     price_list: PriceList = field(repr=False)
     commitments: tuple[Commitment, ...] = ()
+    link_limits: LinkLimits | None = None
 
     @cached_property
     def _by_id(self) -> Mapping[str, Site]:
@@ -253,7 +255,7 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
     """
     path = directory or _provider_directory(provider)
     files = ("sites.csv", "prices.csv", "services.csv", "compliance.csv", "endpoints.csv", "source.toml")
-    optional = tuple(name for name in ("commitments.csv",) if (path / name).exists())
+    optional = tuple(name for name in ("commitments.csv", "limits.csv") if (path / name).exists())
     hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in (*files, *optional)}
     offers = load_offers(path, SITE_KINDS, CatalogError)
     sites = load_sites(path / "sites.csv", provider, offers)
@@ -267,6 +269,7 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
         path=path,
         offers=offers,
         commitments=load_commitments(path / "commitments.csv", CatalogError),
+        link_limits=load_link_limits(path / "limits.csv", CatalogError),
         price_list=load_price_list(
             path / "prices.csv",
             regions=frozenset(site.id for site in sites if site.kind == "region"),

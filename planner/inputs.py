@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.candidates import choose_candidates
@@ -22,6 +22,7 @@ from planner.measurements import (
     read_stores,
 )
 from planner.own_prices import with_own_prices
+from planner.service_links import ServiceLink, link_notes, service_links
 from planner.study import Limits, Study, StudyError, TagsRule, study_toml
 from probes.strict_toml import nearest_name
 
@@ -33,7 +34,7 @@ class Inputs:
     ``set_aside`` maps a site id that was a candidate by kind but cannot be planned with to the reason.
     ``hashes`` maps each input's name to its sha256. ``jurisdictions`` maps a name to its country codes.
     ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
-    Region is a candidate itself; a Region has no entry.
+    Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
     """
 
     demand: Demand
@@ -45,6 +46,7 @@ class Inputs:
     set_aside: Mapping[str, str]
     hashes: Mapping[str, str]
     notes: tuple[str, ...]
+    links: Mapping[str, ServiceLink] = field(default_factory=dict)
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -89,10 +91,12 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
             replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))
         )
         hashes |= own.hashes
+    statistics = [statistic for report in reports for statistic in report.statistics]
+    links = service_links(study, candidates.sites, catalogs, statistics)
     matrix = build_matrix(
         demand,
         candidates.sites,
-        [statistic for report in reports for statistic in report.statistics],
+        statistics,
         quantile=quantile,
         metro_km=study.latency.metro_km,
         vantage_km=study.latency.vantage_km,
@@ -106,7 +110,8 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         parent_country=candidates.parent_country,
         set_aside=candidates.set_aside,
         hashes=hashes,
-        notes=(*candidates.notes, *measurement_notes(study, demand, matrix, reports)),
+        notes=(*candidates.notes, *link_notes(links), *measurement_notes(study, demand, matrix, reports)),
+        links=links,
     )
 
 

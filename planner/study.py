@@ -139,12 +139,6 @@ def _study(table: Table, directory: Path) -> Study:
 
 
 _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
-    "candidates.outpost.link_mbps": lambda study: any(
-        post.terms.link_mbps is not None for post in study.candidates.outposts
-    ),
-    "candidates.outpost.link_ms": lambda study: any(
-        post.terms.link_ms is not None for post in study.candidates.outposts
-    ),
     "workload.home": lambda study: study.workload.home is not None,
     "resilience.rto": lambda study: study.resilience.rto_s is not None,
     "resilience.rpo": lambda study: study.resilience.rpo_s is not None,

@@ -91,6 +91,7 @@ def test_registries():
         "one_size",
         "utilisation",
         "parent",
+        "service_link",
         "budget",
         "limits",
         "changes",

@@ -35,6 +35,7 @@ RULES = (
     "site_capacity",
     "min_utilisation",
     "max_utilisation",
+    "service_link",
 )
 
 
@@ -184,6 +185,10 @@ def _may_be_open(study, inputs, without, is_open) -> bool:
             continue
         if "services" not in without and not set(study.workload.services) <= site.services:
             return False
+        if "service_link" not in without and site.id in inputs.links:
+            link = inputs.links[site.id]
+            if link.rtt_ms > 175 or (link.mbps or 500) < 500:
+                return False
         zone = site.kind in ("local_zone", "wavelength_zone")
         if "parent" not in without and zone and not is_open.get(site.parent, False):
             return False

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from planner.service_links import ServiceLink
 from planner.study import CapacityRule, GroupRule, Selector, TagsRule
 from planner.study_values import GROUPS_BY
 
-FURTHER = ("tags", "group", "site_capacity", "min_utilisation", "max_utilisation")
+FURTHER = ("tags", "group", "site_capacity", "min_utilisation", "max_utilisation", "service_link")
 PROJECTS = ("apollo", "gemini")
 
 
@@ -28,6 +29,8 @@ def further(seed, rule, study, inputs):
         rules += [_group(random, inputs) for _ in range(random.integers(1, 3))]
     if {"site_capacity", "min_utilisation", "max_utilisation"} & present:
         rules += [_capacity(random, inputs) for _ in range(random.integers(1, 3))]
+    if "service_link" in present:
+        inputs = _linked(random, inputs)
     limits = replace(
         study.limits,
         min_utilisation=float(random.choice([0.3, 0.5, 0.9])) if "min_utilisation" in present else 0.0,
@@ -48,6 +51,18 @@ def _tagged(random, inputs):
     sites = tuple(replace(site, tags=tags(0.8)) for site in inputs.sites)
     clients = tuple(replace(client, tags=tags(0.5)) for client in inputs.demand.clients)
     return replace(inputs, sites=sites, demand=replace(inputs.demand, clients=clients))
+
+
+def _linked(random, inputs):
+    """A line for every rack, good or bad."""
+    links = {
+        site.id: ServiceLink(
+            float(random.choice([5, 175, 176])), "stated", random.choice([None, 499.0, 500.0]), 175.0, 500.0
+        )
+        for site in inputs.sites
+        if site.kind == "outpost"
+    }
+    return replace(inputs, links=links)
 
 
 def _clients(random) -> Selector:
