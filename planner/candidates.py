@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
+from planner.commitments import discount_of
 from planner.site_tags import site_tags
 from planner.study import CapacityRule, GroupRule, ProgramRule, Study, StudyError
 from probes.strict_toml import nearest_name
@@ -144,7 +145,8 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
 
 def _check_patterns(study: Study, ids: Collection[str]) -> None:
     """Every pattern must match some id, of whatever kind: one that matches nothing is a misspelling."""
-    spec, racks = study.candidates, {post.id for post in study.candidates.outposts}
+    spec = study.candidates
+    racks = {id_ for post in spec.outposts for id_ in post.site_ids}
     given: list[tuple[str, Sequence[str]]] = [
         ("candidates.include", spec.include),
         ("candidates.exclude", spec.exclude),
@@ -162,7 +164,7 @@ def _check_patterns(study: Study, ids: Collection[str]) -> None:
                 hint = nearest_name(pattern, ids)
                 raise _fault(study, column, f"{pattern!r} matches no known site", hint)
     for pattern in study.network.direct_connect:
-        if pattern in racks:
+        if all(site_id in racks for site_id in ids if fnmatchcase(site_id, pattern)):
             raise _fault(
                 study, "network.direct_connect", f"{pattern!r} is an Outpost, which leaves by its own line"
             )
@@ -212,6 +214,22 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
         for name in names:
             if name not in valid:
                 raise _fault(study, column, f"{name!r} is not a known {what}", nearest_name(name, valid))
+    if study.workload.commitment is not None:
+        _check_commitment(study, study.workload.commitment, catalogs)
+
+
+def _check_commitment(study: Study, name: str, catalogs: Sequence[Catalog]) -> None:
+    """A commitment that says nothing of the study's instances would be paid for nothing."""
+    family = study.workload.instance.split(".")[0]
+    if not any(discount_of(catalog.commitments, name, family) for catalog in catalogs):
+        known = {
+            other
+            for catalog in catalogs
+            for each in catalog.commitments
+            for other in (each.families if each.name == name else ())
+        }
+        words = f"{name!r} is a discount on {', '.join(sorted(known))}, not on {study.workload.instance}"
+        raise _fault(study, "workload.commitment", words)
 
 
 def _unpriced(site: Site, fault: NoPriceError) -> str:
@@ -233,6 +251,10 @@ def _notes(
     estimated = sum(_is_estimated(prices) for _, prices in priced)
     if estimated:
         yield f"{estimated} of {len(priced)} sites have estimated prices"
+    yield from _own_and_committed(study, priced, catalog_of)
+    for pattern in study.network.direct_connect:
+        if not any(fnmatchcase(site.id, pattern) for site, _ in priced):
+            yield f"network.direct_connect: {pattern} is no candidate, so nothing leaves by it"
     if passed_over:
         kinds = ", ".join(f"{count} {status}" for status, count in sorted(passed_over.items()))
         sites = "site is not a candidate" if passed_over.total() == 1 else "sites are not candidates"
@@ -245,6 +267,33 @@ def _notes(
     for count in sorted(set(unsourced.values()), reverse=True):
         names = ", ".join(sorted(name for name in unsourced if unsourced[name] == count))
         yield f"{names} at {count} of {len(priced)} sites: no source was found; verify before relying on it"
+
+
+def _own_and_committed(
+    study: Study, priced: Collection[tuple[Site, SitePrices]], catalog_of: Mapping[str, Catalog]
+) -> Iterator[str]:
+    """Which prices are the user's own and of what date, and what the commitment rests on."""
+    catalogs = {id(catalog): catalog for catalog in catalog_of.values()}.values()
+    if study.prices is not None:
+        said = [price.as_of for catalog in catalogs for price in catalog.price_list.own.values()]
+        said += [each.as_of for catalog in catalogs for each in catalog.commitments if each.own]
+        when = f" of {' to '.join(sorted({min(said), max(said)}))}" if said else ""
+        prices_set = f"{len(said)} price{'' if len(said) == 1 else 's'}{when}"
+        using = sum(_is_own(prices) for _, prices in priced)
+        yield f"{study.prices.name} sets {prices_set}; {using} of {len(priced)} sites have prices of it"
+    discounts = [prices.commitment for _, prices in priced if prices.instance_hour is not None]
+    for each in dict.fromkeys(each for each in discounts if each is not None and not each.sourced):
+        yield (
+            f"{each.name} saves {each.discount:.0%}, for which no source was found: say in a file of your own"
+            " prices what you are offered"
+        )
+    if study.workload.commitment is not None and (without := sum(each is None for each in discounts)):
+        yield f"{study.workload.commitment} is not offered at {without} of {len(priced)} sites"
+
+
+def _is_own(prices: SitePrices) -> bool:
+    committed = prices.commitment is not None and prices.commitment.own
+    return committed or any(price.own for price in prices.listed)
 
 
 def _is_estimated(prices: SitePrices) -> bool:

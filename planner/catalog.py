@@ -47,10 +47,15 @@ __all__ = [
     "SitePrices",
     "SiteStatus",
     "load_catalog",
+    "shipped_providers",
 ]
 
 
 DIRECT_EGRESS: Final = "egress"
+"""Item of a GB that leaves by Direct Connect."""
+
+LOCAL_EGRESS: Final = "local-gateway-egress"
+"""Item of a GB that leaves a rack by the customer's own line; no provider lists it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +200,7 @@ class Catalog:
         base = self._price(category, self.site(site.parent), item, premium=0.0)
         note = f"{site.parent} × {1 + premium:g}" if premium else f"as in {site.parent}"
         note = f"not listed for {site.id}: {note}" + (f"; {base.note}" if base.estimated else "")
-        return replace(base.times(1 + premium), estimated=True, note=note)
+        return replace(base.times(1 + premium), estimated=True, own=False, note=note)
 
     def _port(self, gbps: float) -> Price:
         """A dedicated Direct Connect port. Raises :class:`CatalogError` with the nearest speed."""
@@ -203,7 +208,7 @@ class Catalog:
         price = self.price_list.price("direct_connect", "global", item)
         if price is None:
             hint = nearest_name(item, self.price_list.items("direct_connect"))
-            message = f"has no price for direct_connect, global, {item}"
+            message = f"has no price for direct_connect, global, {item}: add it to your own prices"
             raise CatalogError(self.path / "prices.csv", message, nearest=hint)
         return price
 
@@ -220,22 +225,26 @@ class Catalog:
     def _outpost_prices(self, site: Site) -> SitePrices:
         """A rack: its term pays for the instances; its traffic leaves through the local network.
 
-        What that network's carrier charges is nobody's list price. Unless ``prices.csv`` says it, the parent
-        Region's egress stands in, so that no rack wins by traffic that seems free.
+        What that network's carrier charges is nobody's list price. Unless a price says it, of this rack or of
+        all, the parent Region's egress stands in, so that no rack wins by traffic that seems free.
         """
-        egress = self.price_list.price("outposts", "outpost", "local-gateway-egress")
+        egress = self._rack_price(site, LOCAL_EGRESS)
         if egress is None:
             # The Site of a rack names a parent always; only the type cannot know.
             parent = site if site.parent is None else self.site(site.parent)
             egress = self._price("internet_egress", parent, "to-internet", premium=0.0)
             note = f"as in {parent.id}; the rack leaves by its own line, which may cost something else"
             note += f"; {egress.note}" if egress.estimated else ""
-            egress = replace(egress, estimated=True, note=note)
-        link = self.price_list.price("outposts", "outpost", "service-link-to-parent")
+            egress = replace(egress, estimated=True, own=False, note=note)
+        link = self._rack_price(site, "service-link-to-parent")
         if link is None:
             message = "has no price for outposts, outpost, service-link-to-parent"
             raise NoPriceError(self.path / "prices.csv", message)
-        return SitePrices(None, egress, replace(link, estimated=True))
+        return SitePrices(None, egress, replace(link, estimated=not link.own))
+
+    def _rack_price(self, site: Site, item: str) -> Price | None:
+        prices = (self.price_list.price("outposts", name, item) for name in (site.id, "outpost"))
+        return next((price for price in prices if price is not None), None)
 
 
 def port_item(gbps: float) -> str:
@@ -274,15 +283,19 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
             path / "prices.csv",
             regions=frozenset(site.id for site in sites if site.kind == "region"),
             groups=named,
-            usd_per=usd_per(path / "source.toml"),
+            usd_per=_usd_per(path / "source.toml"),
             error=CatalogError,
         ),
     )
 
 
+def shipped_providers() -> tuple[str, ...]:
+    """The providers whose sites and prices ship with edgeplan."""
+    return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))
+
+
 def _provider_directory(provider: str) -> Path:
-    root = data_dir() / "providers"
-    known = sorted(path.name for path in root.iterdir() if path.is_dir())
+    root, known = data_dir() / "providers", shipped_providers()
     if provider not in known:
         hint = nearest_name(provider, known)
         raise CatalogError(root, f"{provider!r} is not a known provider", nearest=hint)
@@ -296,7 +309,7 @@ def _sha256(path: Path) -> str:
         raise CatalogError(path, fault.strerror or str(fault)) from None
 
 
-def usd_per(path: Path) -> Mapping[str, float]:
+def _usd_per(path: Path) -> Mapping[str, float]:
     """Dollars per unit of each other currency in which the provider quotes, from ``source.toml``."""
     table = read_toml(path, CatalogError)
     return {entry.text("currency"): entry.number("usd", above=0.0) for entry in table.tables("exchange")}

@@ -24,6 +24,7 @@ from planner.agent_targets import (
 )
 from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog
 from planner.jurisdictions import load_countries, nearest_country
+from planner.own_prices import start_of_a_file, with_own_prices
 from planner.reachability import load_reachability
 from planner.study import OutpostSpec, Study
 from planner.study_lookup import find_study
@@ -64,13 +65,29 @@ UNKNOWN_PLACE: Final = Standing("my-vantage", "??", 0.0, 0.0)
 """Stands in a configuration until somebody says where the agent is; no agent runs with that country."""
 
 
-def show(provider: str, kinds: Sequence[str], instance: str, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What ``show`` shows of a catalog: the price of ``instance``, and ``own``, a file of the user's prices,
+    before the listed ones."""
+
+    instance: str
+    own: Path | None = None
+
+
+def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) -> int:
     """Print the sites of a catalog and what each charges."""
-    catalog = load_catalog(provider)
+    catalog, instance = load_catalog(provider), shown.instance
+    if shown.own is not None:
+        (catalog,) = with_own_prices([catalog], shown.own, instance=instance)
     sites = [site for site in catalog.sites if site.kind in check_kinds(kinds)]
     rows = [_priced(catalog, site, instance) for site in sites]
     if as_json:
         document = {"provider": provider, "instance": instance, "inputs": dict(catalog.hashes), "sites": rows}
+        if shown.own is not None:
+            document["own"] = [
+                {"category": category, "site": site, "item": item, **asdict(price)}
+                for (category, site, item), price in catalog.price_list.own.items()
+            ]
         print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
         return DONE
     header = ("site", "kind", "parent", "country", "status", f"{instance} USD/h", "egress USD/GB", "name")
@@ -87,13 +104,14 @@ def show(provider: str, kinds: Sequence[str], instance: str, *, as_json: bool) -
             flush_right=(5, 6),
         )
     )
-    print("\n~ estimated; --json gives the source and date of every figure")
+    own = "* your own; " if shown.own is not None else ""
+    print(f"\n{own}~ estimated; --json gives the source and date of every figure")
     return DONE
 
 
 def show_prices(provider: str) -> int:
     """Print every price of a provider as the CSV that a study's ``prices`` may name."""
-    sys.stdout.write((load_catalog(provider).path / "prices.csv").read_text("utf-8"))
+    sys.stdout.write(start_of_a_file(load_catalog(provider)))
     return DONE
 
 
@@ -291,4 +309,7 @@ def _price(price: Price | None) -> dict[str, Any] | None:
 
 
 def _usd(price: dict[str, Any] | None) -> str:
-    return "" if price is None else f"{'~' if price['estimated'] else ''}{price['usd']:.4f}"
+    """``~`` marks an estimate, ``*`` what the user's own file says."""
+    if price is None:
+        return ""
+    return f"{'*' if price['own'] else ''}{'~' if price['estimated'] else ''}{price['usd']:.4f}"

@@ -118,7 +118,8 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
 
             if given.prices:
                 return catalog_commands.show_prices(given.provider)
-            return catalog_commands.show(given.provider, given.kind, given.instance, as_json=given.json)
+            shown = catalog_commands.Shown(given.instance, given.own)
+            return catalog_commands.show(given.provider, given.kind, shown, as_json=given.json)
         case "targets":
             from planner import catalog_commands
 
@@ -198,6 +199,9 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     catalog.add_argument("action", choices=["show"])
     _takes_catalog(catalog, kinds="region,local_zone,wavelength_zone")
     catalog.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
+    catalog.add_argument(
+        "--own", type=Path, metavar="FILE.csv", help="a file of your own prices, which go before these"
+    )
     catalog.add_argument(
         "--prices", action="store_true", help="every price as CSV: a start for a file of your own"
     )

@@ -8,27 +8,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from planner.csv_rows import read_rows
 from probes.strict_toml import InputError
 
+UNSOURCED: Final = "unsourced"
+"""In a ``source`` column: none was found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """``discount``: the part of the on-demand price that is saved, 0 to 1."""
+    """``discount``: the part of the on-demand price that is saved, 0 to 1. ``term`` and ``payment`` in words.
+
+    ``own``: from the user's own file.
+    """
 
     name: str
     families: frozenset[str]
     discount: float
     source: str
     as_of: str
+    term: str = ""
+    payment: str = ""
+    own: bool = False
+
+    @property
+    def sourced(self) -> bool:
+        """Whether anything vouches for the discount."""
+        return self.source != UNSOURCED
 
 
 def load_commitments(path: Path, error: type[InputError]) -> tuple[Commitment, ...]:
     """Every row of the file; none where there is no file. Raises ``error``."""
     if not path.exists():
         return ()
-    required = ("commitment", "families", "discount", "source", "as_of")
+    required = ("commitment", "term", "payment", "families", "discount", "source", "as_of")
     found: list[Commitment] = []
     for row in read_rows(path, required, ("note",), error):
         each = Commitment(
@@ -37,6 +52,8 @@ def load_commitments(path: Path, error: type[InputError]) -> tuple[Commitment, .
             discount=row.number("discount", low=0.0, high=1.0),
             source=row.text("source"),
             as_of=row.date("as_of"),
+            term=row.text("term"),
+            payment=row.text("payment"),
         )
         for other in found:
             overlap = bool(other.families & each.families) or other.families == each.families

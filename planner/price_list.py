@@ -11,8 +11,8 @@ win because of a guess. An unlisted price in Region *r* is the dearer of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -42,12 +42,17 @@ _APART: Final = ("cn-", "us-gov-")
 Key = tuple[str, str, str]
 """Category, site, item."""
 
+PRICE_COLUMNS: Final = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
+MORE_PRICE_COLUMNS: Final = ("tier_from_gb", "note")
+"""Those a file of prices may leave out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """One price: US dollars per unit, where it came from, and whether it was estimated.
 
-    ``tiers``: the volume in a month from which a further unit is cheaper, and what it costs then, in order.
+    ``own``: from the user's own file. ``tiers``: the volume in a month from which a further unit is cheaper,
+    and what it costs then, in order.
     """
 
     usd: float
@@ -57,6 +62,7 @@ class Price:
     estimated: bool = False
     note: str = ""
     tiers: tuple[tuple[float, float], ...] = ()
+    own: bool = False
 
     def times(self, factor: float) -> Price:
         """The same price at another level, in all its tiers."""
@@ -66,24 +72,35 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Every price by category, site and item; and which of the sites are Regions."""
+    """Every price by category, site and item; and which of the sites are Regions.
+
+    ``own``: the user's own prices, which go before the listed ones. What one customer pays somewhere says
+    nothing of what is unlisted elsewhere, so estimates look at them only where nothing is listed.
+    ``usd_per``: dollars per unit of each other currency the provider quotes in.
+    """
 
     listed: Mapping[Key, Price]
     regions: frozenset[str]
+    usd_per: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[Key, Price] = field(default_factory=dict)
 
     def price(self, category: str, site: str, item: str) -> Price | None:
-        """The listed price, or None."""
-        return self.listed.get((category, site, item))
+        """The user's own price, or the listed one, or None."""
+        key = (category, site, item)
+        return self.own.get(key) or self.listed.get(key)
 
     def items(self, category: str) -> frozenset[str]:
         """Every item of a category that any site lists."""
-        return frozenset(item for listed, _, item in self.listed if listed == category)
+        return frozenset(item for listed, _, item in (*self.listed, *self.own) if listed == category)
+
+    def _public(self) -> Mapping[Key, Price]:
+        return {**self.own, **self.listed} if self.own else self.listed
 
     def estimate(self, category: str, region: str, item: str) -> Price | None:
         """What an unlisted price is taken to be (module docstring); None when no Region lists the item."""
         elsewhere = {
             site: price
-            for (listed, site, name), price in self.listed.items()
+            for (listed, site, name), price in self._public().items()
             if listed == category and name == item and self._comparable(site, region)
         }
         if not elsewhere:
@@ -97,15 +114,17 @@ class PriceList:
         if reference is not None and level * reference.usd > dearest.usd * (1 + 1e-9):
             dearest = reference.times(level)
             note = f"not listed for {region}: {REFERENCE_REGION} × {level:.3f}, the price level of {level_of}"
-        return replace(dearest, estimated=True, note=note)
+        return replace(dearest, estimated=True, own=False, note=note)
 
     def _level(self, category: str, region: str) -> tuple[str, float]:
         """The price level of ``region`` against the reference Region, and the Region it was read from."""
         base = {
-            item: p.usd for (c, s, item), p in self.listed.items() if (c, s) == (category, REFERENCE_REGION)
+            item: p.usd
+            for (c, s, item), p in self._public().items()
+            if (c, s) == (category, REFERENCE_REGION)
         }
         levels: dict[str, float] = {}
-        for (listed, site, item), price in self.listed.items():
+        for (listed, site, item), price in self._public().items():
             if listed == category and item in base and base[item] > 0 and self._comparable(site, region):
                 levels[site] = max(levels.get(site, 0.0), price.usd / base[item])
         if region in levels:
@@ -128,30 +147,35 @@ def load_price_list(
     groups: Collection[str],
     usd_per: Mapping[str, float],
     error: type[InputError],
-    concerns: Callable[[Row], bool] = lambda row: True,
 ) -> PriceList:
     """Read ``prices.csv``. Other currencies are converted by ``usd_per`` and so estimated.
 
     A price may name a Region, a zone or one of the zone ``groups``; ``global``, ``outpost`` and ``geo:NAME``
-    (a group of Regions) are known as well. Rows that do not concern it are passed over.
+    (a group of Regions) are known as well.
     """
     known = {*regions, *groups, "global", "outpost"}
+
+    def checked() -> Iterator[Row]:
+        for row in read_rows(path, PRICE_COLUMNS, MORE_PRICE_COLUMNS, error):
+            site = row.text("site")
+            if not site.startswith("geo:"):
+                row.choice("site", known, what="site")
+            yield row
+
+    return PriceList(prices_of(checked(), usd_per), regions, usd_per)
+
+
+def prices_of(rows: Iterable[Row], usd_per: Mapping[str, float]) -> dict[Key, Price]:
+    """The prices that ``rows`` give, a row a price or one tier of it. Raises the rows' error."""
     currencies = ("USD", *sorted(usd_per))
-    required = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
     tiers: dict[Key, dict[float, tuple[Price, Row]]] = {}
-    for row in read_rows(path, required, ("tier_from_gb", "note", "provider"), error):
-        if not concerns(row):
-            continue
-        site = row.text("site")
-        if not site.startswith("geo:"):
-            row.choice("site", known, what="site")
-        key = (row.text("category"), site, row.text("item"))
+    for row in rows:
         start = row.number("tier_from_gb", 0.0, low=0.0)
-        mine = tiers.setdefault(key, {})
+        mine = tiers.setdefault((row.text("category"), row.text("site"), row.text("item")), {})
         if start in mine:
             raise row.fault("item", f"is listed twice for this site (first in row {mine[start][1].line})")
         mine[start] = (_price(row, currencies, usd_per), row)
-    return PriceList({key: _tiered(mine) for key, mine in tiers.items()}, regions)
+    return {key: _tiered(mine) for key, mine in tiers.items()}
 
 
 def _tiered(tiers: Mapping[float, tuple[Price, Row]]) -> Price:

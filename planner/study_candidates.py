@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from planner.datadir import data_dir
+from planner.catalog import shipped_providers
 from planner.jurisdictions import load_countries
 from planner.site_values import SITE_KINDS, OutpostTerms
 from planner.study_names import country_fault, several, tags
@@ -105,8 +105,3 @@ def _terms(table: Table, default: tuple[float, ...]) -> OutpostTerms:
         link_mbps=table.number("link_mbps", None, above=0, high=1e9),
         link_ms=table.number("link_ms", None, above=0, high=1e5),
     )
-
-
-def shipped_providers() -> tuple[str, ...]:
-    """The providers whose sites and prices ship with edgeplan."""
-    return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))

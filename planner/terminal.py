@@ -193,7 +193,7 @@ def difference_text(difference: Difference) -> str:
     if not (difference.within_gap and difference.minimize == "cost"):
         lines.append(f"  cost {_signed(difference.cost_usd_month, ',.0f')} USD a month")
         lines += [
-            f"    {item} {_signed(usd_, ',.0f')}"
+            f"    {item.replace('_', ' ')} {_signed(usd_, ',.0f')}"
             for item, usd_ in difference.cost_items_usd_month.items()
             if abs(usd_) >= 0.5
         ]
@@ -255,7 +255,7 @@ def share(value: float) -> str:
 
 
 def _items(items: Mapping[str, float]) -> str:
-    return ", ".join(f"{item} {usd(value)}" for item, value in items.items() if value)
+    return ", ".join(f"{item.replace('_', ' ')} {usd(value)}" for item, value in items.items() if value)
 
 
 def _figure(value: float | None) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from planner.export import promise_ms
 from planner.pages.theme import ITEM_ORDER, Palette, figure, item_colours
-from planner.pages.words import count, ms, share, short_usd, usd
+from planner.pages.words import count, item_name, ms, share, short_usd, usd
 from planner.plan import Plan
 
 
@@ -31,12 +31,12 @@ def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
             y=names,
             x=[placement.cost_items.get(item, 0.0) for placement in ranked],
             orientation="h",
-            name=f"{item.capitalize()} {short_usd(plan.cost_items[item])} "
+            name=f"{item_name(item)} {short_usd(plan.cost_items[item])} "
             f"({share(plan.cost_items[item] / total, 0)})",
             marker={"color": hues[item], "line": {"width": 0}},
             text=[usd(placement.cost_items.get(item, 0.0)) for placement in ranked],
             textposition="none",
-            hovertemplate=f"<b>%{{y}}</b><br>{escape(item)}: %{{text}} a month<extra></extra>",
+            hovertemplate=f"<b>%{{y}}</b><br>{escape(item_name(item))}: %{{text}} a month<extra></extra>",
         )
     for placement in ranked:
         chart.add_annotation(
@@ -137,11 +137,11 @@ def cost_difference(base: Plan, other: Plan, colours: Palette) -> go.Figure:
             y=list(plans),
             x=[plan.cost_items.get(item, 0.0) for plan in plans.values()],
             orientation="h",
-            name=item.capitalize(),
+            name=item_name(item),
             marker={"color": hues[item], "line": {"width": 0}},
             text=[usd(plan.cost_items.get(item, 0.0)) for plan in plans.values()],
             textposition="none",
-            hovertemplate=f"<b>%{{y}}</b><br>{escape(item)}: %{{text}} a month<extra></extra>",
+            hovertemplate=f"<b>%{{y}}</b><br>{escape(item_name(item))}: %{{text}} a month<extra></extra>",
         )
     sums = {name: sum(plan.cost_items.values()) for name, plan in plans.items()}
     for name, total in sums.items():

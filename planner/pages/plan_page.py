@@ -15,7 +15,7 @@ from planner.pages.frame import Setting
 from planner.pages.tables import countries_table, sites_table
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, trust_box
-from planner.pages.words import OBJECTIVE_NAMES, count, ms, plain, share, usd
+from planner.pages.words import OBJECTIVE_NAMES, count, item_name, ms, plain, share, usd
 from planner.pages.work import Decided
 from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan
@@ -134,7 +134,7 @@ def _tables(plan: Plan, setting: Setting) -> None:
     slow = st.column_config.NumberColumn(format="%.0f ms")
     money = st.column_config.NumberColumn(format="dollar", step=1)
     sites = sites_table(plan, setting.inputs.sites, setting.inputs.prices)
-    costs = ["Monthly cost", *(item.capitalize() for item in plan.cost_items)]
+    costs = ["Monthly cost", *(item_name(item) for item in plan.cost_items)]
     unused = [name for name in costs[1:] if not sites[name].any()]
     # A column of whole dollars cuts the cents off; rounded, it agrees with the files and the command line.
     by_site.dataframe(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from planner.catalog import load_catalog
+from planner.catalog import load_catalog, shipped_providers
 from planner.inputs import load_inputs
 from planner.jurisdictions import load_countries
 from planner.pages import frame, session
@@ -15,7 +15,6 @@ from planner.pages.session import Edited
 from planner.pages.study_form import study_form
 from planner.pages.words import count, ms, plain, share, usd
 from planner.study import Study, parse_study, study_document, study_from_document, study_toml
-from planner.study_candidates import shipped_providers
 from probes.strict_toml import InputError
 
 

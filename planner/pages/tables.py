@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from planner.catalog import Site, SitePrices
-from planner.pages.words import KIND_NAMES
+from planner.pages.words import KIND_NAMES, item_name
 from planner.plan import Plan
 
 _AS = {"parent": " (as parent)", "backup": " (as backup)"}
@@ -44,7 +44,7 @@ def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices])
                 "Instances": placement.instances,
                 "Monthly cost": placement.cost_usd_month,
                 "Prices": price_words(price),
-                **{item.capitalize(): usd for item, usd in placement.cost_items.items()},
+                **{item_name(item): usd for item, usd in placement.cost_items.items()},
                 "Country": placement.country,
             }
         )
@@ -52,10 +52,21 @@ def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices])
 
 
 def price_words(price: SitePrices) -> str:
-    """``published``, or which of a site's prices are estimates."""
-    named = {"compute": price.instance_hour, "egress": price.egress_gb, "transfer": price.parent_gb}
-    estimated = [name for name, value in named.items() if value is not None and value.estimated]
-    return f"estimated {', '.join(estimated)}" if estimated else "published"
+    """``published``, or which of a site's prices are the user's own and which are estimates."""
+    named = {
+        "compute": price.instance_hour,
+        "egress": price.egress_gb,
+        "transfer": price.parent_gb,
+        "between zones": price.zone_gb,
+        "port": price.port_hour,
+        "Direct Connect": price.direct_gb,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
+    own = [name for name, value in given.items() if value.own]
+    estimated = [name for name, value in given.items() if value.estimated]
+    words = [f"own {', '.join(own)}"] if own else []
+    words += [f"estimated {', '.join(estimated)}"] if estimated else []
+    return "; ".join(words) or "published"
 
 
 def countries_table(plan: Plan) -> pd.DataFrame:

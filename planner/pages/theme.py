@@ -71,7 +71,14 @@ DARK: Final = Palette(
 
 FONT: Final = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
-ITEM_ORDER: Final[tuple[str, ...]] = ("compute", "egress", "transfer", "outpost")
+ITEM_ORDER: Final[tuple[str, ...]] = (
+    "compute",
+    "egress",
+    "transfer",
+    "outpost",
+    "cross_zone",
+    "direct_connect",
+)
 """Cost items in the order they are drawn; others follow by name, so that colours stay put."""
 
 

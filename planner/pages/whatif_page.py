@@ -16,7 +16,7 @@ from planner.pages.frame import Setting
 from planner.pages.sidebar import slo_end
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, bound_words
-from planner.pages.words import listed, ms, plain, points, share, usd
+from planner.pages.words import item_words, listed, ms, plain, points, share, usd
 from planner.pages.work import Decided
 from planner.plan import Kpi, Plan
 from planner.study import Study
@@ -243,7 +243,7 @@ def difference_table(base: Plan, before: Kpi, other: Plan, after: Kpi, delta: Di
         ),
         *(
             (
-                f"  of which {item}",
+                f"  of which {item_words(item)}",
                 usd(base.cost_items.get(item, 0.0)),
                 usd(other.cost_items.get(item, 0.0)),
                 usd(change, signed=True),

@@ -15,12 +15,25 @@ OBJECTIVE_NAMES = {
     "mean_latency": "Lowest mean latency",
     "max_latency": "Lowest worst latency",
 }
+ITEM_NAMES = {"cross_zone": "between zones", "direct_connect": "Direct Connect"}
+"""Cost items that go by another name than their own."""
 RULES_OF_TERMINATION = {
     "optimal": "proven optimal",
     "feasible": "feasible, not proven optimal",
     "time_limit": "stopped before it was proven",
     "infeasible": "no plan exists",
 }
+
+
+def item_words(item: str) -> str:
+    """A cost item within a sentence: ``egress``, ``Direct Connect``."""
+    return ITEM_NAMES.get(item, item.replace("_", " "))
+
+
+def item_name(item: str) -> str:
+    """A cost item by itself: ``Egress``, ``Direct Connect``."""
+    words = item_words(item)
+    return words[0].upper() + words[1:]
 
 
 def usd(value: float | None, *, signed: bool = False) -> str:

@@ -13,7 +13,7 @@ import pytest
 from planner.audit import audit_plan
 from planner.demand import Client, Demand
 from planner.plan import Assignment, Conflict, Kpi, Placement
-from planner.study import Limits, ProgramRule, ResidencyRule, Selector
+from planner.study import Limits, OutpostSpec, ProgramRule, ResidencyRule, Selector
 from tests.planner.audit import estate
 
 
@@ -393,3 +393,34 @@ def test_two_thousand_clients_and_sixty_sites_take_under_a_third_of_a_second():
         seconds.append(time.process_time() - start)
     assert not any("client" in sentence and "latency_ms" in sentence for sentence in found)
     assert min(seconds) < 0.3
+
+
+def test_two_sizes_of_one_rack():
+    """The estate as it is, but "ber" and "plant" are called the sizes of one rack."""
+    names = {"ber": "rack.half", "plant": "rack.full"}
+    terms = next(site.outpost for site in estate.SITES if site.id == "plant")
+    spec = OutpostSpec("rack", "ES", 0.0, 0.0, "mad", terms, sizes=(("half", terms), ("full", terms)))
+    plan, study, inputs = estate.plan(), estate.study(), estate.inputs()
+    found = audit(
+        replace(
+            plan,
+            placements=tuple(replace(p, site_id=names.get(p.site_id, p.site_id)) for p in plan.placements),
+            assignments=tuple(replace(a, site_id=names.get(a.site_id, a.site_id)) for a in plan.assignments),
+        ),
+        replace(study, candidates=replace(study.candidates, outposts=(spec,))),
+        replace(
+            inputs,
+            sites=tuple(replace(site, id=names.get(site.id, site.id)) for site in inputs.sites),
+            matrix=replace(inputs.matrix, site_ids=tuple(names.get(s, s) for s in inputs.matrix.site_ids)),
+            parent_country={names[name]: country for name, country in inputs.parent_country.items()},
+        ),
+    )
+    assert found == ("one_size: rack.full, rack.half are open, sizes of one rack",)
+
+
+def test_headroom_asks_for_more_instances():
+    """A quarter kept free, instances of 150: 400 rps need 4 of them and no longer 3, 300 rps 3 and not 2."""
+    study = estate.study()
+    found = audit(study=replace(study, workload=replace(study.workload, headroom=0.25)))
+    assert any("site ber" in each and "instances" in each and "4" in each for each in found), found
+    assert any("site fra" in each and "instances" in each and "3" in each for each in found), found

@@ -351,6 +351,25 @@ def test_catalog_show(capsys):
     assert site["as_of"]
 
 
+def test_catalog_show_tells_which_prices_are_ones_own(capsys, tmp_path):
+    code, printed, _ = run(capsys, "catalog", "show", "--prices")
+    assert code == 0
+    mine = tmp_path / "mine.csv"
+    mine.write_text(printed, "utf-8")
+    _, printed, _ = run(capsys, "catalog", "show", "--own", str(mine))
+    assert "*0" not in printed  # as it stands, the file says what is listed
+    head = "category,site,item,unit,price,currency,source,as_of\n"
+    mine.write_text(head + "ec2_hour,eu-west-1,m5.xlarge,hour,0.1234,USD,contract,2026-10-01\n", "utf-8")
+    _, printed, _ = run(capsys, "catalog", "show", "--own", str(mine))
+    assert [line.split()[0] for line in printed.splitlines() if "*0.1234" in line] == ["eu-west-1"]
+    _, printed, _ = run(capsys, "catalog", "show", "--json", "--own", str(mine))
+    (own,) = json.loads(printed)["own"]
+    assert (own["site"], own["usd"], own["source"]) == ("eu-west-1", 0.1234, "mine.csv: contract")
+    code, printed, said = run(capsys, "catalog", "show", "--own", str(tmp_path / "none.csv"))
+    assert (code, printed) == (2, "")
+    assert "none.csv: No such file" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -384,3 +384,16 @@ def test_as_json(capsys):
     assert document["agent"]["vantage"] == document["agent"]["outpost"] == "op-gyor-1"
     assert document["agent"]["parent"] == "eu-central-2"
     assert any("no address is known" in note for note in document["notes"])
+
+
+def test_a_rack_of_several_sizes_is_measured_once(settings, tmp_path):
+    sizes = (
+        'host = "10.0.0.9"\nsize = [\n'
+        '  { name = "a", capacity_rps = 1, upfront_usd = 0, monthly_usd = 1 },\n'
+        '  { name = "b", capacity_rps = 2, upfront_usd = 0, monthly_usd = 2 },\n]\n'
+    )
+    dropped = ("capacity_rps", "upfront_usd", "monthly_usd")
+    text = "".join(line for line in STUDY.splitlines(keepends=True) if not line.startswith(dropped))
+    (tmp_path / "study.toml").write_text(text + sizes, "utf-8")
+    found, _ = settings(*PLACE, "--kind", "outpost", "--study", tmp_path / "study.toml")
+    assert [(target.site, target.host) for target in found.targets] == [("op-1", "10.0.0.9")]

@@ -16,7 +16,7 @@ from planner.pages.latency_charts import cumulative, distribution, heatmap, inte
 from planner.pages.latency_page import model_words
 from planner.pages.model_chart import model_chart
 from planner.pages.tables import countries_table, measured_by_site, price_words, sites_table
-from planner.pages.theme import DARK, LIGHT
+from planner.pages.theme import DARK, LIGHT, item_colours
 from planner.pages.whatif_page import changed, difference_table
 from planner.whatif import difference
 
@@ -162,3 +162,21 @@ def test_what_counts_as_a_change():
     assert changed(Choices(demand=1.5))
     assert changed(Choices(without=("us-east-1",)))
     assert changed(Choices(if_budget=0.0))
+
+
+def test_cost_items_and_own_prices_go_by_names_a_reader_knows(plan, inputs):
+    items = {"compute": 1.0, "cross_zone": 2.0, "direct_connect": 3.0}
+    other = replace(plan, cost_items=items)
+    assert [bar.name for bar in cost_difference(other, other, LIGHT).data] == [
+        "Compute",
+        "Between zones",
+        "Direct Connect",
+    ]
+    table = difference_table(plan, plan.kpi, other, plan.kpi, difference(plan, other))
+    assert "  of which Direct Connect" in list(table[""])
+    hues = item_colours(items, LIGHT)
+    assert len(set(hues.values())) == len(hues)
+    price = inputs.prices[3]
+    own = replace(price.egress_gb, own=True)
+    assert price_words(replace(price, egress_gb=own)) == "own egress; estimated compute"
+    assert price_words(replace(price, egress_gb=own, instance_hour=None)) == "own egress"

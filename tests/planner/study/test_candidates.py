@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from planner.candidates import choose_candidates
-from planner.catalog import load_catalog
+from planner.catalog import CatalogError, load_catalog
 from planner.study import StudyError, parse_study
 
 OUTPOST = """
@@ -203,3 +203,102 @@ def test_a_site_that_was_left_out_still_answers_to_its_name(catalog):
 def test_a_group_of_a_kind_that_no_candidate_is(catalog):
     group = '[[rule]]\nkind = "group"\nby = "metro"\nkinds = ["wavelength_zone"]\nat_most = 1'
     assert complaint(catalog, "", group) == "shop, rule[1].kinds: no candidate is a wavelength_zone"
+
+
+SIZES = """
+[[candidates.outpost]]
+id = "op-1"
+country = "ES"
+lat = 40.4
+lon = -3.7
+parent = "eu-south-2"
+term_months = 36
+capital_rate = 0.06
+size = [
+    { name = "half", capacity_rps = 700, upfront_usd = 95000, monthly_usd = 1700 },
+    { name = "full", capacity_rps = 1250, upfront_usd = 140000, monthly_usd = 2300 },
+]
+"""
+
+
+def test_each_size_of_a_rack_is_a_candidate(catalog):
+    chosen = choose(catalog, 'include = ["eu-south-2"]', SIZES)
+    racks = {site.id: site.outpost for site in chosen.sites if site.kind == "outpost"}
+    assert list(racks) == ["op-1.half", "op-1.full"]
+    assert [terms.capacity_rps for terms in racks.values()] == [700, 1250]
+    assert [terms.upfront_usd for terms in racks.values()] == [95000, 140000]
+    assert {(terms.term_months, terms.capital_rate) for terms in racks.values()} == {(36, 0.06)}
+    assert chosen.parent_country["op-1.half"] == "ES"
+
+
+def test_a_commitment_is_a_discount_at_every_site_that_sells_the_instance(catalog):
+    rest = '[workload]\ncommitment = "compute-savings-1y"\n' + SIZES
+    chosen = choose(catalog, 'include = ["eu-south-2"]', rest)
+    discounts = {site.id: price.commitment for site, price in zip(chosen.sites, chosen.prices, strict=True)}
+    assert discounts["eu-south-2"].discount == 0.27
+    assert discounts["op-1.half"] is None
+    assert any("compute-savings-1y saves 27%, for which no source was found" in note for note in chosen.notes)
+
+
+def test_direct_connect_where_the_study_has_it(catalog):
+    chosen = choose(
+        catalog, 'include = ["eu-*"]', '[network]\ndirect_connect = ["eu-west-1", "us-*"]\ngbps = 1\n' + SIZES
+    )
+    priced = dict(zip((site.id for site in chosen.sites), chosen.prices, strict=True))
+    assert (priced["eu-west-1"].port_hour.usd, priced["eu-west-1"].direct_gb.usd) == (0.3, 0.0282)
+    others = [price for site_id, price in priced.items() if site_id != "eu-west-1"]
+    assert all(price.port_hour is None and price.direct_gb is None for price in others)
+    assert "network.direct_connect: us-* is no candidate, so nothing leaves by it" in chosen.notes
+
+
+def test_traffic_between_zones_is_charged_at_both_ends(catalog):
+    candidates = 'kinds = ["region", "local_zone"]\ninclude = ["us-west-2*"]'
+    crossing = choose(catalog, candidates, "[workload]\ncross_zone_kb = 1")
+    priced = dict(zip((site.id for site in crossing.sites), crossing.prices, strict=True))
+    assert priced["us-west-2"].zone_gb.usd == pytest.approx(0.02)
+    assert priced["us-west-2-lax-1a"].zone_gb is None
+    assert all(price.zone_gb is None for price in choose(catalog, candidates).prices)
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        (
+            '[workload]\ncommitment = "compute-saving-1y"',
+            "workload.commitment: 'compute-saving-1y' is not a known commitment;"
+            " did you mean 'compute-savings-1y'?",
+        ),
+        (
+            '[workload]\ncommitment = "reserved-1y"',
+            "workload.commitment: 'reserved-1y' is a discount on m6a, not on m5.xlarge",
+        ),
+        (
+            '[network]\ndirect_connect = ["eu-wst-1"]',
+            "network.direct_connect: 'eu-wst-1' matches no known site; did you mean 'eu-west-1'?",
+        ),
+        (
+            '[network]\ndirect_connect = ["op-1.half"]' + SIZES,
+            "network.direct_connect: 'op-1.half' is an Outpost, which leaves by its own line",
+        ),
+        (
+            '[network]\ndirect_connect = ["op-*"]' + SIZES,
+            "network.direct_connect: 'op-*' is an Outpost, which leaves by its own line",
+        ),
+        (
+            SIZES.replace("op-1", "eu-south-2"),
+            "candidates.outpost[1].id: 'eu-south-2' is already the id of a catalogued site",
+        ),
+    ],
+)
+def test_commitments_and_lines_that_nobody_offers(catalog, rest, message):
+    assert complaint(catalog, "", rest) == f"shop, {message}"
+
+
+def test_a_port_of_a_speed_that_has_no_price(catalog):
+    rest = '[network]\ndirect_connect = ["eu-west-1"]\ngbps = 10'
+    with pytest.raises(CatalogError) as caught:
+        choose(catalog, "", rest)
+    assert str(caught.value).endswith(
+        "has no price for direct_connect, global, port-dedicated-10gbps: add it to your own prices;"
+        " did you mean 'port-dedicated-1gbps'?"
+    )

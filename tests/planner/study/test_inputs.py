@@ -253,3 +253,28 @@ def test_other_candidates_are_read_anew():
     study = load_study(next(path for path in shipped_studies() if path.stem == "worldwide-saas"))
     other = replace(study, candidates=replace(study.candidates, exclude=("us-*",)))
     assert asking(other) != asking(study)
+
+
+RACK = """\
+[[candidates.outpost]]
+id = "op-1"
+country = "DE"
+lat = 52.5
+lon = 13.4
+parent = "eu-central-1"
+term_months = 36
+host = "10.0.0.1"
+size = [
+    { name = "half", capacity_rps = 700, upfront_usd = 95000, monthly_usd = 1700 },
+    { name = "full", capacity_rps = 1250, upfront_usd = 140000, monthly_usd = 2300 },
+]
+"""
+
+
+def test_what_was_measured_to_a_rack_holds_for_each_of_its_sizes(study, tmp_path):
+    (tmp_path / "shop.toml").write_text(STUDY + RACK)
+    store = written(tmp_path / "round.jsonl", *(sample("op-1", 3.0, number) for number in range(30)))
+    inputs = load_inputs(load_study(tmp_path / "shop.toml"), [store])
+    assert inputs.matrix.site_ids == ("eu-central-1", "eu-west-1", "op-1.half", "op-1.full")
+    assert inputs.matrix.estimate_ms[0, 2:] == pytest.approx([3.0, 3.0], abs=0.1)
+    assert [PROVENANCES[code] for code in inputs.matrix.provenance[0, 2:]] == ["measured", "measured"]
