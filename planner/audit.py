@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from planner.audit_home import home_tier
 from planner.audit_rules import groups_kept, links_kept, loads_kept, tags_kept
 from planner.audit_survival import survival
 from planner.inputs import Inputs
@@ -109,7 +110,7 @@ def _assignments(case: Ledger) -> Iterator[str]:
     for client in case.inputs.demand.clients:
         if client.id not in assigned:
             yield f"client {client.id} is assigned to no site"
-    matrix, slo = case.inputs.matrix, case.study.latency.slo_ms
+    slo = case.study.latency.slo_ms
     for entry in case.plan.assignments:
         row, column = case.client_row.get(entry.client_id), case.site_column.get(entry.site_id)
         pair = f"client {entry.client_id} at site {entry.site_id}"
@@ -125,17 +126,17 @@ def _assignments(case: Ledger) -> Iterator[str]:
         client = case.inputs.demand.clients[row]
         if entry.country != client.country:
             yield f"{pair}: the country is stated as {entry.country} and is {client.country}"
-        planning = matrix.upper_ms if case.study.latency.bound == "upper" else matrix.estimate_ms
-        latency = float(planning[row, column])
+        estimate, lower, upper = case.request_ms(row, column)
+        latency = upper if case.study.latency.bound == "upper" else estimate
         for name, stated, actual in (
             ("weight", entry.weight, float(case.inputs.demand.weight[row])),
             ("latency_ms", entry.latency_ms, latency),
-            ("latency_lower_ms", entry.latency_lower_ms, float(matrix.lower_ms[row, column])),
-            ("latency_upper_ms", entry.latency_upper_ms, float(matrix.upper_ms[row, column])),
+            ("latency_lower_ms", entry.latency_lower_ms, lower),
+            ("latency_upper_ms", entry.latency_upper_ms, upper),
         ):
             if stated != actual:
                 yield f"{pair}: {name} is stated as {stated} and is {actual}"
-        provenance = PROVENANCES[matrix.provenance[row, column]]
+        provenance = PROVENANCES[case.measured(row, column)]
         if entry.provenance != provenance:
             yield f"{pair}: provenance is stated as {entry.provenance} and is {provenance}"
         within = slo is None or latency <= slo
@@ -255,8 +256,7 @@ def _totals(case: Ledger) -> Iterator[str]:
     if kpi is None:
         yield f"the plan ended {plan.termination} without key figures"
         return
-    rows = np.arange(len(case.column))
-    measured = case.inputs.matrix.provenance[rows, case.column] == MEASURED
+    measured = np.array([case.measured(row, j) == MEASURED for row, j in enumerate(case.column)])
     for name, stated, actual in (
         ("mean_ms", kpi.mean_ms, case.mean_ms()),
         ("max_ms", kpi.max_ms, case.max_ms()),
@@ -296,6 +296,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     _sites,
     _assignments,
     _compliance,
+    home_tier,
     survival,
     tags_kept,
     groups_kept,

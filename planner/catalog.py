@@ -67,7 +67,8 @@ class SitePrices:
     ``zone_gb``: between two zones of a Region, both ends charged (None where nothing crosses: a Local Zone
     or a rack is one zone).
     ``commitment``: the discount the study commits to, where it holds here. ``port_hour`` and ``direct_gb``: a
-    Direct Connect port, and a GB that leaves by it; None where the study has none here.
+    Direct Connect port, and a GB that leaves by it; None where the study has none here. ``home_gb``: from the
+    site's Region to another one, where the study has a home tier.
     """
 
     instance_hour: Price | None
@@ -77,6 +78,7 @@ class SitePrices:
     commitment: Commitment | None = None
     port_hour: Price | None = None
     direct_gb: Price | None = None
+    home_gb: Price | None = None
 
     @property
     def listed(self) -> tuple[Price, ...]:
@@ -88,6 +90,7 @@ class SitePrices:
             self.zone_gb,
             self.port_hour,
             self.direct_gb,
+            self.home_gb,
         )
         return tuple(price for price in every if price is not None)
 
@@ -147,12 +150,14 @@ class Catalog:
         commitment: str | None = None,
         port_gbps: float | None = None,
         crosses_zones: bool = False,
+        goes_home: bool = False,
     ) -> SitePrices:
         """What ``site`` charges for ``instance`` and for traffic.
 
         A zone without a price of its own takes its parent's × (1 + ``local_zone_premium``), and its parent's
         egress; both marked estimated. ``commitment``: the name of one; ``port_gbps``: of a Direct Connect
-        port at this site; ``crosses_zones``: whether the price between zones is needed.
+        port at this site; ``crosses_zones``: whether the price between zones is needed; ``goes_home``:
+        whether that between Regions is.
 
         Raises :class:`CatalogError` when no site lists the instance type, :class:`NoPriceError` when this
         site does not offer it.
@@ -162,7 +167,7 @@ class Catalog:
             message = f"{instance!r} is not a known instance type"
             raise CatalogError(self.path / "prices.csv", message, nearest=hint)
         if site.kind == "outpost":
-            return self._outpost_prices(site)
+            return self._outpost_prices(site, goes_home=goes_home)
         offered = self.offers.families(site.kind, site.partition, _names(site))
         if offered is not None and instance.split(".")[0] not in offered:
             families = ", ".join(sorted(offered))
@@ -182,6 +187,7 @@ class Catalog:
             direct_gb=None
             if port_gbps is None
             else self._price("direct_connect", site, DIRECT_EGRESS, premium=0.0),
+            home_gb=self._onward(site) if goes_home else None,
         )
 
     def _price(self, category: str, site: Site, item: str, *, premium: float) -> Price:
@@ -212,6 +218,11 @@ class Catalog:
             raise CatalogError(self.path / "prices.csv", message, nearest=hint)
         return price
 
+    def _onward(self, site: Site) -> Price:
+        """From the site's Region to another one."""
+        region = site if site.parent is None else self.site(site.parent)
+        return self._price("inter_region", region, "to-other-region", premium=0.0)
+
     def _to_parent(self, site: Site) -> Price:
         """Zone to parent Region."""
         return self._both_ends(site)
@@ -222,7 +233,7 @@ class Catalog:
         note = f"{one_end.usd:g} at each end" + (f"; {one_end.note}" if one_end.estimated else "")
         return replace(one_end, usd=2 * one_end.usd, note=note)
 
-    def _outpost_prices(self, site: Site) -> SitePrices:
+    def _outpost_prices(self, site: Site, *, goes_home: bool) -> SitePrices:
         """A rack: its term pays for the instances; its traffic leaves through the local network.
 
         What that network's carrier charges is nobody's list price. Unless a price says it, of this rack or of
@@ -240,7 +251,8 @@ class Catalog:
         if link is None:
             message = "has no price for outposts, outpost, service-link-to-parent"
             raise NoPriceError(self.path / "prices.csv", message)
-        return SitePrices(None, egress, replace(link, estimated=not link.own))
+        onward = self._onward(site) if goes_home else None
+        return SitePrices(None, egress, replace(link, estimated=not link.own), home_gb=onward)
 
     def _rack_price(self, site: Site, item: str) -> Price | None:
         prices = (self.price_list.price("outposts", name, item) for name in (site.id, "outpost"))

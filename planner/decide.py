@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from planner.audit import audit_plan
-from planner.inputs import Inputs
+from planner.inputs import Inputs, at_home
 from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.loosening import rungs
-from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
+from planner.plan import Assignment, Conflict, HomeChoice, Kpi, Placement, Plan
 from planner.problem import Problem, build_problem
 from planner.reasons import reasons
 from planner.remedies import least_changes
@@ -154,6 +154,7 @@ def explain(
     plan = _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
+    problem = problem.at(decision.home)
 
     def step(rule: str) -> tuple[str, Problem] | None:
         first = next(iter(rungs(study, rule, len(inputs.sites))), None)
@@ -259,6 +260,8 @@ def _plan(
         return replace(empty, conflict=Conflict(clash.rules, reason, remedies))
     if decision.open is None or decision.assignment is None:
         return empty
+    problem = problem.at(decision.home)
+    inputs = at_home(study, inputs, problem.home)
     placements = _placements(inputs, problem, decision)
     items = {
         item.name: sum(placement.cost_items[item.name] for placement in placements) for item in problem.items
@@ -273,7 +276,18 @@ def _plan(
         kpi=_kpi(study, inputs, problem, decision, sum(items.values())),
         cost_items=items,
         binding=binding_rules(problem, decision),
+        home=_home(study, inputs, problem, decision),
     )
+
+
+def _home(study: Study, inputs: Inputs, problem: Problem, decision: Decision) -> HomeChoice | None:
+    tier, home = study.workload.home, inputs.home
+    if tier is None or home is None:
+        return None
+    assert decision.assignment is not None
+    leg = home.estimate_ms if study.latency.bound == "estimate" else home.upper_ms
+    far = tier.home_trips * leg[decision.assignment] if tier.home_trips > 0 else 0.0
+    return HomeChoice(home.site.id, home.site.country, float((problem.sizing.share * far).sum()))
 
 
 def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[Placement, ...]:

@@ -189,6 +189,13 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "reason": conflict.reason,
             "remedies": dict(conflict.remedies),
         },
+        "home": None
+        if plan.home is None
+        else {
+            "region": plan.home.region,
+            "country": plan.home.country,
+            "mean_ms": _finite(plan.home.mean_ms),
+        },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),
     }

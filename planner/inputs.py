@@ -11,6 +11,7 @@ from planner.candidates import choose_candidates
 from planner.catalog import Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
+from planner.homes import Home, build_homes, through_home
 from planner.jurisdictions import load_jurisdictions
 from planner.latency.matrix import LatencyMatrix, build_matrix
 from planner.latency.plausible import sift
@@ -35,6 +36,8 @@ class Inputs:
     ``hashes`` maps each input's name to its sha256. ``jurisdictions`` maps a name to its country codes.
     ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
+    ``homes``: where the stateful tier may stand;
+    ``home``: where it does, its legs then in the ``matrix`` (:func:`at_home`).
     """
 
     demand: Demand
@@ -47,6 +50,8 @@ class Inputs:
     hashes: Mapping[str, str]
     notes: tuple[str, ...]
     links: Mapping[str, ServiceLink] = field(default_factory=dict)
+    homes: tuple[Home, ...] = ()
+    home: Home | None = None
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -113,7 +118,20 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         hashes=hashes,
         notes=(*candidates.notes, *link_notes(links), *measurement_notes(study, demand, matrix, reports)),
         links=links,
+        homes=build_homes(study, catalogs, candidates.sites, candidates.prices, statistics),
     )
+
+
+def at_home(study: Study, inputs: Inputs, region: str | None) -> Inputs:
+    """``inputs`` with the stateful tier in that Region: latencies become those of whole requests.
+
+    Unchanged without a home. Raises ``KeyError`` for a Region that is none of ``inputs.homes``.
+    """
+    tier = study.workload.home
+    if tier is None or region is None:
+        return inputs
+    home = {each.site.id: each for each in inputs.homes}[region]
+    return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home)
 
 
 def _for_each_size(study: Study, statistics: Sequence[PairStatistic]) -> tuple[PairStatistic, ...]:

@@ -7,7 +7,7 @@ rules, the cost items and the solver, none of which it imports.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.catalog import OutpostTerms, Price
+from planner.homes import Home
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
 from planner.plan import Plan
@@ -36,7 +37,7 @@ class Ledger:
     planning latency of that pair, inf where there is none; ``share`` (m,) sums to one; ``load`` (n,) is in
     requests per second and ``gigabytes`` (n,) per month. ``open_ids`` are the open sites the inputs know.
     ``standby`` (m,) is the backup's index, -1 where the plan names none; ``peak`` (n,): ``load`` and what the
-    worst failure hands over besides.
+    worst failure hands over besides. ``home``: where the plan puts the stateful tier, of the homes there are.
     """
 
     plan: Plan
@@ -52,12 +53,26 @@ class Ledger:
     open_ids: frozenset[str]
     standby: NDArray[np.int64]
     peak: NDArray[np.float64]
+    home: Home | None = None
 
     def planning_ms(self, row: int, column: int) -> float:
         """The latency the study plans with, inf where there is none."""
+        upper = self.study.latency.bound == "upper"
+        return self.request_ms(row, column)[2 if upper else 0]
+
+    def request_ms(self, row: int, column: int) -> tuple[float, float, float]:
+        """Estimate, lower and upper bound of one request: to the site, and on to the home."""
         matrix = self.inputs.matrix
-        planning = matrix.upper_ms if self.study.latency.bound == "upper" else matrix.estimate_ms
-        return float(planning[row, column])
+        legs = [float(each[row, column]) for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms)]
+        one, two, three = on_to_home(self.study, self.home, legs, column)
+        return one, two, three
+
+    def measured(self, row: int, column: int) -> int:
+        """The provenance code of the weaker leg."""
+        code, tier = int(self.inputs.matrix.provenance[row, column]), self.study.workload.home
+        if tier is None or self.home is None or tier.home_trips == 0:
+            return code
+        return min(code, int(self.home.provenance[column]))
 
     def selected(self, selector: Selector) -> Iterator[int]:
         """Rows of the clients that match any criterion of ``selector``."""
@@ -105,6 +120,8 @@ class Ledger:
             bill["cross_zone"] = crossing * prices.zone_gb.usd
         if site.kind != "region" and prices.parent_gb is not None:
             bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
+        if self.home is not None:
+            bill["transfer"] += work.home_share * gigabytes * float(self.home.usd_gb[column])
         return bill
 
     def total_bill(self) -> dict[str, float]:
@@ -142,7 +159,15 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
             standby[row] = site_column.get(assignment.backup_site_id or "", -1)
     matrix = inputs.matrix
     planning = matrix.upper_ms if study.latency.bound == "upper" else matrix.estimate_ms
-    latency = np.where(column >= 0, planning[np.arange(len(column)), column], math.inf)
+    region = None if plan.home is None or study.workload.home is None else plan.home.region
+    home = next((each for each in inputs.homes if each.site.id == region), None)
+    upper = 1 if study.latency.bound == "upper" else 0
+    latency = np.array(
+        [
+            on_to_home(study, home, [float(planning[row, j])] * 3, int(j))[2 * upper] if j >= 0 else math.inf
+            for row, j in enumerate(column)
+        ]
+    )
     weight = inputs.demand.weight
     share = weight / math.fsum(weight)
     served = column >= 0
@@ -165,6 +190,19 @@ def lay_over(plan: Plan, study: Study, inputs: Inputs) -> Ledger:
         open_ids=frozenset(placement.site_id for placement in plan.placements) & site_column.keys(),
         standby=standby,
         peak=(per_site + handed) * study.demand.peak_rps,
+        home=home,
+    )
+
+
+def on_to_home(study: Study, home: Home | None, legs: Sequence[float], column: int) -> tuple[float, ...]:
+    """Estimate, lower and upper bound of a request from those of its leg to the site."""
+    tier = study.workload.home
+    if tier is None or home is None:
+        return tuple(legs)
+    onward = home.estimate_ms[column], home.lower_ms[column], home.upper_ms[column]
+    return tuple(
+        tier.client_trips * near + (tier.home_trips * float(far) if tier.home_trips else 0.0)
+        for near, far in zip(legs, onward, strict=True)
     )
 
 

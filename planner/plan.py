@@ -76,6 +76,15 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeChoice:
+    """Where the stateful tier stands, and its part of the latency: ``mean_ms``, in the plan's own mean."""
+
+    region: str
+    country: str
+    mean_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A decision with its proof and its audit. ``objective``, ``lower_bound``: USD per month, or ms.
 
@@ -100,6 +109,7 @@ class Plan:
     inputs: Mapping[str, str]
     set_aside: Mapping[str, str]
     notes: tuple[str, ...]
+    home: HomeChoice | None = None
 
     @property
     def open(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.costs import CostTerms, cost_terms, total
-from planner.inputs import Inputs
+from planner.inputs import Inputs, at_home
 from planner.rules import Cover, Effect, Facts, Failover, Row, rule_effects
 from planner.sizing import Sizing, size
 from planner.study import Study
@@ -27,6 +27,9 @@ class Problem:
     ``effects``: the rules at work, each with its masks and rows. ``failover``: what may fail and every
     backup that is allowed, None where nothing need be survived; a pair is then allowed only if the client
     has a backup there.
+
+    ``home``: the Region of the stateful tier, if any. ``others``: the same study's problems with the tier in
+    each other Region it may stand in; a plan of any of them is a plan, and solving means all of them.
     """
 
     minimize: Minimize
@@ -41,6 +44,31 @@ class Problem:
     items: tuple[CostTerms, ...]
     effects: tuple[Effect, ...]
     failover: Failover | None = None
+    home: str | None = None
+    others: tuple[Problem, ...] = ()
+
+    @property
+    def options(self) -> tuple[Problem, ...]:
+        """This problem and those with another home, each by itself."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
+
+    def at(self, home: str | None) -> Problem:
+        """The one with that home, the rest its others; unchanged for None."""
+        chosen = [option for option in self.options if option.home == home]
+        if home is None or not chosen:
+            return self
+        rest = tuple(option for option in self.options if option.home != home)
+        return replace(chosen[0], others=rest)
+
+    def each(self, change: Callable[[Problem], Problem]) -> Problem:
+        """The same with every option changed, each by itself."""
+        first, *others = map(change, self.options)
+        return replace(first, others=tuple(others))
+
+    @property
+    def servable(self) -> bool:
+        """Whether, at some home, there is a site for everybody."""
+        return any(bool(option.allowed.any(axis=1).all()) for option in self.options)
 
     @property
     def rows(self) -> tuple[tuple[str, Row], ...]:
@@ -59,19 +87,28 @@ class Problem:
 
     def without(self, rules: Collection[str]) -> Problem:
         """The same problem with some rules dropped."""
-        return _apply(self, [effect for effect in self.effects if effect.rule not in rules])
+        return self.each(
+            lambda one: _apply(one, [effect for effect in one.effects if effect.rule not in rules])
+        )
 
     def with_effects(self, effects: Sequence[Effect]) -> Problem:
         """The same problem under further rules."""
-        return _apply(self, [*self.effects, *effects])
+        return self.each(lambda one: _apply(one, [*one.effects, *effects]))
 
     def aiming_at(self, minimize: Minimize) -> Problem:
         """The same problem with another objective."""
-        return replace(self, minimize=minimize)
+        return self.each(lambda one: replace(one, minimize=minimize))
 
 
 def build_problem(study: Study, inputs: Inputs) -> Problem:
-    """Apply every cost item and every rule of the study to its inputs."""
+    """Apply every cost item and every rule of the study to its inputs, at every home there may be."""
+    if not inputs.homes or inputs.home is not None:
+        return _at_one_home(study, inputs)
+    first, *others = (_at_one_home(study, at_home(study, inputs, home.site.id)) for home in inputs.homes)
+    return replace(first, others=tuple(others))
+
+
+def _at_one_home(study: Study, inputs: Inputs) -> Problem:
     latency = inputs.matrix.planning_ms(study.latency.bound)
     items = cost_terms(study, inputs)
     sizing = size(study, inputs)
@@ -88,6 +125,7 @@ def build_problem(study: Study, inputs: Inputs) -> Problem:
         cost=facts.cost,
         items=items,
         effects=(),
+        home=None if inputs.home is None else inputs.home.site.id,
     )
     return _apply(bare, rule_effects(facts))
 

@@ -8,7 +8,7 @@ that it would have to let off.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -63,12 +63,11 @@ def _least(study: Study, problem: Problem, effect: Effect, build: Build, deadlin
         return None if cheapest.open is None else f"${cheapest.objective:,.0f} a month"
     row = effect.rows[0] if len(effect.rows) == 1 else None
     if effect.rule == "coverage" and row is not None and row.pair is not None:
-        best = _least_share(rest, row.pair < 0.5, deadline)
-        if best is None:
+        found = _least_share(problem, rest, effect.rule, _outside, deadline)
+        if found is None:
             return None
-        return (
-            f"{np.floor(1000 * (1 - best.objective)) / 10:g} % of demand within {study.latency.slo_ms:g} ms"
-        )
+        percent = np.floor(1000 * (1 - found.best.objective)) / 10
+        return f"{percent:g} % of demand within {study.latency.slo_ms:g} ms"
     ladder = rungs(study, effect.rule, len(problem.site_ids))
     if ladder:
         low, high = 0, len(ladder) - 1
@@ -82,26 +81,37 @@ def _least(study: Study, problem: Problem, effect: Effect, build: Build, deadlin
         return None if deadline.passed() else ladder[low].words
     if effect.rows or (effect.sites is None and effect.pairs is None):
         return None
-    return _let_off(rest, effect, deadline)
+    return _let_off(problem, rest, effect.rule, deadline)
 
 
 def _feasible(problem: Problem, deadline: Deadline) -> bool:
-    if not problem.allowed.any(axis=1).all():
+    if not problem.servable:
         return False
     found = solve_placement(problem.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
     return found.open is not None
 
 
-def _let_off(rest: Problem, effect: Effect, deadline: Deadline) -> str | None:
+def _outside(effect: Effect) -> NDArray[np.bool_]:
+    """The pairs that a row on shares does not count."""
+    pair = effect.rows[0].pair
+    assert pair is not None
+    return np.asarray(pair < 0.5)
+
+
+def _forbidden(effect: Effect) -> NDArray[np.bool_]:
+    """The pairs, or the sites for everybody, that a mask forbids."""
+    masks = [~mask for mask in (effect.pairs, effect.sites) if mask is not None]
+    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*masks)))
+
+
+def _let_off(problem: Problem, rest: Problem, rule: str, deadline: Deadline) -> str | None:
     """The least demand that a mask would have to let off, whose it is, and where it would be served."""
-    forbidden = np.zeros(rest.allowed.shape, dtype=bool)
-    if effect.pairs is not None:
-        forbidden |= ~effect.pairs
-    if effect.sites is not None:
-        forbidden |= ~effect.sites
-    best = _least_share(rest, forbidden, deadline)
-    if best is None or best.assignment is None:
+    found = _least_share(problem, rest, rule, _forbidden, deadline)
+    if found is None:
         return None
+    best = found.best
+    assert best.assignment is not None
+    forbidden = np.broadcast_to(found.counted, rest.allowed.shape)
     rows = np.arange(len(best.assignment))
     off = np.nonzero(forbidden[rows, best.assignment])[0]
     if not off.size:
@@ -114,9 +124,34 @@ def _let_off(rest: Problem, effect: Effect, deadline: Deadline) -> str | None:
     )
 
 
-def _least_share(rest: Problem, counted: NDArray[np.bool_], deadline: Deadline) -> Decision | None:
-    """The plan that serves the least demand over the pairs counted; None where no plan was found."""
-    if not rest.allowed.any(axis=1).all():
+@dataclass(frozen=True, slots=True)
+class _Spared:
+    best: Decision
+    counted: NDArray[np.bool_]
+
+
+def _least_share(
+    problem: Problem,
+    rest: Problem,
+    rule: str,
+    counted: Callable[[Effect], NDArray[np.bool_]],
+    deadline: Deadline,
+) -> _Spared | None:
+    """The plan, at any home, that serves the least demand over the pairs ``counted`` of the rule there.
+
+    None where no plan was found. ``rest``: the problem without the rule.
+    """
+    found: _Spared | None = None
+    for ruled, free in zip(problem.options, rest.options, strict=True):
+        pairs = counted(next(effect for effect in ruled.effects if effect.rule == rule))
+        best = _least_share_at(free, pairs, deadline)
+        if best is not None and (found is None or best.objective < found.best.objective):
+            found = _Spared(best, pairs)
+    return found
+
+
+def _least_share_at(rest: Problem, counted: NDArray[np.bool_], deadline: Deadline) -> Decision | None:
+    if not rest.servable:
         return None
     # A mean latency of nothing on every pair but those counted is the share that they serve.
     toll = np.where(np.isfinite(rest.latency_ms), counted.astype(np.float64), np.inf)

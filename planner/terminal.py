@@ -41,6 +41,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
         f"  latency   mean {ms(kpi.mean_ms)}, p50 {ms(kpi.p50_ms)}, "
         f"p95 {ms(kpi.p95_ms)}, max {ms(kpi.max_ms)}",
         *(() if slo_ms is None else (f"  coverage  {share(kpi.coverage)} of demand within {slo_ms:g} ms",)),
+        *_home(plan),
         f"  evidence  {share(kpi.measured_share)} of demand over pairs measured nearby, the rest modelled",
         "",
         table(
@@ -64,6 +65,11 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     lines += _list("notes", plan.notes)
     return "\n".join(lines)
+
+
+def _home(plan: Plan) -> Iterator[str]:
+    if plan.home is not None:
+        yield f"  home      {plan.home.region}: {ms(plan.home.mean_ms)} of the mean is between site and home"
 
 
 def nothing_text(plan: Plan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.rules.effect import Effect, Facts
+from planner.rules.residency import held_at_home
 from planner.rules.selection import clients_of
 from planner.study import ProgramRule
 
@@ -16,7 +17,10 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
         if isinstance(rule, ProgramRule):
             needed = frozenset(rule.programs)
             certified = np.array([needed <= site.programs for site in facts.inputs.sites], dtype=bool)
-            pairs = ~clients_of(rule.clients, facts.inputs)[:, None] | certified[None, :]
+            chosen = clients_of(rule.clients, facts.inputs)
+            pairs = ~chosen[:, None] | certified[None, :]
             words = f"selected clients only from sites within {', '.join(rule.programs)}"
-            found.append(Effect(f"program[{position}]", words, pairs=pairs))
+            home = facts.inputs.home
+            outside = home is not None and not needed <= home.site.programs and bool(chosen.any())
+            found.append(Effect(f"program[{position}]", *held_at_home(words, facts, outside), pairs=pairs))
     return tuple(found)

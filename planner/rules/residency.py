@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.inputs import Inputs
 from planner.rules.effect import Effect, Facts
@@ -17,12 +18,27 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
         if isinstance(rule, ResidencyRule):
             allowed = countries_of(rule.sites, facts.inputs)
             resident = resident_sites(allowed, facts.inputs)
-            pairs = ~clients_of(rule.clients, facts.inputs)[:, None] | resident[None, :]
+            chosen = clients_of(rule.clients, facts.inputs)
+            pairs = ~chosen[:, None] | resident[None, :]
             words = (
                 f"clients in {_words(rule.clients)} only from sites in {_words(rule.sites)}, parents included"
             )
-            found.append(Effect(f"residency[{position}]", words, pairs=pairs))
+            home = facts.inputs.home
+            outside = home is not None and home.site.country not in allowed and bool(chosen.any())
+            found.append(Effect(f"residency[{position}]", *held_at_home(words, facts, outside), pairs=pairs))
     return tuple(found)
+
+
+def held_at_home(words: str, facts: Facts, outside: bool) -> tuple[str, NDArray[np.bool_] | None]:
+    """A rule's words and its mask of sites, which forbids them all where the home may not hold the data.
+
+    The home holds everybody's: a rule on some clients' data is a rule on where it stands.
+    """
+    if facts.inputs.home is None:
+        return words, None
+    region = facts.inputs.home.site
+    nowhere = np.zeros(len(facts.inputs.sites), dtype=bool) if outside else None
+    return f"{words}; so too the home Region ({region.id}, {region.country})", nowhere
 
 
 def resident_sites(allowed: frozenset[str], inputs: Inputs) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -29,6 +29,7 @@ class Answers:
     started: float = field(default_factory=time.perf_counter)
     best: Decision | None = None
     lower: float = -np.inf
+    cutoff: float = np.inf
     linked: NDArray[np.intp] = field(default_factory=lambda: np.empty((0, 2), dtype=np.intp))
     _told: float = np.inf
 
@@ -47,6 +48,11 @@ class Answers:
             self._tell()
 
     def done(self) -> bool:
+        """Whether nothing is left to look for: the gap is closed as far as was asked, or every plan is proven
+        to cost ``cutoff`` or more."""
+        return self.closed() or self.lower >= self.cutoff
+
+    def closed(self) -> bool:
         """Whether the gap is closed as far as was asked."""
         return self.best is not None and self._gap() <= self.gap
 
@@ -61,7 +67,7 @@ class Answers:
         return replace(
             self.best,
             lower_bound=min(self.lower, self.best.objective),
-            termination="optimal" if self.done() else "time_limit",
+            termination="optimal" if self.closed() else "time_limit",
             seconds=seconds,
             state=State(*names, self.best.open, self.best.assignment, self.linked),
         )
@@ -79,4 +85,4 @@ class Answers:
         if gap <= (1 - WORTH_TELLING) * self._told or (gap <= self.gap < self._told):
             self._told = gap
             decision = self.decision()
-            self.tell(replace(decision, termination="optimal" if self.done() else "feasible"))
+            self.tell(replace(decision, termination="optimal" if self.closed() else "feasible"))

@@ -46,7 +46,8 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
     sentences, gone, sure = list[str](), set[str](), True
     while len(sentences) < MOST_CONFLICTS:
         rest = problem.without(gone)
-        somebody = not rest.allowed.any(axis=1).all()
+        # Whom one home strands another may serve: then only solving tells.
+        somebody = not rest.others and not rest.servable
         if not somebody and first is not None and not _infeasible(rest, deadline):
             break
         rules, sentence, settled = _conflict(rest, words, somebody, first is None, deadline, progress)
@@ -82,7 +83,7 @@ def _conflict(
         settled = settled and known
         if fewer is not None:
             alone = problem.without(set(problem.rules) - set(fewer))
-            if alone.allowed.any(axis=1).all():
+            if alone.others or alone.servable:
                 return fewer, _sentence(fewer, words), settled
             return *stranded(alone), settled
     return rules, sentence, settled
@@ -126,7 +127,7 @@ def _smallest_hitting(
 def _verdict(problem: Problem, kept: set[str], deadline: Deadline) -> bool | None:
     """Whether a plan keeps just these rules; None where time left that open."""
     trial = problem.without(set(problem.rules) - kept)
-    if not trial.allowed.any(axis=1).all():
+    if not trial.servable:
         return False
     found = solve_placement(trial.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
     return None if found.open is None and found.termination != "infeasible" else found.open is not None

@@ -50,7 +50,7 @@ class Decision:
     ``backup`` (m,): the site that takes each client over, where failures are to be survived.
 
     ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms). ``state``:
-    what to start the next solve from.
+    what to start the next solve from. ``home``: of the problem's options, the one it decides.
     """
 
     open: NDArray[np.bool_] | None
@@ -61,6 +61,7 @@ class Decision:
     seconds: float
     state: State | None = field(default=None, compare=False, repr=False)
     backup: NDArray[np.intp] | None = None
+    home: str | None = None
 
     @property
     def gap(self) -> float:

@@ -74,8 +74,12 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
     if anchor.open is None or anchor.termination != "optimal":
         return Front((), False, "stopped before the cheapest plan was proven")
     slowest = _reached(problem, anchor, coverage)
-    nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
-    fastest = weighted_quantile(nearest, problem.sizing.share, coverage)
+    fastest = min(
+        weighted_quantile(
+            np.where(one.allowed, one.latency_ms, np.inf).min(axis=1), one.sizing.share, coverage
+        )
+        for one in problem.options
+    )
     found = [FrontierPoint(slowest, slowest, anchor)]
     trace.solved.append(found[0])
     tried, floor = [slowest], 0.0
@@ -138,11 +142,13 @@ class _Trace:
 
 def promise(problem: Problem, slo_ms: float, coverage: float) -> Problem:
     """The cost problem under one latency promise."""
-    within = (problem.latency_ms <= slo_ms).astype(np.float64)
-    effect = Effect(
-        "coverage", f"{coverage:.1%} within {slo_ms:g} ms", rows=(Row(coverage, np.inf, pair=within),)
-    )
-    return problem.aiming_at("cost").with_effects([effect])
+
+    def promised(one: Problem) -> Problem:
+        within = (one.latency_ms <= slo_ms).astype(np.float64)
+        words = f"{coverage:.1%} within {slo_ms:g} ms"
+        return one.with_effects([Effect("coverage", words, rows=(Row(coverage, np.inf, pair=within),))])
+
+    return problem.aiming_at("cost").each(promised)
 
 
 def weighted_quantile(value: NDArray[np.float64], share: NDArray[np.float64], level: float) -> float:
@@ -155,6 +161,7 @@ def weighted_quantile(value: NDArray[np.float64], share: NDArray[np.float64], le
 
 def _reached(problem: Problem, decision: Decision, coverage: float) -> float:
     assert decision.assignment is not None
+    problem = problem.at(decision.home)
     latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
     return weighted_quantile(latency, problem.sizing.share, coverage)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from planner.problem import Problem
 from planner.rules import Effect
 from planner.solver.answers import OnAnswer
 from planner.solver.decision import Deadline, Decision
+from planner.solver.homes import best_of
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
 
@@ -29,6 +31,16 @@ def solve_minimax(
     bound is the smallest candidate not yet proven infeasible. ``start`` and ``on_answer`` are as in
     :func:`planner.solver.placement.solve_placement`.
     """
+    if problem.others:
+        return best_of(
+            problem,
+            _alone,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            progress=progress,
+            start=start,
+            on_answer=on_answer,
+        )
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
     candidates = np.unique(problem.latency_ms[problem.allowed])
     nearest = np.where(problem.allowed, problem.latency_ms, np.inf).min(axis=1)
@@ -79,6 +91,11 @@ def solve_minimax(
         termination="optimal" if proven else "time_limit",
         seconds=time.perf_counter() - started,
     )
+
+
+def _alone(problem: Problem, *, lower_bound: float, cutoff: float, **how: Any) -> Decision:
+    """One home's: of equal latency the cheapest is wanted, so no bound on latency ends it early."""
+    return solve_minimax(problem, **how)
 
 
 def _answer(found: Decision, reached_ms: float, floor_ms: float, started: float) -> Decision:

@@ -26,6 +26,7 @@ from planner.solver.decision import Deadline, Decision, close_unused, objective_
 from planner.solver.formulation import strong
 from planner.solver.gathering import point_of
 from planner.solver.heuristic import nearest_open, quick_placement, settled
+from planner.solver.homes import best_of
 from planner.solver.interrupt import stoppable
 from planner.solver.merging import Groups
 from planner.solver.pure import numbers_of_sites, solve_pure
@@ -70,16 +71,30 @@ def solve_placement(
     start: Decision | None = None,
     on_answer: OnAnswer | None = None,
     lower_bound: float = -np.inf,
+    cutoff: float = np.inf,
 ) -> Decision:
     """Minimise cost or mean latency under every rule of ``problem``; see the module's words for the method.
 
     The decision is "optimal" when its gap is proven to be at most ``gap``. "infeasible" is proven too.
     ``start``: the decision of a problem much like this one; the answer is the same without it, but later.
-    ``lower_bound``: one that is known already.
+    ``lower_bound``: one that is known already. ``cutoff``: plans of this objective or more are of no use, so
+    that a bound there ends the solve.
     ``on_answer`` is called, from this thread, with every better answer on the way: a placement that breaks
     no rule, "feasible" with its honest gap, at last "optimal". A first Ctrl-C ends the solve as the time
     limit would. ``max_latency`` is not solved here but in :mod:`planner.solver.minimax`.
     """
+    if problem.others:
+        return best_of(
+            problem,
+            solve_placement,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            progress=progress,
+            start=start,
+            on_answer=on_answer,
+            lower_bound=lower_bound,
+            cutoff=cutoff,
+        )
     versions = versions_of(problem)
     if versions is not None:
         found = solve_placement(
@@ -90,9 +105,10 @@ def solve_placement(
             start=versions.start(start),
             on_answer=None if on_answer is None else lambda answer: on_answer(versions.plain(answer)),
             lower_bound=lower_bound,
+            cutoff=cutoff,
         )
         return versions.plain(found)
-    answers, deadline = Answers(problem, gap, on_answer), Deadline.after(time_limit_s)
+    answers, deadline = Answers(problem, gap, on_answer, cutoff=cutoff), Deadline.after(time_limit_s)
     if not problem.allowed.any(axis=1).all():
         return _infeasible(answers)
     with stoppable():
@@ -108,7 +124,7 @@ def solve_placement(
             feasible = _solve_whole(answers, problem, np.inf, gap=sharp, deadline=deadline)
         else:
             feasible = _relax_and_repair(answers, start, deadline, progress)
-        if feasible and answers.best is None:
+        if feasible and answers.best is None and not answers.done():
             answers.offer(quick_placement(problem, answers.lower, deadline))
     return answers.decision() if feasible else _infeasible(answers)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 import numpy as np
 
 from planner.inputs import Inputs
-from planner.study import CapacityRule, GroupRule, ResidencyRule, Study, TagsRule
+from planner.study import CapacityRule, GroupRule, ProgramRule, ResidencyRule, Study, TagsRule
 
 RULES = (
     "services",
@@ -58,6 +58,34 @@ def best(
 
     ``settled``: sites that are open, or closed, whatever is best.
     """
+    if study.workload.home is None:
+        return _best_of_sites(study, inputs, without, settled)
+    found: Best | None = None
+    for home in inputs.homes:
+        if study.workload.home.region in ("auto", home.site.id) and _may_hold(study, inputs, home, without):
+            there = replace(inputs, homes=(home,))
+            found = _better(found, _best_of_sites(study, there, without, settled))
+    return found
+
+
+def _may_hold(study, inputs, home, without) -> bool:
+    """Whether the data of every client may lie in that Region."""
+    if "services" not in without and not set(study.workload.services) <= home.site.services:
+        return False
+    for rule in study.rules:
+        if not isinstance(rule, ResidencyRule | ProgramRule):
+            continue
+        if not any(_selects(rule.clients, client, inputs) for client in inputs.demand.clients):
+            continue
+        if isinstance(rule, ResidencyRule):
+            if "residency" not in without and home.site.country not in _places(rule.sites, inputs):
+                return False
+        elif "program" not in without and not set(rule.programs) <= home.site.programs:
+            return False
+    return True
+
+
+def _best_of_sites(study, inputs, without, settled) -> Best | None:
     found: Best | None = None
     ids = [site.id for site in inputs.sites]
     allowed = _allowed_pairs(study, inputs, without)
@@ -87,7 +115,27 @@ def _better(one: Best | None, other: Best | None) -> Best | None:
 
 
 def _planning(study, inputs):
-    return inputs.matrix.upper_ms if study.latency.bound == "upper" else inputs.matrix.estimate_ms
+    upper, tier = study.latency.bound == "upper", study.workload.home
+    client = inputs.matrix.upper_ms if upper else inputs.matrix.estimate_ms
+    if tier is None:
+        return client
+    (home,) = inputs.homes
+    total = client * tier.client_trips
+    for j in range(total.shape[1]):
+        if tier.home_trips:
+            total[:, j] += (home.upper_ms if upper else home.estimate_ms)[j] * tier.home_trips
+    return total
+
+
+def _places(selector, inputs):
+    countries = set(selector.countries)
+    for name in selector.jurisdictions:
+        countries |= inputs.jurisdictions[name]
+    return countries
+
+
+def _selects(selector, client, inputs) -> bool:
+    return client.country in _places(selector, inputs) or bool(set(selector.classes) & client.classes)
 
 
 def _lost_with(study, inputs) -> list[set[int]]:
@@ -137,12 +185,6 @@ def _worst(study, inputs, ways, share):
 def _allowed_pairs(study, inputs, without) -> list[list[bool]]:
     latency = _planning(study, inputs)
 
-    def places(selector):
-        countries = set(selector.countries)
-        for name in selector.jurisdictions:
-            countries |= inputs.jurisdictions[name]
-        return countries
-
     def allowed(i, client, j, site):
         if latency[i, j] == np.inf:
             return False
@@ -158,7 +200,7 @@ def _allowed_pairs(study, inputs, without) -> list[list[bool]]:
             if rule.clients is None:
                 chosen = rule.key in client.tags
             else:
-                chosen = client.country in places(rule.clients) or set(rule.clients.classes) & client.classes
+                chosen = _selects(rule.clients, client, inputs)
             if not chosen:
                 continue
             if isinstance(rule, TagsRule):
@@ -167,7 +209,7 @@ def _allowed_pairs(study, inputs, without) -> list[list[bool]]:
                     return False
             elif isinstance(rule, ResidencyRule):
                 homes = {site.country} | ({inputs.parent_country[site.id]} if site.parent else set())
-                if "residency" not in without and not homes <= places(rule.sites):
+                if "residency" not in without and not homes <= _places(rule.sites, inputs):
                     return False
             elif "program" not in without and not set(rule.programs) <= site.programs:
                 return False
@@ -317,6 +359,8 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
             cost += machines * price.instance_hour.usd * 730 * (1 - saved)
         if site.kind != "region":
             cost += work.home_share * month_gb * price.parent_gb.usd
+        if work.home is not None:
+            cost += work.home_share * month_gb * inputs.homes[0].usd_gb[j]
     if study.budget_usd_per_month is not None and "budget" not in without:
         keep &= cost <= study.budget_usd_per_month * (1 + 1e-9)
     if not keep.any():

@@ -13,11 +13,13 @@ import numpy as np
 from planner.catalog import OutpostTerms, Price, Site, SitePrices
 from planner.commitments import Commitment
 from planner.demand import Client, Demand
+from planner.homes import Home
 from planner.inputs import Inputs
 from planner.latency.matrix import LatencyMatrix
 from planner.study import (
     CandidateSpec,
     DemandSpec,
+    HomeTier,
     LatencyObjective,
     Limits,
     Network,
@@ -44,17 +46,19 @@ class Instance:
     inputs: Inputs
 
 
-def draw(seed: int, rule: str | None = None) -> Instance:
+def draw(seed: int, rule: str | None = None, *, home: bool = False) -> Instance:
     """One instance; ``rule`` is present in it, each of the others with a chance of one in five.
 
-    But ``survive`` only where it is asked for: it leaves fewer instances feasible, and smaller ones. Of
-    :mod:`tests.properties.further_rules` each in one of twenty.
+    But ``survive``, and a ``home`` for the stateful tier, only where asked for: they leave fewer instances
+    feasible, and smaller ones. Of :mod:`tests.properties.further_rules` each in one of twenty.
     """
     others = [name for name in RULES if name not in ("survive", *FURTHER)]
     random = np.random.default_rng([seed, RULES.index(rule) if rule else len(others)])
     present = {name for name in others if random.random() < 0.2} | ({rule} if rule else set())
     inputs = _inputs(random, present)
     study, inputs = further(seed, rule, _study(random, present, inputs), inputs)
+    if home:
+        study, inputs = _with_home(random, study, inputs)
     if "budget" in present:
         study = replace(study, budget_usd_per_month=_budget(random, study, inputs))
     return Instance(study, inputs)
@@ -246,6 +250,37 @@ def _study(random, present, inputs) -> Study:
         rules=tuple(rules),
         resilience=_resilience(random) if "survive" in present else Resilience(),
     )
+
+
+def _with_home(random, study, inputs) -> tuple[Study, Inputs]:
+    """A stateful tier in the best of one to three Regions; one of them is no candidate."""
+    regions = [site for site in inputs.sites if site.kind == "region"]
+    away = replace(
+        regions[0], id="region-away", country=_one_of(random, COUNTRIES), services=frozenset({"ec2", "alb"})
+    )
+    chosen = _some_of(random, (*regions[:2], away), 1)
+    homes = []
+    for site in chosen:
+        estimate = random.choice([1.0, 5.0, 20.0, 60.0], len(inputs.sites))
+        estimate[random.random(len(estimate)) < 0.05] = np.inf
+        homes.append(
+            Home(
+                site,
+                estimate_ms=estimate,
+                lower_ms=estimate - 0.5,
+                upper_ms=estimate + random.choice([0.0, 4.0], len(estimate)),
+                provenance=np.where(np.isinf(estimate), 0, random.integers(1, 3, len(estimate))).astype(
+                    np.int8
+                ),
+                usd_gb=random.choice([0.0, 0.02, 0.09], len(estimate)),
+            )
+        )
+    tier = HomeTier(
+        "auto" if len(homes) > 1 else homes[0].site.id,
+        client_trips=float(_one_of(random, (1.0, 1.0, 2.0))),
+        home_trips=float(_one_of(random, (0.0, 0.5, 1.0))),
+    )
+    return replace(study, workload=replace(study.workload, home=tier)), replace(inputs, homes=tuple(homes))
 
 
 def _resilience(random) -> Resilience:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.properties.small_instances import draw
 BINDING, SLACK, INFEASIBLE = 14, 5, 5
 """How many instances of each sort every rule is tried on."""
 MIXED = 60
+HOMES = 60
 
 
 def agree(instance, expected):
@@ -63,6 +65,22 @@ def test_plan_is_optimal_under_any_mixture_of_rules():
         outcomes.append(best(instance.study, instance.inputs))
         agree(instance, outcomes[-1])
     assert 5 <= outcomes.count(None) <= MIXED - 20
+
+
+def test_the_home_is_the_best_of_those_that_may_hold_everybodys_data():
+    regions = set()
+    for seed in range(HOMES):
+        instance = draw(seed, home=True)
+        expected = best(instance.study, instance.inputs)
+        agree(instance, expected)
+        if expected is not None and len(instance.inputs.homes) > 1:
+            objectives = [
+                None if found is None else found.objective
+                for home in instance.inputs.homes
+                for found in [best(instance.study, replace(instance.inputs, homes=(home,)))]
+            ]
+            regions.add(objectives.index(expected.objective) if len(set(objectives)) > 1 else "any")
+    assert {0, 1, 2} <= regions
 
 
 @pytest.mark.parametrize("aim", ["cost", "mean_latency", "max_latency"])

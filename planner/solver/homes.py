@@ -1,0 +1,112 @@
+"""The best over every home of the stateful tier: each is a placement problem of its own.
+
+They are solved in the order of a bound that needs no solver, each from the best plan so far. A home is left
+as soon as no plan of it can be better: the joint optimum is proven by the least of the homes' bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from planner.problem import Problem
+from planner.solver.answers import OnAnswer
+from planner.solver.decision import Deadline, Decision, tally
+
+Solve = Callable[..., Decision]
+"""As :func:`planner.solver.placement.solve_placement`."""
+
+LEAVE = 0.01
+"""A home is left when its bound is within this part of the gap asked for below the best plan so far."""
+
+
+def best_of(
+    problem: Problem,
+    solve: Solve,
+    *,
+    gap: float,
+    time_limit_s: float | None,
+    progress: Callable[[int, int, str], None],
+    start: Decision | None,
+    on_answer: OnAnswer | None,
+    lower_bound: float = -np.inf,
+    cutoff: float = np.inf,
+) -> Decision:
+    """The best decision of any option of ``problem``, which it names; infeasible when every one is."""
+    started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
+    options = problem.options
+    bounds = np.array([max(_at_their_best(option), lower_bound) for option in options])
+    best: Decision | None = None
+    unproven = False
+    for position, k in enumerate(np.argsort(bounds, kind="stable")):
+        option = options[k]
+        enough = cutoff if best is None else min(cutoff, best.objective * (1 - LEAVE * gap))
+        if bounds[k] > enough or np.isposinf(bounds[k]):
+            continue
+        if deadline.passed():
+            unproven = True
+            continue
+        progress(position, len(options), f"with the home in {option.home}")
+        found = solve(
+            option,
+            gap=gap,
+            time_limit_s=deadline.remaining_s,
+            progress=progress,
+            start=best or start,
+            on_answer=None if on_answer is None else _told(on_answer, option, bounds, int(k), best),
+            lower_bound=float(bounds[k]),
+            cutoff=enough,
+        )
+        bounds[k] = np.inf if found.termination == "infeasible" else max(bounds[k], found.lower_bound)
+        unproven |= found.termination == "time_limit" and bounds[k] < enough
+        if found.open is not None and (best is None or _better(option, found, problem, best)):
+            best = replace(found, home=option.home)
+    seconds, lower = time.perf_counter() - started, float(bounds.min())
+    if best is None:
+        ended = "infeasible" if np.isposinf(lower) else "time_limit"
+        return Decision(None, None, np.inf, lower, ended, seconds)  # type: ignore[arg-type]
+    best = replace(best, lower_bound=min(lower, best.objective), seconds=seconds)
+    proven = not unproven and best.gap <= gap
+    return replace(best, termination="optimal" if proven else "time_limit")
+
+
+def _at_their_best(problem: Problem) -> float:
+    """No plan is better: everybody at the site that is best for it alone; inf where somebody has none."""
+    merit = problem.latency_ms
+    if problem.minimize == "cost":
+        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
+    nearest = np.where(problem.allowed, merit, np.inf).min(axis=1)
+    if not np.isfinite(nearest).all():
+        return np.inf
+    return float(nearest.max() if problem.minimize == "max_latency" else problem.sizing.share @ nearest)
+
+
+def _better(option: Problem, found: Decision, problem: Problem, best: Decision) -> bool:
+    """By the objective, and by cost where the highest latency is the same."""
+    if option.minimize != "max_latency" or found.objective != best.objective:
+        return found.objective < best.objective
+    return _cost(option, found) < _cost(problem.at(best.home), best)
+
+
+def _cost(problem: Problem, decision: Decision) -> float:
+    assert decision.open is not None
+    assert decision.assignment is not None
+    return tally(problem, decision.open, decision.assignment, decision.backup).cost_usd
+
+
+def _told(
+    tell: OnAnswer, option: Problem, bounds: np.ndarray[tuple[int], np.dtype[np.float64]], k: int,
+    best: Decision | None,
+) -> OnAnswer:  # fmt: skip
+    """Tells what is better than the best of the homes before, with a bound on all of them."""
+    others = float(np.delete(bounds, k).min(initial=np.inf))
+
+    def told(answer: Decision) -> None:
+        if best is None or answer.objective < best.objective:
+            lower = min(answer.lower_bound, others, answer.objective)
+            tell(replace(answer, lower_bound=lower, termination="feasible", home=option.home))
+
+    return told
