@@ -91,6 +91,17 @@ class Cutter:
         added = len(violated)
         if added < FEW_ROWS and lean.columns.instances.size:
             added += self._round(x)
+        if added < FEW_ROWS:
+            added += self.hand_over(x)
+        return added
+
+    def hand_over(self, x: Floats) -> int:
+        """Add rows of N-1 that ``x`` violates; how many."""
+        handover, added = self.lean.handover, 0
+        if handover is not None:
+            for rows in handover.violated(x):
+                self.program.add_rows(*rows)
+                added += rows[0].shape[0]
         return added
 
     def _round(self, x: Floats) -> int:

@@ -22,6 +22,7 @@ from planner.problem import Problem
 from planner.rules import Row
 from planner.sizing import OVERLOAD
 from planner.solver.formulation import Columns, Flows, open_sites, pair_cost, rule_rows
+from planner.solver.handover import Handover
 from planner.solver.loads import loads_of
 from planner.solver.merging import Groups, merge_by
 from planner.solver.model import Model
@@ -42,11 +43,13 @@ class Gathered:
     Pair p: column ``pair[p]`` brings group ``pair_group[p]`` to site ``pair_site[p]`` within the SLO;
     ``outside`` (G,): the part of a group outside it (empty without an SLO); ``pool`` columns: the share
     of pool ``pool_of`` to site ``pool_site``, ``pool_most`` at most. ``sums``: a column, the sites it counts,
-    and whether their instances or their number.
+    and whether their instances or their number. ``handover``: the rows of N-1, where a failure is to be
+    survived.
     """
 
     model: Model
     columns: Columns
+    flows: Flows
     groups: Groups
     share: NDArray[np.float64]
     pair: NDArray[np.intp]
@@ -58,6 +61,7 @@ class Gathered:
     pool_site: NDArray[np.intp]
     pool_of: NDArray[np.intp]
     pool_most: NDArray[np.float64]
+    handover: Handover | None
     sums: tuple[tuple[int, NDArray[np.intp], bool], ...]
 
 
@@ -79,7 +83,8 @@ def gathered(
         client_pool, allowed = _pools(problem, exact)
     mark = np.zeros(len(client_pool), dtype=np.intp)
     mark[whole] = 1 + np.arange(len(whole))
-    groups = merge_by(problem, inside, client_pool + len(allowed) * mark)
+    apart = client_pool + len(allowed) * (mark + (len(whole) + 1) * _backup_kin(problem))
+    groups = merge_by(problem, inside, apart)
     columns = open_sites(problem)
     model = columns.model
     group, site = np.nonzero(inside[groups.first])
@@ -116,21 +121,61 @@ def gathered(
         np.concatenate((groups.first[group], np.full(len(pool), -1))),
     )
     rule_rows(problem, columns, flows, besides=row)
+    handover = None
+    if problem.failover is not None:
+        handover = _handover(problem, columns, flows, groups, client_pool if row is not None else None,
+                             np.concatenate((group, len(every) + in_pool)), outside)  # fmt: skip
+        handover.write_first()
     sums = _sums(problem, columns)
     return Gathered(
-        model, columns, groups, groups.share, x, group, site, outside, client_pool, pool, pool_site, in_pool,
-        pool_most, sums,
+        model, columns, flows, groups, groups.share, x, group, site, outside, client_pool, pool, pool_site,
+        in_pool, pool_most, handover, sums,
     )  # fmt: skip
+
+
+def _backup_kin(problem: Problem) -> NDArray[np.intp]:
+    """(m,) clients with the same possible backups have the same number."""
+    if problem.failover is None:
+        return np.zeros(len(problem.client_ids), dtype=np.intp)
+    marks = np.packbits(problem.failover.backups, axis=1)
+    return np.unique(marks, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _handover(
+    problem: Problem,
+    columns: Columns,
+    flows: Flows,
+    groups: Groups,
+    pool: NDArray[np.intp] | None,
+    row: NDArray[np.intp],
+    outside: NDArray[np.intp],
+) -> Handover:
+    """``pool`` (m,): each client's, None where every group is followed. Backups of a group or pool: those of
+    any member."""
+    assert problem.failover is not None
+    count = len(groups.first)
+    pools = 0 if pool is None else int(pool.max()) + 1
+    reach = np.zeros((count + pools, len(problem.site_ids)), dtype=bool)
+    np.logical_or.at(reach, groups.group, problem.failover.backups)
+    home, column = np.full(count + pools, -1, dtype=np.intp), np.full(count + pools, -1, dtype=np.intp)
+    weight = np.concatenate((groups.share, np.zeros(pools)))
+    if pool is not None:
+        np.logical_or.at(reach, count + pool, problem.failover.backups)
+        home[:count], home[count:] = count + pool[groups.first], -2
+        column[:count] = outside
+    return Handover(problem, columns, flows, reach, row, home, column, weight)
 
 
 def _pools(problem: Problem, exact: bool) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """(m,) each client's pool and (P, n) the sites some member may use: exact, or one pool for each law."""
     allowed = np.packbits(problem.allowed, axis=1)
+    if problem.failover is not None:
+        allowed = np.hstack((allowed, np.packbits(problem.failover.backups, axis=1)))
     rows, pool = np.unique(allowed, axis=0, return_inverse=True)
     if not exact and len(rows) > MOST_LAWS:
         legal = np.ones(problem.allowed.shape, dtype=bool)
         for effect in problem.effects:
-            if effect.pairs is not None and effect.rule not in ("max_ms", "max_latency"):
+            if effect.pairs is not None and effect.of_backups:
                 legal &= effect.pairs
         rows, pool = np.unique(np.packbits(legal, axis=1), axis=0, return_inverse=True)
     if not exact and len(rows) > MOST_LAWS:

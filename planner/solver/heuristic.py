@@ -55,14 +55,18 @@ def quick_placement(problem: Problem, lower_bound: float, deadline: Deadline) ->
 
 
 def settled(
-    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp], lower_bound: float
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    lower_bound: float,
+    backup: NDArray[np.intp] | None = None,
 ) -> Decision | None:
     """The placement as a decision, its idle sites closed; None when it breaks a rule.
 
-    Where failures are to be survived, with the backups that cost least.
+    Where failures are to be survived and no ``backup`` is given, with those that cost least.
     """
-    is_open, backup = is_open & ~_starved(problem, assignment), None
-    if problem.failover is not None:
+    is_open = is_open & ~_starved(problem, assignment)
+    if problem.failover is not None and backup is None:
         backup = find_backups(problem, is_open, assignment)
     if broken_rules(problem, is_open, assignment, backup):
         return None

@@ -225,17 +225,21 @@ def _search(answers: Answers, root: Root, deadline: Deadline) -> bool:
         root.prove(answers, lower)
         return answers.done() or deadline.passed()
 
-    near = start is not None and answers.decision().gap <= NEAR
-    found = root.program.search(
-        lean.model.integer, gap=answers.gap * 0.3, watch=watch, start=start, lean=near
-    )
-    if found.ended == "infeasible":
-        answers.prove(root.cut)
-        return bool(np.isfinite(root.cut))
-    root.prove(answers, found.lower_bound)
-    if found.x is not None and not answers.done() and not deadline.passed():
-        improve_within(answers, found.x[lean.columns.open] > 0.5, deadline)
-    return True
+    while True:
+        near = start is not None and answers.decision().gap <= NEAR
+        found = root.program.search(
+            lean.model.integer, gap=answers.gap * 0.3, watch=watch, start=start, lean=near
+        )
+        if found.ended == "infeasible":
+            answers.prove(root.cut)
+            return bool(np.isfinite(root.cut))
+        root.prove(answers, found.lower_bound)
+        if found.x is None or answers.done() or deadline.passed():
+            return True
+        # A point that has nowhere to move its clients to in a failure proves nothing beyond its bound.
+        if not root.cutter.hand_over(found.x):
+            improve_within(answers, found.x[lean.columns.open] > 0.5, deadline)
+            return True
 
 
 def _nearest_of(answers: Answers, root: Root) -> None:

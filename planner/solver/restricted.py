@@ -6,6 +6,7 @@ It serves to turn a set of sites (a previous plan's, those a relaxation likes) i
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,12 @@ from planner.solver.decision import Deadline, Decision
 from planner.solver.formulation import slo_row
 from planner.solver.gathering import Gathered, gathered
 from planner.solver.heuristic import settled
-from planner.solver.loads import loads_of
+from planner.solver.loads import capacity_shares, loads_of
+from planner.solver.model import until
 from planner.solver.repair import FILLERS, assign_whole
+from planner.solver.root import cut_down, root_of
+from planner.solver.standby import find_backups
+from planner.solver.whole_backups import move_whole
 from planner.solver.whole_clients import deal_out
 
 WHOLE = (0, 60)
@@ -29,6 +34,13 @@ WHOLE = (0, 60)
 FEW_SITES = 12
 
 ROUNDS = 4
+
+PASSES, FIRST_PRICES, STEEPER = 14, (1e4, 3.0, 1.0, 2.0, 1.5, 0.7, 1.0, 2.0, 1.5, 0.7), 1.6
+"""So often clients are moved to where a failure leaves room for them; what an excess is worth at first, in
+units of what sites differ by, try by try, and how much more from pass to pass."""
+
+HANDOVER_ROUNDS = 12
+"""So often rows of N-1 that the plan violates are added; what is still amiss then shows in the backups."""
 
 SPLIT = 1e-9
 """A share below this is rounding, not part of a group."""
@@ -59,7 +71,7 @@ def improve_within(
         if divisible is None:
             return
         chosen = divisible.is_open
-    for whole in WHOLE[:1] if quick else WHOLE:
+    for whole in WHOLE[:1] if quick or answers.problem.failover is not None else WHOLE:
         solved = _solved(answers, chosen, whole, 0.3 * answers.gap, deadline)
         if solved is None:
             if chosen is sites:
@@ -76,6 +88,9 @@ def _made_whole(answers: Answers, solved: _Solved, tries: tuple[int, ...], deadl
     found = dealt(solved.problem, solved.lean, solved.x, solved.is_open)
     if found is None:
         return False
+    if problem.failover is not None:
+        answers.offer(with_room(problem, solved.lean, solved.x, solved.is_open, found.assignment))
+        return answers.best is not None and answers.best.objective <= enough
     answers.offer(settled(problem, solved.is_open, found.assignment, -np.inf))
     for fillers in tries:
         if deadline.passed() or (answers.best is not None and answers.best.objective <= enough):
@@ -87,6 +102,63 @@ def _made_whole(answers: Answers, solved: _Solved, tries: tuple[int, ...], deadl
         if assignment is not None:
             answers.offer(settled(problem, solved.is_open, assignment, -np.inf))
     return answers.best is not None and answers.best.objective <= enough
+
+
+def with_room(
+    problem: Problem,
+    lean: Gathered,
+    x: NDArray[np.float64],
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+) -> Decision | None:
+    """Whole clients and backups near ``assignment``, within the instances of a point of the lean model."""
+    assert problem.failover is not None
+    instances = np.rint(x[lean.columns.instances]) if lean.columns.instances.size else None
+    backup = find_backups(problem, is_open, assignment, instances)
+    if backup is None:
+        return None
+    sites, sizing = np.nonzero(is_open)[0], problem.sizing
+    column = np.full(len(is_open), -1)
+    column[sites] = np.arange(len(sites))
+    unit = sizing.peak_rps / sizing.rps_per_instance
+    holds = capacity_shares(problem) * unit
+    if instances is not None:
+        holds = np.where(problem.cloud, np.minimum(instances + OVERLOAD, holds), holds)
+    inside, slack = within_slo(problem)
+    cost = problem.latency_ms[:, sites]
+    if problem.minimize == "cost":
+        cost = np.broadcast_to(problem.cost.per_share[sites], cost.shape)
+    domains, spread = problem.failover.domains[:, sites], float(cost.max() - cost.min())
+    allowed = problem.allowed[:, sites]
+    facts = (
+        np.ascontiguousarray(allowed),
+        np.ascontiguousarray(problem.failover.backups[:, sites]),
+        np.ascontiguousarray(~problem.failover.together[np.ix_(sites, sites)]),
+        np.ascontiguousarray(inside[:, sites]),
+        np.ascontiguousarray(np.where(allowed, cost, 0.0) / max(unit, 1e-300)),
+        np.ascontiguousarray(holds[sites]),
+        np.ascontiguousarray(domains[domains.any(axis=1)]),
+        slack * unit,
+    )
+    order = np.argsort(-sizing.share, kind="stable").astype(np.int64)
+    brings = np.ascontiguousarray(sizing.share * unit)
+    start = column[assignment].astype(np.int64), column[backup].astype(np.int64)
+    best: Decision | None = None
+    random = np.random.default_rng(1)
+    for number, first in enumerate(FIRST_PRICES):
+        if number > 2:
+            order = random.permutation(len(order))
+        chosen, standby = start[0].copy(), start[1].copy()
+        price = first * max(spread, 1e-9) / max(unit, 1e-300)
+        left = move_whole(
+            order, brings, chosen, standby, *facts, PASSES, 0 if _spends(problem) else ROUNDS, price, STEEPER
+        )
+        found = settled(problem, is_open, sites[chosen], -np.inf, sites[standby])
+        if found is not None and (best is None or found.objective < best.objective):
+            best = found
+            if left <= 1e-6:
+                start = chosen, standby
+    return best
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +177,8 @@ def _solved(
     problem = answers.problem.with_effects([Effect("sites", "", sites=sites)])
     if deadline.passed() or not problem.allowed.any(axis=1).all():
         return None
+    if problem.failover is not None:
+        return _surviving(problem, whole is not None, gap, deadline)
     largest = np.argsort(-problem.sizing.share, kind="stable")[: whole or 0]
     lean = gathered(problem, slo_row(problem), whole=largest, exact=whole is not None)
     outcome = lean.model.solve(gap=gap, time_limit_s=deadline.remaining_s)
@@ -113,10 +187,32 @@ def _solved(
     return _Solved(problem, lean, outcome.x, outcome.objective, outcome.x[lean.columns.open] > 0.5)
 
 
+def _surviving(problem: Problem, exact: bool, gap: float, deadline: Deadline) -> _Solved | None:
+    """The lean model with the rows of N-1 that its points violate: of its relaxation first, then its own."""
+    nobody = np.empty((0, 2), dtype=np.intp)
+    root = root_of(problem, nobody, sharpness=1 if exact else 0)
+    lean = root.lean
+    watch = until(time.perf_counter(), deadline.remaining_s)
+    x: NDArray[np.float64] | None = None
+    for _ in range(HANDOVER_ROUNDS):
+        if not cut_down(root, deadline):
+            return None
+        found = root.program.search(lean.model.integer, gap=gap, watch=watch, start=None, lean=False)
+        x = found.x
+        if x is None:
+            return None
+        if not root.cutter.hand_over(x):
+            break
+    assert x is not None
+    return _Solved(problem, lean, x, found.objective, x[lean.columns.open] > 0.5)
+
+
 def whole_from(problem: Problem, lean: Gathered, x: NDArray[np.float64]) -> Decision | None:
     """Whole clients for a point of the lean model by dealing alone; None when a rule breaks."""
     is_open = x[lean.columns.open] > 0.5
     found = dealt(problem, lean, x, is_open)
+    if found is not None and problem.failover is not None:
+        return with_room(problem, lean, x, is_open, found.assignment)
     return None if found is None else settled(problem, is_open, found.assignment, -np.inf)
 
 
@@ -144,7 +240,11 @@ def dealt(
     cost = problem.latency_ms
     if problem.minimize == "cost":
         cost = np.broadcast_to(problem.cost.per_share, problem.allowed.shape)
-    allowed = np.ascontiguousarray(problem.allowed[:, sites])
+    allowed, room = problem.allowed, room_of(problem, instances, sizing.peak_rps)
+    if problem.failover is not None:
+        allowed = allowed & problem.failover.backed(is_open)
+        room = np.minimum(room, planned_room(problem, lean, x))
+    allowed = np.ascontiguousarray(allowed[:, sites])
     chosen = deal_out(
         np.argsort(-share, kind="stable").astype(np.int64),
         np.ascontiguousarray(share),
@@ -154,7 +254,7 @@ def dealt(
         allowed,
         np.ascontiguousarray(inside[:, sites]),
         np.ascontiguousarray(np.where(allowed, cost[:, sites], 0.0)),
-        room_of(problem, instances, sizing.peak_rps)[sites],
+        np.ascontiguousarray(room[sites]),
         slack,
         waiting,
         0 if _spends(problem) or loads_of(problem).least.any() else ROUNDS,
@@ -163,6 +263,16 @@ def dealt(
         return None
     shared = ((wanted[:, :-1] > SPLIT).sum(axis=1) + (wanted[:, -1] > SPLIT)) > 1
     return Dealt(sites[chosen], waiting, shared[groups.group] | waiting)
+
+
+def planned_room(problem: Problem, lean: Gathered, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the share each site is to serve, and a little: what it runs beyond is for failures."""
+    flows = lean.flows
+    brought = np.bincount(
+        flows.site, weights=flows.share * x[flows.variable], minlength=len(problem.site_ids)
+    )
+    little = 0.25 * OVERLOAD * problem.sizing.rps_per_instance / max(problem.sizing.peak_rps, 1e-300)
+    return np.asarray(brought + little, dtype=np.float64)
 
 
 def _spends(problem: Problem) -> bool:

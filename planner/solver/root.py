@@ -82,6 +82,22 @@ def tighten(root: Root, answers: Answers, deadline: Deadline, *, least: float = 
     return True
 
 
+def cut_down(root: Root, deadline: Deadline, *, least: float = LEAST_GAIN) -> bool:
+    """As :func:`tighten`, where the bound is nobody's but the root's own."""
+    bounds = [-np.inf]
+    for _ in range(MOST_ROUNDS):
+        vertex = root.program.solve(time_limit_s=deadline.remaining_s)
+        if vertex.ended != "optimal":
+            return vertex.ended != "infeasible" and root.x is not None
+        root.x = vertex.x
+        bounds.append(vertex.objective)
+        if deadline.passed() or root.cutter.cut(root.x) == 0:
+            break
+        if len(bounds) > 4 and bounds[-1] - bounds[-4] < least * abs(bounds[-1]):
+            break
+    return True
+
+
 def narrowed(root: Root, answers: Answers) -> Root | None:
     """A root over the sites that a better plan can open; None when those are nearly all."""
     if answers.best is None or root.x is None:

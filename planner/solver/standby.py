@@ -7,6 +7,8 @@ small integer programme; then the clients are dealt out whole, largest first, as
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,13 +27,20 @@ MOST_NODES = 200
 
 LONGEST_S = 5.0
 
+NEARLY, PENALTIES = 0.01, (0.1, 1.0)
+"""With the instances given, a site is better not filled to the last hundredth of one; and not beyond."""
+
 
 def find_backups(
-    problem: Problem, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+    problem: Problem,
+    is_open: NDArray[np.bool_],
+    assignment: NDArray[np.intp],
+    planned: Floats | None = None,
 ) -> NDArray[np.intp] | None:
     """(m,) each client's backup; None where somebody has none, or racks have no room.
 
-    They may break a rule all the same: whole clients fit less well than divisible ones.
+    ``planned`` (n,): instances that are there anyway, and that had better be enough. They may break a rule
+    all the same: whole clients fit less well than divisible ones.
     """
     assert problem.failover is not None
     sites = np.nonzero(is_open)[0]
@@ -47,10 +56,11 @@ def find_backups(
     _, first, kind = np.unique(marks, axis=0, return_index=True, return_inverse=True)
     kind = kind.reshape(-1)
     brought: Floats = np.bincount(kind, weights=share, minlength=len(first)).astype(np.float64)
-    planned = _divisible(problem, sites, load, fails[first], may[first], brought)
-    if planned is None:
+    there = None if planned is None else planned[sites]
+    found = _divisible(problem, sites, load, fails[first], may[first], brought, there)
+    if found is None:
         return None
-    flow, room = planned
+    flow, room = found
     return np.asarray(sites[_dealt(share, kind, fails, may, flow, room)], dtype=np.intp)
 
 
@@ -61,6 +71,7 @@ def _divisible(
     fails: NDArray[np.bool_],
     may: NDArray[np.bool_],
     brought: Floats,
+    there: Floats | None,
 ) -> tuple[Floats, Floats] | None:
     """(K, S) what each kind brings to each site, and (S,) the room there is beyond the site's own clients."""
     sizing, cloud, model = problem.sizing, problem.cloud[sites], Model()
@@ -72,27 +83,39 @@ def _divisible(
     place[heavy] = np.arange(len(heavy))
     model.rows(len(heavy), brought[heavy], brought[heavy], (place[kind], moved, 1.0))
     own = np.array([instances_for(each * sizing.peak_rps, sizing) for each in load], dtype=np.float64)
-    most = own + np.ceil(unit)
-    price = problem.cost.per_instance[sites] + 1e-6 * float(problem.cost.per_instance.max(initial=1.0))
-    run = model.block(price, lower=own, upper=np.where(cloud, most, own), integer=True)
     room = capacity_shares(problem)[sites] - load
+    if there is None:
+        price = problem.cost.per_instance[sites] + 1e-6 * float(problem.cost.per_instance.max(initial=1.0))
+        run = model.block(price, lower=own, upper=np.where(cloud, own + np.ceil(unit), own), integer=True)
+    else:
+        own = np.maximum(own, there)
     for domain in range(fails.shape[1]):
         gone = fails[kind, domain]
         for j in np.unique(site[gone]):
-            at = np.nonzero(gone & (site == j))[0]
-            if cloud[j]:
-                spare = OVERLOAD / unit - load[j]
-                model.rows(1, -np.inf, spare, (0, moved[at], 1.0), (0, run[j], -1.0 / unit))
-            if np.isfinite(room[j]):
-                model.rows(1, -np.inf, max(room[j], 0.0), (0, moved[at], 1.0))
+            moves = (0, moved[gone & (site == j)], 1.0)
+            spare = room[j] if there is None or not cloud[j] else _spare(own[j], load[j], room[j], unit)
+            if there is None and cloud[j]:
+                model.rows(1, -np.inf, OVERLOAD / unit - load[j], moves, (0, run[j], -1.0 / unit))
+            if not np.isfinite(spare):
+                continue
+            if there is None:
+                model.rows(1, -np.inf, max(spare, 0.0), moves)
+            else:  # what is too much, and what is nearly
+                over = model.block(PENALTIES, upper=(NEARLY / unit, np.inf))
+                model.rows(1, -np.inf, max(spare, 0.0) - NEARLY / unit, moves, (0, over, -1.0))
     outcome = model.solve(gap=CLOSE, time_limit_s=LONGEST_S, most_nodes=MOST_NODES)
     if outcome.x is None:
         return None
+    if there is None:
+        own = np.rint(outcome.x[run])
     flow = np.zeros(may.shape)
     flow[kind, site] = outcome.x[moved]
-    by_instances = (np.rint(outcome.x[run]) + OVERLOAD) / unit - load
-    room = np.where(cloud, np.minimum(by_instances, room), room)
-    return flow, room
+    return flow, np.where(cloud, _spare(own, load, room, unit), room)
+
+
+def _spare(run: Any, load: Any, room: Any, unit: float) -> Any:
+    """The share that so many instances carry besides a load, and no more than there is room for."""
+    return np.minimum((run + OVERLOAD) / unit - load, room)
 
 
 def _dealt(
