@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from planner.audit_home import home_tier
+from planner.audit_routing import routing
 from planner.audit_rules import groups_kept, links_kept, loads_kept, tags_kept
 from planner.audit_survival import survival
 from planner.inputs import Inputs
@@ -302,6 +303,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     groups_kept,
     loads_kept,
     links_kept,
+    routing,
     _placements,
     _totals,
     _proof,

@@ -276,7 +276,11 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
     """
     path = directory or _provider_directory(provider)
     files = ("sites.csv", "prices.csv", "services.csv", "compliance.csv", "endpoints.csv", "source.toml")
-    optional = tuple(name for name in ("commitments.csv", "limits.csv") if (path / name).exists())
+    optional = tuple(
+        name
+        for name in ("commitments.csv", "limits.csv", "routing.csv", "accelerator_destinations.csv")
+        if (path / name).exists()
+    )
     hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in (*files, *optional)}
     offers = load_offers(path, SITE_KINDS, CatalogError)
     sites = load_sites(path / "sites.csv", provider, offers)

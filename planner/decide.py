@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from planner.as_routed import routing_plan
 from planner.audit import audit_plan
+from planner.figures import assignments_of, home_choice, kpi_of, placements_of
 from planner.inputs import Inputs, at_home
-from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.loosening import rungs
-from planner.plan import Assignment, Conflict, HomeChoice, Kpi, Placement, Plan
+from planner.options import Option, decide_among, options
+from planner.plan import Conflict, Plan
 from planner.problem import Problem, build_problem
-from planner.reasons import reasons
 from planner.remedies import least_changes
 from planner.solver.answers import OnAnswer
 from planner.solver.conflict import find_clash
-from planner.solver.decision import Deadline, Decision, State, tally
+from planner.solver.decision import Deadline, Decision, State
 from planner.solver.explain import RulePrice, binding_rules, price_rules
-from planner.solver.frontier import trace_frontier, weighted_quantile
+from planner.solver.frontier import merged, trace_frontier
 from planner.solver.interrupt import stoppable
 from planner.solver.minimax import solve_minimax
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
@@ -77,10 +77,10 @@ def decide(
     """
     limit = DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s
     say = progress or silent
-    problem = build_problem(study, inputs)
-    told = None if on_plan is None else _Telling(study, inputs, problem, on_plan)
-    decision = _solve(problem, limit, say, start=start, on_answer=told)
-    return _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
+    told = None if on_plan is None else _Telling(study, inputs, on_plan)
+    option, decision = _choose(study, inputs, limit, say, start=start, told=told)
+    plan = _plan(option.study, inputs, option.problem, decision, limit, say, asked=study)
+    return _audited(plan, study, inputs)
 
 
 @dataclass(slots=True)
@@ -89,16 +89,17 @@ class _Telling:
 
     study: Study
     inputs: Inputs
-    problem: Problem
     tell: OnPlan
     assignment: object = None
     plan: Plan | None = None
 
-    def __call__(self, answer: Decision) -> None:
+    def __call__(self, option: Option, answer: Decision) -> None:
         if answer.termination == "optimal":  # the plan that is returned says so
             return
         if self.plan is None or answer.assignment is not self.assignment:
-            self.plan = _plan(self.study, self.inputs, self.problem, answer, None, silent)
+            self.plan = _plan(
+                option.study, self.inputs, option.problem, answer, None, silent, asked=self.study
+            )
             self.assignment = answer.assignment
         plan = replace(self.plan, lower_bound=answer.lower_bound, gap=answer.gap, seconds=answer.seconds)
         self.tell(_audited(plan, self.study, self.inputs))
@@ -121,43 +122,49 @@ def decide_frontier(
     free = replace(
         study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
     )
-    problem = build_problem(free, inputs)
-    prepare(problem, progress or silent)
-    front = trace_frontier(
-        problem,
-        study.latency.coverage,
-        points=points,
-        time_limit_s=time_limit_s,
-        progress=progress or silent,
-    )
+    say, deadline = progress or silent, Deadline.after(time_limit_s)
+    every = options(free, inputs)
+    prepare(every[0].problem, say)
+    fronts = [
+        trace_frontier(
+            option.problem,
+            study.latency.coverage,
+            points=points,
+            time_limit_s=deadline.remaining_s,
+            progress=say,
+        )
+        for option in every
+    ]
     plans = []
-    for point in front.points:
-        at = replace(free, latency=replace(free.latency, slo_ms=point.reached_ms))
+    for which, point in merged(fronts):
+        at = replace(every[which].study, latency=replace(free.latency, slo_ms=point.reached_ms))
         plan = _plan(at, inputs, build_problem(at, inputs), point.decision, None, silent)
         plans.append(_audited(plan, at, inputs))
-    return Frontier(tuple(plans), front.complete, front.words)
+    words = "; ".join(dict.fromkeys(front.words for front in fronts if front.words))
+    return Frontier(tuple(plans), all(front.complete for front in fronts), words)
 
 
 @stoppable()
 def explain(
     study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
 ) -> Explanation:
-    """The plan, and by solving again the price of each rule, of a step of it, and of each site.
+    """The plan, and by solving again the price of each rule, of a step of it, and of each site; what "auto"
+    stands for stays as the plan has it.
 
     Infeasible: no prices, a conflict. ``time_limit_s`` is for everything together: half for the plan, a
     quarter each for rules and sites; 600 by default.
     """
     say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
     limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
-    problem = build_problem(study, inputs)
-    decision = _solve(problem, limit, say)
-    plan = _audited(_plan(study, inputs, problem, decision, limit, say), study, inputs)
+    option, decision = _choose(study, inputs, limit, say)
+    settled, problem = option.study, option.problem
+    plan = _audited(_plan(settled, inputs, problem, decision, limit, say, asked=study), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
     problem = problem.at(decision.home)
 
     def step(rule: str) -> tuple[str, Problem] | None:
-        first = next(iter(rungs(study, rule, len(inputs.sites))), None)
+        first = next(iter(rungs(settled, rule, len(inputs.sites))), None)
         return None if first is None else (first.words, build_problem(first.study, inputs))
 
     prices = price_rules(
@@ -172,7 +179,7 @@ def explain(
         problem, decision, solve=_solve_again, time_limit_s=deadline.remaining_s, progress=say
     )
     others = (
-        _audited(_plan(study, inputs, problem, other, None, silent), study, inputs)
+        _audited(_plan(settled, inputs, problem, other, None, silent, asked=study), study, inputs)
         for other in values.alternatives
     )
     return Explanation(plan, prices, values.sites, tuple(others))
@@ -184,24 +191,40 @@ def _solve_again(problem: Problem, time_limit_s: float | None, start: Decision) 
     return solve(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start)
 
 
-def _solve(
-    problem: Problem,
-    time_limit_s: float | None,
+def _choose(
+    study: Study,
+    inputs: Inputs,
+    time_limit_s: float,
     progress: Progress,
     *,
     start: Plan | None = None,
-    on_answer: OnAnswer | None = None,
-) -> Decision:
-    prepare(problem, progress)
+    told: Callable[[Option, Decision], None] | None = None,
+) -> tuple[Option, Decision]:
+    """The best decision over all that "auto" may stand for, and what it stands for there."""
+    every = options(study, inputs)
+    prepare(every[0].problem, progress)
+
+    def solve(
+        problem: Problem, limit_s: float | None, start: Decision | None, on_answer: OnAnswer, bound: float
+    ) -> Decision:
+        heard = None if told is None else on_answer
+        if problem.minimize == "max_latency":
+            return solve_minimax(
+                problem, gap=PROVEN_GAP, time_limit_s=limit_s, progress=progress, start=start, on_answer=heard
+            )
+        return solve_placement(
+            problem,
+            gap=PROVEN_GAP,
+            time_limit_s=limit_s,
+            progress=progress,
+            start=start,
+            on_answer=heard,
+            lower_bound=bound,
+        )
+
     before = None if start is None or start.kpi is None else _decided(start)
-    solve = solve_minimax if problem.minimize == "max_latency" else solve_placement
-    return solve(
-        problem,
-        gap=PROVEN_GAP,
-        time_limit_s=time_limit_s,
-        progress=progress,
-        start=before,
-        on_answer=on_answer,
+    return decide_among(
+        every, solve, time_limit_s=time_limit_s, start=before, tell=told or (lambda option, answer: None)
     )
 
 
@@ -223,7 +246,10 @@ def _plan(
     decision: Decision,
     time_limit_s: float | None,
     progress: Progress,
+    *,
+    asked: Study | None = None,
 ) -> Plan:
+    """``study`` has an explicit answer wherever ``asked``, if given, says "auto"."""
     empty = Plan(
         study=study.name,
         minimize=study.minimize,
@@ -261,8 +287,9 @@ def _plan(
     if decision.open is None or decision.assignment is None:
         return empty
     problem = problem.at(decision.home)
+    routing, routed = routing_plan(asked or study, study, inputs, problem, decision) or (None, None)
     inputs = at_home(study, inputs, problem.home)
-    placements = _placements(inputs, problem, decision)
+    placements = placements_of(inputs, problem, decision)
     items = {
         item.name: sum(placement.cost_items[item.name] for placement in placements) for item in problem.items
     }
@@ -272,104 +299,10 @@ def _plan(
         lower_bound=decision.lower_bound,
         gap=decision.gap,
         placements=placements,
-        assignments=_assignments(study, inputs, problem, decision),
-        kpi=_kpi(study, inputs, problem, decision, sum(items.values())),
+        assignments=assignments_of(study, inputs, problem, decision, routed),
+        kpi=kpi_of(study, inputs, problem, decision, sum(items.values())),
         cost_items=items,
         binding=binding_rules(problem, decision),
-        home=_home(study, inputs, problem, decision),
-    )
-
-
-def _home(study: Study, inputs: Inputs, problem: Problem, decision: Decision) -> HomeChoice | None:
-    tier, home = study.workload.home, inputs.home
-    if tier is None or home is None:
-        return None
-    assert decision.assignment is not None
-    leg = home.estimate_ms if study.latency.bound == "estimate" else home.upper_ms
-    far = tier.home_trips * leg[decision.assignment] if tier.home_trips > 0 else 0.0
-    return HomeChoice(home.site.id, home.site.country, float((problem.sizing.share * far).sum()))
-
-
-def _placements(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[Placement, ...]:
-    assert decision.open is not None
-    assert decision.assignment is not None
-    counted = tally(problem, decision.open, decision.assignment, decision.backup)
-    latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
-    placements, why = [], reasons(problem, decision)
-    for j in np.nonzero(decision.open)[0]:
-        site, mine = inputs.sites[j], decision.assignment == j
-        costs: Mapping[str, float] = {
-            item.name: item.of(int(j), int(counted.instances[j]), float(counted.share[j]))
-            for item in problem.items
-        }
-        zones = any(child.parent == site.id and decision.open[k] for k, child in enumerate(inputs.sites))
-        stands_by = decision.backup is not None and bool((decision.backup == j).any())
-        # Sites whose clients have no weight at all still have a median: each client then counts alike.
-        weight = problem.sizing.share[mine] if counted.share[j] > 0 else np.ones(int(mine.sum()))
-        p50, p95 = (weighted_quantile(latency[mine], weight, q) if mine.any() else None for q in (0.50, 0.95))
-        placements.append(
-            Placement(
-                site_id=site.id,
-                provider=site.provider,
-                kind=site.kind,
-                parent=site.parent,
-                country=site.country,
-                role=_role(serves=bool(mine.any()), stands_by=stands_by, zones=zones),
-                instances=int(counted.instances[j]),
-                clients=int(mine.sum()),
-                demand_share=float(counted.share[j]),
-                latency_p50_ms=p50,
-                latency_p95_ms=p95,
-                cost_usd_month=sum(costs.values()),
-                cost_items=costs,
-                decided_by=why[site.id],
-            )
-        )
-    return tuple(sorted(placements, key=lambda placement: (-placement.demand_share, placement.site_id)))
-
-
-def _role(*, serves: bool, stands_by: bool, zones: bool) -> Literal["serving", "backup", "parent"]:
-    if serves or not (stands_by or zones):
-        return "serving"
-    return "backup" if stands_by else "parent"
-
-
-def _assignments(
-    study: Study, inputs: Inputs, problem: Problem, decision: Decision
-) -> tuple[Assignment, ...]:
-    assert decision.assignment is not None
-    matrix, slo = inputs.matrix, study.latency.slo_ms
-    assignments = []
-    for i, (client, j) in enumerate(zip(inputs.demand.clients, decision.assignment, strict=True)):
-        latency = float(problem.latency_ms[i, j])
-        assignments.append(
-            Assignment(
-                client_id=client.id,
-                country=client.country,
-                weight=float(inputs.demand.weight[i]),
-                site_id=inputs.sites[j].id,
-                backup_site_id=None if decision.backup is None else inputs.sites[decision.backup[i]].id,
-                latency_ms=latency,
-                latency_lower_ms=float(matrix.lower_ms[i, j]),
-                latency_upper_ms=float(matrix.upper_ms[i, j]),
-                provenance=PROVENANCES[matrix.provenance[i, j]],
-                within_slo=slo is None or latency <= slo,
-            )
-        )
-    return tuple(assignments)
-
-
-def _kpi(study: Study, inputs: Inputs, problem: Problem, decision: Decision, cost_usd: float) -> Kpi:
-    assert decision.assignment is not None
-    rows, share = np.arange(len(decision.assignment)), problem.sizing.share
-    latency = problem.latency_ms[rows, decision.assignment]
-    slo = study.latency.slo_ms
-    return Kpi(
-        mean_ms=float((share * latency).sum()),
-        p50_ms=weighted_quantile(latency, share, 0.50),
-        p95_ms=weighted_quantile(latency, share, 0.95),
-        max_ms=float(latency.max()),
-        coverage=1.0 if slo is None else float(share[latency <= slo].sum()),
-        cost_usd_month=cost_usd,
-        measured_share=float(share[inputs.matrix.provenance[rows, decision.assignment] == MEASURED].sum()),
+        home=home_choice(study, inputs, problem, decision),
+        routing=routing,
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
-from planner.plan import Plan
+from planner.plan import Plan, RoutingPlan
 from probes.strict_toml import InputError
 
 PLACEMENT_COLUMNS: Final = (
@@ -66,16 +66,21 @@ def placements_csv(plan: Plan) -> str:
 
 
 def assignments_csv(plan: Plan) -> str:
-    """A row per client: who serves it, how fast, how sure, and whether that keeps the promise."""
+    """A row per client: who serves it, how fast, how sure, and whether that keeps the promise.
+
+    Where routing is planned, the last column is the site it sends the client to.
+    """
+    routed = plan.routing is not None
     rows = (
         (
             *(served.client_id, served.country, served.weight, served.site_id, served.backup_site_id),
             *(served.latency_ms, served.latency_lower_ms, served.latency_upper_ms),
             *(served.provenance, served.within_slo),
+            *((served.routed_site_id,) if routed else ()),
         )
         for served in plan.assignments
     )
-    return _csv(ASSIGNMENT_COLUMNS, rows)
+    return _csv((*ASSIGNMENT_COLUMNS, *(("routed_site_id",) if routed else ())), rows)
 
 
 def matrix_csv(inputs: Inputs) -> str:
@@ -180,6 +185,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "open": list(plan.open),
         "kpi": None if kpi is None else {name: _finite(getattr(kpi, name)) for name in names},
         "cost_items": {item: _finite(usd) for item, usd in plan.cost_items.items()},
+        "routing": None if plan.routing is None else _routing_document(plan.routing),
         "binding": list(plan.binding),
         "audit": list(plan.audit),
         "conflict": None
@@ -198,6 +204,20 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),
+    }
+
+
+def _routing_document(routing: RoutingPlan) -> dict[str, Any]:
+    routed = routing.as_routed
+    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "differs", "forbidden")
+    return {
+        "policy": routing.policy,
+        "failover_s": routing.failover_s,
+        "failover_words": routing.failover_words,
+        "usd_month": routing.usd_month,
+        "why": list(routing.why),
+        "as_routed": {name: _finite(getattr(routed, name)) for name in names}
+        | {"shares": dict(routed.shares)},
     }
 
 

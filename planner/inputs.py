@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.candidates import choose_candidates
-from planner.catalog import Site, SitePrices, load_catalog
+from planner.catalog import Catalog, Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
 from planner.homes import Home, build_homes, through_home
@@ -23,6 +23,7 @@ from planner.measurements import (
     read_stores,
 )
 from planner.own_prices import with_own_prices
+from planner.routing_facts import RoutingFacts, load_routing_facts
 from planner.service_links import ServiceLink, link_notes, service_links
 from planner.study import Limits, Study, StudyError, TagsRule, study_toml
 from probes.strict_toml import nearest_name
@@ -37,7 +38,8 @@ class Inputs:
     ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
     ``homes``: where the stateful tier may stand;
-    ``home``: where it does, its legs then in the ``matrix`` (:func:`at_home`).
+    ``home``: where it does, its legs then in the ``matrix`` (:func:`at_home`). ``routing`` is None where
+    the study has none.
     """
 
     demand: Demand
@@ -52,6 +54,7 @@ class Inputs:
     links: Mapping[str, ServiceLink] = field(default_factory=dict)
     homes: tuple[Home, ...] = ()
     home: Home | None = None
+    routing: RoutingFacts | None = None
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -116,9 +119,15 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         parent_country=candidates.parent_country,
         set_aside=candidates.set_aside,
         hashes=hashes,
-        notes=(*candidates.notes, *link_notes(links), *measurement_notes(study, demand, matrix, reports)),
+        notes=(
+            *candidates.notes,
+            *link_notes(links),
+            *measurement_notes(study, demand, matrix, reports),
+            *_unpriced(study),
+        ),
         links=links,
         homes=build_homes(study, catalogs, candidates.sites, candidates.prices, statistics),
+        routing=None if study.routing is None else load_routing_facts(_amazon(catalogs), demand),
     )
 
 
@@ -132,6 +141,17 @@ def at_home(study: Study, inputs: Inputs, region: str | None) -> Inputs:
         return inputs
     home = {each.site.id: each for each in inputs.homes}[region]
     return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home)
+
+
+def _amazon(catalogs: Sequence[Catalog]) -> Catalog:
+    """Routing is AWS's, wherever the sites are."""
+    return next((each for each in catalogs if each.provider == "aws"), None) or load_catalog("aws")
+
+
+def _unpriced(study: Study) -> tuple[str, ...]:
+    if study.routing is None or study.routing.queries_per_month is not None:
+        return ()
+    return ("routing.queries_per_month is not given: DNS queries are not in the cost",)
 
 
 def _for_each_size(study: Study, statistics: Sequence[PairStatistic]) -> tuple[PairStatistic, ...]:

@@ -18,6 +18,7 @@ from planner.catalog import OutpostTerms, Price
 from planner.homes import Home
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
+from planner.ledger_routing import routing_bill
 from planner.plan import Plan
 from planner.study import Selector, Study
 
@@ -25,7 +26,7 @@ HOURS_PER_MONTH: Final = 730
 KB_PER_GB: Final = 1e6
 OVERLOAD: Final = 0.02
 """The part of one instance by which a site may be overloaded before it needs another."""
-ITEMS: Final = ("compute", "egress", "direct_connect", "cross_zone", "transfer", "outpost")
+ITEMS: Final = ("compute", "egress", "direct_connect", "cross_zone", "transfer", "outpost", "routing")
 """The cost items the audit knows, written down a second time on purpose."""
 
 
@@ -122,6 +123,9 @@ class Ledger:
             bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
         if self.home is not None:
             bill["transfer"] += work.home_share * gigabytes * float(self.home.usd_gb[column])
+        if self.plan.routing is not None:
+            share = math.fsum(self.share[self.column == column])
+            bill["routing"] = routing_bill(self.plan.routing.policy, self.study, self.inputs, column, share)
         return bill
 
     def total_bill(self) -> dict[str, float]:

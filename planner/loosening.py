@@ -93,6 +93,25 @@ def _backup(study: Study, sites: int) -> list[Rung]:
     ]
 
 
+def _routing(study: Study, sites: int) -> list[Rung]:
+    """Geoproximity records know every kind of site; then addresses may change, and rto waits for DNS."""
+    asked, resilience = study.routing, study.resilience
+    assert asked is not None
+    found, words = [], "policy = route53-geoproximity"
+    knowing = replace(asked, policy="route53-geoproximity")
+    if knowing != asked and not asked.static_addresses:
+        found.append(Rung(words, replace(study, routing=knowing)))
+    waits = asked.check_interval_s * asked.failure_threshold + asked.ttl_s + asked.client_cache_s
+    if asked.static_addresses:
+        words += ", no static addresses"
+    if resilience.rto_s is not None and resilience.rto_s < waits:
+        words, resilience = f"{words}, rto {waits:g} s", replace(resilience, rto_s=waits)
+    if asked.static_addresses or resilience is not study.resilience:
+        free = replace(knowing, static_addresses=False)
+        found.append(Rung(words, replace(study, routing=free, resilience=resilience)))
+    return found
+
+
 def _budget(study: Study, sites: int) -> list[Rung]:
     budget = study.budget_usd_per_month
     assert budget is not None
@@ -237,6 +256,7 @@ _BY_LIMIT: Final[Mapping[str, Callable[[Study, int], list[Rung]]]] = {
     "slo_ms": _slo,
     "max_ms": _max_ms,
     "survive": _backup,
+    "routing": _routing,
     "budget": _budget,
     "min_sites": _min_sites,
     "max_sites": _max_sites,

@@ -35,7 +35,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Who serves one client. Bounds and provenance are those of the pair."""
+    """Who serves one client. Bounds and provenance are those of the pair.
+
+    ``routed_site_id``: where routing sends it, None where routing is not planned.
+    """
 
     client_id: str
     country: str
@@ -47,6 +50,38 @@ class Assignment:
     latency_upper_ms: float
     provenance: str
     within_slo: bool
+    routed_site_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsRouted:
+    """The same sites, with every client where the routing policy sends it: latency, demand within the SLO.
+
+    ``differs``: share of demand served elsewhere than assigned; ``forbidden``: at a site that residency or
+    another rule about clients and sites forbids. ``shares``: of demand, by site.
+    """
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    coverage: float
+    differs: float
+    forbidden: float
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPlan:
+    """How clients find their site. ``failover_words`` is the arithmetic of ``failover_s``; ``why`` says for
+    each policy what it would cost, or why it will not do."""
+
+    policy: str
+    failover_s: float
+    failover_words: str
+    usd_month: float
+    why: tuple[str, ...]
+    as_routed: AsRouted
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +145,7 @@ class Plan:
     set_aside: Mapping[str, str]
     notes: tuple[str, ...]
     home: HomeChoice | None = None
+    routing: RoutingPlan | None = None
 
     @property
     def open(self) -> tuple[str, ...]:

@@ -141,7 +141,6 @@ def _study(table: Table, directory: Path) -> Study:
 _UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
     "resilience.rto": lambda study: study.resilience.rto_s is not None,
     "resilience.rpo": lambda study: study.resilience.rpo_s is not None,
-    "routing": lambda study: study.routing is not None,
 }
 
 

@@ -74,8 +74,11 @@ def read_routing(table: Table) -> Routing:
         ),
         client_cache_s=table.number("client_cache_s", default.client_cache_s, low=0, high=86_400),
         static_addresses=table.flag("static_addresses", default.static_addresses),
+        queries_per_month=table.number("queries_per_month", None, low=0, high=1e15),
     )
     table.close()
+    if routing.static_addresses and routing.policy.startswith("route53"):
+        raise table.fault("static_addresses", f"is what {routing.policy} has none of")
     if routing.check_interval_s not in (10, 30):
         raise table.fault("check_interval_s", f"{routing.check_interval_s} is not one of 10, 30")
     return routing

@@ -246,7 +246,10 @@ POLICIES: Final[tuple[str, ...]] = get_args(Policy)
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """How clients find their site, and what finds out that it is gone."""
+    """How clients find their site, and what finds out that it is gone.
+
+    ``queries_per_month``: DNS queries that resolvers ask in all; None = not said, so not priced.
+    """
 
     policy: Policy = "auto"
     ttl_s: float = 60.0
@@ -254,6 +257,7 @@ class Routing:
     failure_threshold: int = 3
     client_cache_s: float = 0.0
     static_addresses: bool = False
+    queries_per_month: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
         ),
     ]
     lines += _list("binds", plan.binding)
+    lines += _routing(plan, slo_ms)
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     lines += _list("notes", plan.notes)
     return "\n".join(lines)
@@ -70,6 +71,22 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
 def _home(plan: Plan) -> Iterator[str]:
     if plan.home is not None:
         yield f"  home      {plan.home.region}: {ms(plan.home.mean_ms)} of the mean is between site and home"
+
+
+def _routing(plan: Plan, slo_ms: float | None) -> Iterator[str]:
+    """How clients find their site, and what that makes of the plan."""
+    if plan.routing is None:
+        return
+    routed = plan.routing.as_routed
+    yield from _list("routing", plan.routing.why)
+    yield f"  fails over in {plan.routing.failover_words}"
+    within = "" if slo_ms is None else f", {share(routed.coverage)} within {slo_ms:g} ms"
+    yield (
+        f"  as routed: mean {ms(routed.mean_ms)}, p95 {ms(routed.p95_ms)}, max {ms(routed.max_ms)}{within}; "
+        f"{share(routed.differs)} of demand served elsewhere than assigned"
+    )
+    if routed.forbidden:
+        yield f"  as routed, {share(routed.forbidden)} of demand is at a site that a rule forbids it"
 
 
 def nothing_text(plan: Plan) -> str:

@@ -80,6 +80,7 @@ def test_registries():
         "cross_zone",
         "transfer",
         "outpost",
+        "routing",
     )
     assert tuple(RULES) == (
         "services",
@@ -98,6 +99,7 @@ def test_registries():
         "survive",
         "group",
         "tags",
+        "routing",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from planner.costs import compute, cross_zone, direct_connect, egress, outpost, transfer
+from planner.costs import compute, cross_zone, direct_connect, egress, outpost, routing, transfer
 from planner.costs.terms import CostTerms, Lines, total
 from planner.inputs import Inputs
 from planner.study import Study
@@ -17,6 +17,7 @@ COST_ITEMS: Final[dict[str, Callable[[Study, Inputs], CostTerms]]] = {
     "cross_zone": cross_zone.terms,
     "transfer": transfer.terms,
     "outpost": outpost.terms,
+    "routing": routing.terms,
 }
 
 __all__ = ["COST_ITEMS", "CostTerms", "Lines", "cost_terms", "total"]

@@ -152,6 +152,7 @@ SECTIONS: Final = (
             Field("routing.failure_threshold", "Failures in a row", "whole", "before a site counts as down"),
             Field("routing.client_cache_s", "Clients cache for, s", "number", "beyond the TTL"),
             Field("routing.static_addresses", "Needs static addresses", "flag"),
+            Field("routing.queries_per_month", "DNS queries a month", "number", "none = not priced"),
         ),
     ),
     Section(

@@ -16,6 +16,7 @@ from planner.rules import (
     parent,
     program,
     residency,
+    routing,
     service_link,
     services,
     site_limits,
@@ -42,6 +43,7 @@ RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "survive": survive.effects,
     "group": groups.effects,
     "tags": tags.effects,
+    "routing": routing.effects,
 }
 
 __all__ = ["RULES", "Cover", "Effect", "Facts", "Failover", "Row", "rule_effects"]

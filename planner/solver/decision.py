@@ -247,16 +247,17 @@ def close_unused(
     assignment: NDArray[np.intp],
     backup: NDArray[np.intp] | None = None,
 ) -> NDArray[np.bool_]:
-    """Close sites that serve nobody, dearest first, wherever no rule needs them open."""
+    """Close sites that serve nobody, dearest first, wherever no rule needs them open, and so on."""
     serving = np.zeros(len(is_open), dtype=bool)
     serving[assignment] = True
     if backup is not None:
         serving[backup] = True
-    idle = np.nonzero(is_open & ~serving)[0]
     upkeep = problem.cost.fixed + problem.cost.per_instance * problem.sizing.min_instances
-    for j in sorted(idle, key=lambda j: -upkeep[j]):
-        fewer = is_open.copy()
-        fewer[j] = False
-        if not broken_rules(problem, fewer, assignment, backup):
-            is_open = fewer
+    before = -1
+    while before != (before := int(is_open.sum())):
+        for j in sorted(np.nonzero(is_open & ~serving)[0], key=lambda j: -upkeep[j]):
+            fewer = is_open.copy()
+            fewer[j] = False
+            if not broken_rules(problem, fewer, assignment, backup):
+                is_open = fewer
     return is_open

@@ -8,6 +8,7 @@ point solved is a proven optimum on it. Haimes, Lasdon & Wismer 1971.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +44,21 @@ class Front:
     points: tuple[FrontierPoint, ...]
     complete: bool
     words: str
+
+
+def merged(fronts: Sequence[Front]) -> tuple[tuple[int, FrontierPoint], ...]:
+    """The points of several fronts that none of the others beats in both cost and latency, cheapest first.
+
+    Each with the number of its front.
+    """
+    every = [(which, point) for which, front in enumerate(fronts) for point in front.points]
+    if len(fronts) == 1:
+        return tuple(every)
+    kept: list[tuple[int, FrontierPoint]] = []
+    for which, point in sorted(every, key=lambda each: (each[1].decision.objective, each[1].reached_ms)):
+        if not kept or point.reached_ms < kept[-1][1].reached_ms:
+            kept.append((which, point))
+    return tuple(kept)
 
 
 def trace_frontier(

@@ -74,6 +74,7 @@ def test_every_field_of_an_assignment_is_checked(position, field):
         "client_id": "not in the demand",
         "site_id": "the site is not open",
         "backup_site_id": "the backup iad is not open",
+        "routed_site_id": "by no policy",
     }.get(field, field)
     assert any(named in sentence and wrong.client_id in sentence for sentence in found), found
 

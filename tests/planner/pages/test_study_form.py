@@ -115,6 +115,7 @@ def test_without_its_deciding_key_a_table_does_not_stand():
     document = study_document(study)
     values = {field.key: taken(value_at(document, field.key), field) for field in FIELDS}
     values |= {
+        "routing.policy": None,
         "routing.ttl_s": 5.0,
         "workload.home.home_trips": 2.0,
         "network.gbps": 10.0,

@@ -174,6 +174,14 @@ ADDED = [
         ", routing.policy: 'global-accelerater' is not one of auto, route53-latency, route53-geoproximity,"
         " global-accelerator; did you mean 'global-accelerator'?",
     ),
+    (
+        '[routing]\npolicy = "route53-latency"\nstatic_addresses = true',
+        ", routing.static_addresses: is what route53-latency has none of",
+    ),
+    (
+        "[routing]\nqueries_per_month = -1",
+        ", routing.queries_per_month: -1 is out of range (from 0 up to 1e+15)",
+    ),
     ("[routing]\ncheck_interval_s = 20", ", routing.check_interval_s: 20 is not one of 10, 30"),
     ("[network]\nports = 2", ", network.ports: goes with direct_connect, which names no site"),
     (

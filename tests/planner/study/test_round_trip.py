@@ -194,7 +194,12 @@ STUDIES = st.builds(
             check_interval_s=st.sampled_from([10, 30]),
             failure_threshold=st.integers(1, 10),
             client_cache_s=number(0, 86_400),
-            static_addresses=st.booleans(),
+            queries_per_month=st.one_of(st.none(), number(0, 1e15)),
+        ),
+        st.builds(
+            Routing,
+            policy=st.sampled_from(["auto", "global-accelerator"]),
+            static_addresses=st.just(True),
         ),
     ),
 )
