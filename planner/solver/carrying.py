@@ -61,11 +61,14 @@ def with_enough(problem: Problem, sites: NDArray[np.bool_]) -> NDArray[np.bool_]
     chosen = sites.copy()
     while not chosen[problem.may_open].all():
         near = inside[:, chosen].any(axis=1)
-        lost = ~problem.allowed[:, chosen].any(axis=1)
+        lost, useful = ~problem.allowed[:, chosen].any(axis=1), problem.allowed
+        if problem.failover is not None:
+            served = problem.allowed & chosen & problem.failover.backed(chosen)
+            lost, useful = ~served.any(axis=1), problem.allowed | problem.failover.backups
         if share[~near].sum() <= slack and not lost.any():
             break
         missing = np.where(near, 0.0, share) if share[~near].sum() > slack else np.zeros(len(share))
-        gain = missing @ inside + (lost @ problem.allowed) / len(share)
+        gain = missing @ inside + (lost @ useful) / len(share)
         gain = np.where(problem.may_open & ~chosen, gain / price, -1.0)
         best = int(gain.argmax())
         if gain[best] <= 0:

@@ -38,12 +38,19 @@ def site_bounds(problem: Problem, lean: Gathered, program: LinearProgram) -> Sit
     owner[lean.pool] = lean.pool_site
     if lean.columns.instances.size:
         owner[lean.columns.instances] = np.arange(n)
+    if lean.handover is not None:
+        owner[lean.handover.carries] = np.arange(n)
     constant, reduced = program.priced(owner)
     columns = np.concatenate((lean.pair, lean.pool))
     at = np.concatenate((lean.pair_site, lean.pool_site))
     upper = np.ones(len(columns))
     upper[len(lean.pair) :] = lean.pool_most
-    gain = -reduced[columns] * upper
+    price = reduced[columns]
+    if lean.handover is not None:  # a price of all that a site carries is one of each client's load
+        unit = problem.sizing.peak_rps / problem.sizing.rps_per_instance
+        brought = unit * np.concatenate((lean.share[lean.pair_group], np.ones(len(lean.pool))))
+        price = price + reduced[lean.handover.carries[at]] * brought
+    gain = -price * upper
     weight = upper * np.concatenate((lean.share[lean.pair_group], np.ones(len(lean.pool))))
     keep = gain > 0.0
     order = np.lexsort((-gain[keep] / np.maximum(weight[keep], 1e-300), at[keep]))
@@ -54,8 +61,8 @@ def site_bounds(problem: Problem, lean: Gathered, program: LinearProgram) -> Sit
         mine = slice(first[j], first[j + 1])
         value[j] = reduced[lean.columns.open[j]]
         if lean.columns.instances.size and problem.cloud[j]:
-            price = reduced[lean.columns.instances[j]]
-            value[j] += _best_use(problem, gain[mine], weight[mine], price)
+            running = reduced[lean.columns.instances[j]]
+            value[j] += _best_use(problem, gain[mine], weight[mine], running)
         else:
             value[j] -= gain[mine].sum()
     bound = constant + float(np.minimum(value, 0.0).sum())

@@ -163,7 +163,12 @@ def _handover(
         np.logical_or.at(reach, count + pool, problem.failover.backups)
         home[:count], home[count:] = count + pool[groups.first], -2
         column[:count] = outside
-    return Handover(problem, columns, flows, reach, row, home, column, weight)
+    n, unit = len(problem.site_ids), problem.sizing.peak_rps / problem.sizing.rps_per_instance
+    carries = columns.model.block(np.zeros(n), upper=np.inf)
+    columns.model.rows(
+        n, 0.0, 0.0, (flows.site, flows.variable, unit * flows.share), (np.arange(n), carries, -1.0)
+    )
+    return Handover(problem, columns, flows, reach, row, home, column, weight, carries)
 
 
 def _pools(problem: Problem, exact: bool) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -244,6 +249,9 @@ def point_of(problem: Problem, lean: Gathered, is_open: NDArray[np.bool_], assig
         at = np.full((int(lean.pool_of.max(initial=0)) + 1, n), -1, dtype=np.intp)
         at[lean.pool_of, lean.pool_site] = lean.pool
         np.add.at(x, at[lean.client_pool[~within], assignment[~within]], share[~within])
+    if lean.handover is not None:
+        unit = problem.sizing.peak_rps / problem.sizing.rps_per_instance
+        x[lean.handover.carries] = unit * np.bincount(assignment, weights=share, minlength=n)
     for total, sites, counts in lean.sums:
         x[total] = x[(lean.columns.instances if counts else lean.columns.open)[sites]].sum()
     return x

@@ -67,7 +67,7 @@ class Handover:
     ``reach`` (R, n): sites that may stand in for somebody of a group or pool; ``row`` (V,): where the
     columns of ``flows`` stand in it. ``home`` (R,): for a group followed by sites the row of the pool it may
     flow to besides, −1 for none, and for a pool itself −2; ``outside`` (R,): the column with its part there.
-    ``weight`` (R,): shares.
+    ``weight`` (R,): shares. ``carries`` (n,): columns with the load of each site, in instances.
     """
 
     problem: Problem
@@ -78,6 +78,7 @@ class Handover:
     home: NDArray[np.intp]
     outside: NDArray[np.intp]
     weight: Floats
+    carries: NDArray[np.intp]
     apart: Floats = field(init=False)
     domains: Mask = field(init=False)
     unit: float = field(init=False)
@@ -152,33 +153,38 @@ class Handover:
 
     def _rows_of(self, cut: Cut, stays: Mask) -> Iterator[tuple[NDArray[np.intp], Floats, float]]:
         flows, columns = self.flows, self.columns
-        counted = cut.into[flows.site] | stays[self.row, flows.site]
         into = np.nonzero(cut.into)[0]
         cloud = into[self.problem.cloud[into]] if columns.instances.size else into[:0]
-        # Of a group whose columns are all counted, and of a pool, the load counted is a constant.
+        stuck = stays[self.row, flows.site]
+        gone = self.domains[cut.domain]
+        # A site all of whose clients stay is one column: what it carries.
+        mixed = np.bincount(flows.site[~stuck], minlength=len(gone)) > 0
+        loaded = np.nonzero(cut.into | (gone & ~mixed))[0]
+        alone = stuck & mixed[flows.site]
+        parts = [columns.instances[cloud], columns.open[into], self.carries[loaded], flows.variable[alone]]
+        values = [
+            *(np.ones(len(cloud)), self.per_site[into]),
+            *(np.full(len(loaded), -1.0), -self.load[alone]),
+        ]
+        yield np.concatenate(parts), np.concatenate(values), 0.0
+        if columns.instances.size:
+            yield from self._rounded(cut, stuck, into, cloud)
+
+    def _rounded(
+        self, cut: Cut, stuck: Mask, into: NDArray[np.intp], cloud: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], Floats, float]]:
+        counted = cut.into[self.flows.site] | stuck
         lost = np.bincount(self.row[~counted], minlength=len(self.reach)) > 0
         pool = self.home == -2
         whole = ~pool & ~lost & (self.weight > 0)
-        filled = np.append(pool & ~lost, True)[self.home]  # for a group: whether its pool is counted whole
-        partly, besides = whole & ~filled, ~pool & ~whole & (self.home >= 0) & filled
-        plain = counted & ~(whole | (pool & ~lost))[self.row]
-        needed = self.unit * float(self.weight[whole].sum())
-        parts = [
-            columns.instances[cloud], columns.open[into],
-            flows.variable[plain], self.outside[partly], self.outside[besides],
-        ]  # fmt: skip
-        values = [
-            np.ones(len(cloud)), self.per_site[into],
-            -self.load[plain], self.unit * self.weight[partly], -self.unit * self.weight[besides],
-        ]  # fmt: skip
-        yield np.concatenate(parts), np.concatenate(values), needed
-        needed -= 1e-9
+        partly = whole & ~np.append(pool & ~lost, True)[self.home]  # what its pool takes is not counted
+        needed = self.unit * float(self.weight[whole].sum()) - 1e-9
         part = needed - (math.ceil(needed) - 1)
-        if not columns.instances.size or needed <= 0 or part < LEAST_PART:
+        if needed <= 0 or part < LEAST_PART:
             return
         size = self.per_site[into]
         carried = np.floor(size) + np.minimum(1.0, (size - np.floor(size)) / part)
-        parts = [columns.instances[cloud], columns.open[into], self.outside[partly]]
+        parts = [self.columns.instances[cloud], self.columns.open[into], self.outside[partly]]
         values = [np.ones(len(cloud)), carried, self.unit / part * self.weight[partly]]
         yield np.concatenate(parts), np.concatenate(values), float(math.ceil(needed))
 
@@ -229,7 +235,13 @@ class Handover:
                 found.append(cut)
         if self.columns.instances.size:
             found += self._short_under_law(x, held, {cut.key for cut in found} | self.written)
-        return found + self._alike(found)
+        settled = bool((np.abs(opened - np.rint(opened)) < 1e-6).all())
+        return found + [cut for cut in self._alike(found) if settled or self._is_violated(cut, x)]
+
+    def _is_violated(self, cut: Cut, x: Floats) -> bool:
+        matrix, low, _ = self.rows([cut])
+        self.written.discard(cut.key)
+        return bool((matrix @ x < low - VIOLATED).any())
 
     def _alike(self, found: list[Cut]) -> list[Cut]:
         """The same region J when another of its domains is lost: what is short of room then is so, soon."""
@@ -250,12 +262,8 @@ class Handover:
             left = float(held[law].sum()) - (self.domains & law) @ held
             for domain in np.nonzero((left < math.ceil(needed - 1e-9)) & (self.domains & law).any(axis=1))[0]:
                 cut = Cut(int(domain), law & ~self.domains[domain])
-                if cut.key in known:
-                    continue
-                matrix, low, _ = self.rows([cut])
-                if (matrix @ x < low - VIOLATED).any():
+                if cut.key not in known and self._is_violated(cut, x):
                     found.append(cut)
-                self.written.discard(cut.key)
         return found
 
     def _least_cut(self, domain: int, brought: Floats, spare: Floats) -> Cut | None:

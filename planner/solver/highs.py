@@ -103,11 +103,14 @@ class LinearProgram:
         return constant, reduced
 
     def search(
-        self, integer: Indices, *, gap: float, watch: Watch, start: Floats | None, lean: bool
-    ) -> Found:
+        self, integer: Indices, *, gap: float, watch: Watch, start: Floats | None, lean: bool,
+        time_limit_s: float | None = None,
+    ) -> Found:  # fmt: skip
         """Branch and bound on this programme with some columns integer; the programme stays as it is."""
         highs = quiet_highs()
         highs.passModel(self._highs.getModel())
+        if time_limit_s is not None:  # where HiGHS solves a large programme, the watch is not asked
+            highs.setOptionValue("time_limit", max(float(time_limit_s), 0.01))
         return search(highs, integer, gap=gap, watch=watch, start=start, lean=lean)
 
 

@@ -183,6 +183,8 @@ def _first_plans(answers: Answers, root: Root, before: Before | None, deadline: 
     if before is not None:
         improve_within(answers, before.sites, deadline)
         liked |= before.sites
+    if answers.problem.failover is not None:
+        liked = with_enough(answers.problem, liked)
     if not answers.done():
         improve_within(answers, liked, deadline)
 
@@ -228,8 +230,9 @@ def _search(answers: Answers, root: Root, deadline: Deadline) -> bool:
     while True:
         near = start is not None and answers.decision().gap <= NEAR
         found = root.program.search(
-            lean.model.integer, gap=answers.gap * 0.3, watch=watch, start=start, lean=near
-        )
+            lean.model.integer, gap=answers.gap * 0.3, watch=watch, start=start, lean=near,
+            time_limit_s=deadline.remaining_s,
+        )  # fmt: skip
         if found.ended == "infeasible":
             answers.prove(root.cut)
             return bool(np.isfinite(root.cut))

@@ -197,7 +197,14 @@ def _surviving(problem: Problem, exact: bool, gap: float, deadline: Deadline) ->
     for _ in range(HANDOVER_ROUNDS):
         if not cut_down(root, deadline):
             return None
-        found = root.program.search(lean.model.integer, gap=gap, watch=watch, start=None, lean=False)
+        found = root.program.search(
+            lean.model.integer,
+            gap=gap,
+            watch=watch,
+            start=None,
+            lean=False,
+            time_limit_s=deadline.remaining_s,
+        )
         x = found.x
         if x is None:
             return None
