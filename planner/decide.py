@@ -72,8 +72,9 @@ def decide(
     gap, with termination "time_limit". Infeasible is a value, with the conflicting rules.
 
     ``start``: the plan of a study much like this one (another SLO, one site left out, more clients): its
-    sites are tried first. The answer is the same without it, but later. ``on_plan`` is called, from this
-    thread, with every better plan on the way, "feasible" and audited; the one returned comes last.
+    sites are tried first, and where it still holds and nothing is better by more than 1e-4, it stays. The
+    answer is as good without it, but later. ``on_plan`` is called, from this thread, with every better plan
+    on the way, "feasible" and audited; the one returned comes last.
     """
     limit = DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s
     say = progress or silent

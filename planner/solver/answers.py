@@ -21,13 +21,15 @@ WORTH_TELLING = 0.2
 
 @dataclass(slots=True)
 class Answers:
-    """Mutable, local to one solve."""
+    """Mutable, local to one solve. ``kept``: an earlier placement, offered too, that is
+    the answer where it is within the gap."""
 
     problem: Problem
     gap: float
     tell: OnAnswer | None
     started: float = field(default_factory=time.perf_counter)
     best: Decision | None = None
+    kept: Decision | None = None
     lower: float = -np.inf
     cutoff: float = np.inf
     linked: NDArray[np.intp] = field(default_factory=lambda: np.empty((0, 2), dtype=np.intp))
@@ -54,34 +56,33 @@ class Answers:
 
     def closed(self) -> bool:
         """Whether the gap is closed as far as was asked."""
-        return self.best is not None and self._gap() <= self.gap
+        return self.best is not None and self._gap(self.best) <= self.gap
 
     def decision(self) -> Decision:
         """The answer as it stands; "time_limit" unless the gap is closed."""
         seconds = time.perf_counter() - self.started
         if self.best is None:
             return Decision(None, None, np.inf, self.lower, "time_limit", seconds)
-        assert self.best.open is not None
-        assert self.best.assignment is not None
+        stays = self.kept is not None and self._gap(self.kept) <= self.gap
+        chosen = self.kept if self.kept is not None and stays else self.best
+        assert chosen.open is not None
+        assert chosen.assignment is not None
         names = self.problem.client_ids, self.problem.site_ids
         return replace(
-            self.best,
+            chosen,
             lower_bound=min(self.lower, self.best.objective),
             termination="optimal" if self.closed() else "time_limit",
             seconds=seconds,
-            state=State(*names, self.best.open, self.best.assignment, self.linked),
+            state=State(*names, chosen.open, chosen.assignment, self.linked),
         )
 
-    def _gap(self) -> float:
-        assert self.best is not None
-        return (self.best.objective - min(self.lower, self.best.objective)) / max(
-            abs(self.best.objective), 1e-9
-        )
+    def _gap(self, found: Decision) -> float:
+        return max(found.objective - self.lower, 0.0) / max(abs(found.objective), 1e-9)
 
     def _tell(self) -> None:
         if self.tell is None or self.best is None or not np.isfinite(self.lower):
             return
-        gap = self._gap()
+        gap = self._gap(self.best)
         if gap <= (1 - WORTH_TELLING) * self._told or (gap <= self.gap < self._told):
             self._told = gap
             decision = self.decision()

@@ -25,7 +25,8 @@ class State:
     """What a solve leaves for the next one, of a problem a little different.
 
     The names stand beside, since clients and sites may come and go. ``linked`` (k, 2): client and site of the
-    rows x ≤ y that mattered.
+    rows x ≤ y that mattered. ``stays``: the placement is one that people run, and to move has a price; where
+    it is as good as any within the gap, it is to be the answer.
     """
 
     client_ids: tuple[str, ...]
@@ -33,15 +34,16 @@ class State:
     open: NDArray[np.bool_]
     assignment: NDArray[np.intp]
     linked: NDArray[np.intp]
+    stays: bool = False
 
     @staticmethod
     def of(open_sites: Collection[str], served: Mapping[str, str]) -> State:
-        """From names alone: the open sites, and each client's site, which is among them."""
+        """Of a plan people run, by names: the open sites, and each client's site, which is among them."""
         sites = tuple(open_sites)
         place = {name: j for j, name in enumerate(sites)}
         assignment = np.array([place[site] for site in served.values()], dtype=np.intp)
         linked = np.column_stack((np.arange(len(assignment)), assignment))
-        return State(tuple(served), sites, np.ones(len(sites), dtype=bool), assignment, linked)
+        return State(tuple(served), sites, np.ones(len(sites), dtype=bool), assignment, linked, stays=True)
 
 
 @dataclass(frozen=True, slots=True)

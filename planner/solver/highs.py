@@ -117,10 +117,10 @@ class LinearProgram:
 def search(
     highs: Any, integer: Indices, *, gap: float, watch: Watch, start: Floats | None = None, lean: bool = False
 ) -> Found:
-    """Branch and bound. ``gap`` is relative. ``lean``: no presolve and no heuristics of its own.
+    """Branch and bound. ``gap`` is relative. ``lean``: no heuristics of its own, and no substitutions.
 
     Lean is for models that carry a good ``start`` and integer columns made to be branched on, which presolve
-    would substitute away.
+    would substitute away; the rest of presolve makes the model a good deal smaller.
     """
     kind = highspy.HighsVarType.kInteger
     if len(integer):
@@ -174,8 +174,15 @@ def _lost_the_offset(highs: Any) -> bool:
     return bool(abs(value - stated) > 1e-6 * max(1.0, abs(value)))
 
 
+_SUBSTITUTIONS = 1 << 8 | 1 << 12
+"""HiGHS's presolve rules "free column substitution" and "aggregator", by their bits."""
+
 _LEAN: dict[str, object] = {
-    "presolve": "off",
+    "presolve": "on",
+    "presolve_rule_off": _SUBSTITUTIONS,
+    # Cuts that do not bind are dropped soon: a node's programme is solved more often than its cuts are found.
+    "mip_lp_age_limit": 5,
+    "mip_pool_age_limit": 5,
     "mip_detect_symmetry": False,
     "mip_pscost_minreliable": 2,
     "mip_heuristic_effort": 0.0,

@@ -52,8 +52,11 @@ MOST_TRIPLES = 100_000
 LIKED = 0.01
 """A site open to this extent in the relaxation is worth looking at."""
 
-NEAR = 0.006
+NEAR = 0.03
 """A placement this near the bound needs no more heuristics."""
+
+GOOD_START = 5e-4
+"""Within this of the best with divisible clients, a first placement is good enough to search from."""
 
 STEPS = 4
 
@@ -76,9 +79,8 @@ def solve_placement(
     """Minimise cost or mean latency under every rule of ``problem``; see the module's words for the method.
 
     The decision is "optimal" when its gap is proven to be at most ``gap``. "infeasible" is proven too.
-    ``start``: the decision of a problem much like this one; the answer is the same without it, but later.
-    ``lower_bound``: one that is known already. ``cutoff``: plans of this objective or more are of no use, so
-    that a bound there ends the solve.
+            feasible = _relax_and_repair(answers, before, deadline, progress)
+        if feasible and answers.best is None and not answers.done():
     ``on_answer`` is called, from this thread, with every better answer on the way: a placement that breaks
     no rule, "feasible" with its honest gap, at last "optimal". A first Ctrl-C ends the solve as the time
     limit would. ``max_latency`` is not solved here but in :mod:`planner.solver.minimax`.
@@ -114,6 +116,10 @@ def solve_placement(
     with stoppable():
         # Stopped before its first bound, branch and bound knows less than everyone's best site tells.
         answers.prove(max(lower_bound, _everyone_at_their_best(problem)))
+        before = None if start is None else carry_over(problem, start)
+        if before is not None and start is not None and start.state is not None:
+            answers.offer(before.plan)
+            answers.kept = before.plan if start.state.stays else None
         pairs, pure = int(problem.allowed.sum()), numbers_of_sites(problem)
         if pure is not None:
             progress(0, 1, "solving the p-median problem")
@@ -123,7 +129,7 @@ def solve_placement(
             sharp = min(gap, 1e-6) if pairs <= TINY_PAIRS else gap
             feasible = _solve_whole(answers, problem, np.inf, gap=sharp, deadline=deadline)
         else:
-            feasible = _relax_and_repair(answers, start, deadline, progress)
+            feasible = _relax_and_repair(answers, before, deadline, progress)
         if feasible and answers.best is None and not answers.done():
             answers.offer(quick_placement(problem, answers.lower, deadline))
     return answers.decision() if feasible else _infeasible(answers)
@@ -143,16 +149,13 @@ def _everyone_at_their_best(problem: Problem) -> float:
 
 
 def _relax_and_repair(
-    answers: Answers, start: Decision | None, deadline: Deadline, progress: Progress
+    answers: Answers, before: Before | None, deadline: Deadline, progress: Progress
 ) -> bool:
     """Fill ``answers``; False when the problem is proven to be infeasible."""
     problem = answers.problem
     progress(0, STEPS, f"solving for the sites ({len(problem.client_ids):,} clients)")
-    before = None if start is None else carry_over(problem, start)
-    if before is not None:
-        answers.offer(before.plan)
-        if answers.best is None:
-            improve_within(answers, with_enough(problem, before.sites), deadline, quick=True)
+    if before is not None and answers.best is None:
+        improve_within(answers, with_enough(problem, before.sites), deadline, quick=True)
     root = root_of(problem, answers.linked if before is None else before.linked)
     if not tighten(root, answers, deadline, least=ROUGH_GAIN):
         return False
@@ -186,7 +189,9 @@ def _first_plans(answers: Answers, root: Root, before: Before | None, deadline: 
     if answers.problem.failover is not None:
         liked = with_enough(answers.problem, liked)
     if not answers.done():
-        improve_within(answers, liked, deadline)
+        # Sites it likes a little, each, may together be out of reach of what they must serve.
+        reaching = with_enough(answers.problem, liked)
+        improve_within(answers, reaching, deadline, enough=GOOD_START)
 
 
 def _prove(answers: Answers, root: Root, deadline: Deadline) -> Root | None:

@@ -57,7 +57,12 @@ class Dealt:
 
 
 def improve_within(
-    answers: Answers, sites: NDArray[np.bool_], deadline: Deadline, *, quick: bool = False
+    answers: Answers,
+    sites: NDArray[np.bool_],
+    deadline: Deadline,
+    *,
+    quick: bool = False,
+    enough: float = 0.0,
 ) -> None:
     """Offer the best placement found that opens only ``sites``; nothing where there is none, or no time.
 
@@ -67,7 +72,7 @@ def improve_within(
     """
     chosen = sites
     if sites.sum() > FEW_SITES:
-        divisible = _solved(answers, sites, None, 2 * answers.gap, deadline)
+        divisible = _solved(answers, sites, None, 10 * answers.gap, deadline)
         if divisible is None:
             return
         chosen = divisible.is_open
@@ -77,14 +82,16 @@ def improve_within(
             if chosen is sites:
                 return
             chosen = sites
-        elif _made_whole(answers, solved, FILLERS[:1] if quick else FILLERS, deadline):
+        elif _made_whole(answers, solved, FILLERS[:1] if quick else FILLERS, enough, deadline):
             return
 
 
-def _made_whole(answers: Answers, solved: _Solved, tries: tuple[int, ...], deadline: Deadline) -> bool:
+def _made_whole(
+    answers: Answers, solved: _Solved, tries: tuple[int, ...], near: float, deadline: Deadline
+) -> bool:
     """Offer whole placements near a divisible one; whether one was near enough, or time is up."""
     problem, gap = answers.problem, answers.gap
-    enough = solved.objective + 0.6 * gap * abs(solved.objective)
+    enough = solved.objective + max(near, 0.6 * gap) * abs(solved.objective)
     found = dealt(solved.problem, solved.lean, solved.x, solved.is_open)
     if found is None:
         return False

@@ -11,10 +11,11 @@ import pytest
 
 from planner.problem import build_problem
 from planner.solver import placement
-from planner.solver.decision import broken_rules
+from planner.solver.decision import State, broken_rules
 from planner.solver.formulation import slo_row
 from planner.solver.frontier import promise, trace_frontier
 from planner.solver.gathering import gathered, point_of
+from planner.solver.heuristic import settled
 from planner.solver.interrupt import stop_asked, stoppable
 from planner.solver.placement import solve_placement
 from planner.solver.root import narrowed, root_of, tighten
@@ -58,6 +59,63 @@ def test_a_start_changes_nothing_but_the_way(no_short_cut):
         assert found.objective <= expected.objective * (1 + 1.1e-4) + 1e-9, seed
         assert found.lower_bound <= expected.objective * (1 + 1e-7) + 1e-9, seed
     assert compared >= 40
+
+
+def test_a_start_that_presolve_leaves_behind_is_not_the_answer():
+    for seed in range(28, 36):
+        instance = draw(seed, "max_sites")
+        study = replace(instance.study, minimize=("cost", "mean_latency")[seed % 2])
+        limits = study.limits
+        before = solve_placement(build_problem(study, instance.inputs))
+        looser = replace(study, limits=replace(limits, max_sites=limits.max_sites + 1))
+        expected = best(looser, instance.inputs)
+        if expected is not None:
+            found = solve_placement(build_problem(looser, instance.inputs), start=before)
+            assert found.termination == "optimal", seed
+            assert found.objective <= expected.objective * (1 + 1.1e-4) + 1e-9, seed
+
+
+def moved(problem, decision, *, by_more_than, at_most):
+    """The decision with clients served from other open sites, worse by a part of it between the two."""
+    assignment = decision.assignment.copy()
+    for client in range(len(assignment)):
+        for site in np.nonzero(decision.open & problem.allowed[client])[0]:
+            other = assignment.copy()
+            other[client] = site
+            plan = settled(problem, decision.open, other, -np.inf)
+            if plan is None or plan.objective > decision.objective * (1 + at_most):
+                continue
+            assignment = other
+            if plan.objective > decision.objective * (1 + by_more_than):
+                return plan
+    return None
+
+
+def started(problem, plan):
+    names = problem.client_ids, problem.site_ids
+    linked = np.empty((0, 2), dtype=np.intp)
+    return replace(plan, state=State(*names, plan.open, plan.assignment, linked, stays=True))
+
+
+def test_a_plan_as_good_as_any_within_the_gap_stays_and_a_worse_one_does_not():
+    stayed = 0
+    for seed in range(4):
+        problem = middling(seed)
+        optimum = solve_placement(problem)
+        near = moved(problem, optimum, by_more_than=1e-6, at_most=4e-5)
+        far = moved(problem, optimum, by_more_than=3e-4, at_most=0.1)
+        if near is not None and near.objective <= optimum.lower_bound * (1 + 9e-5):
+            found = solve_placement(problem, start=started(problem, near))
+            assert found.termination == "optimal", seed
+            if near.objective <= found.lower_bound * (1 + 1e-4):
+                stayed += 1
+                assert (found.assignment == near.assignment).all(), seed
+                assert found.objective == near.objective
+        if far is not None:
+            found = solve_placement(problem, start=started(problem, far))
+            assert found.gap <= 1e-4, seed
+            assert found.objective < far.objective, seed
+    assert stayed >= 1
 
 
 def test_every_answer_on_the_way_is_sound_and_its_bound_holds(no_short_cut):
