@@ -119,6 +119,7 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
             if id_ in known:
                 raise _fault(study, f"{here}.id", f"{id_!r} is already the id of a catalogued site")
         parent, catalog = known[spec.parent], catalog_of[spec.parent]
+        offers_as = "outpost_server" if spec.terms.form == "server" else "outpost"
         one = Site(
             id=spec.id,
             provider=parent.provider,
@@ -132,8 +133,8 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
             status="ga",
             partition=parent.partition,
             network_border_group=parent.network_border_group,
-            services=catalog.kind_services("outpost", parent.partition),
-            programs=catalog.kind_programs("outpost", parent.partition),
+            services=catalog.kind_services(offers_as, parent.partition),
+            programs=catalog.kind_programs(offers_as, parent.partition),
             source="the study",
             as_of="",
             tags={},
@@ -261,6 +262,8 @@ def _notes(
         sites = "site is not a candidate" if passed_over.total() == 1 else "sites are not candidates"
         yield f"{kinds} {sites}; name one in candidates.include to use it"
     programs = {name for rule in study.rules if isinstance(rule, ProgramRule) for name in rule.programs}
+    for note, names in _duties(programs, priced, catalog_of).items():
+        yield f"{', '.join(names)} at Outposts: {note}"
     relied_on = programs | set(study.workload.services)
     unsourced = Counter(
         name for site, _ in priced for name in catalog_of[site.id].unverified(site) & relied_on
@@ -268,6 +271,22 @@ def _notes(
     for count in sorted(set(unsourced.values()), reverse=True):
         names = ", ".join(sorted(name for name in unsourced if unsourced[name] == count))
         yield f"{names} at {count} of {len(priced)} sites: no source was found; verify before relying on it"
+
+
+def _duties(
+    programs: Collection[str],
+    priced: Collection[tuple[Site, SitePrices]],
+    catalog_of: Mapping[str, Catalog],
+) -> Mapping[str, Sequence[str]]:
+    """What stays with the customer where a program rule relies on an Outpost, in the words of its row."""
+    found: dict[str, list[str]] = {}
+    for site, _ in priced:
+        if site.kind == "outpost":
+            notes = catalog_of[site.id].program_notes(site)
+            for name in sorted(notes.keys() & set(programs)):
+                if notes[name] and name not in found.setdefault(notes[name], []):
+                    found[notes[name]].append(name)
+    return found
 
 
 def _own_and_committed(

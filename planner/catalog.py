@@ -19,6 +19,7 @@ from planner.price_list import Price, PriceList, load_price_list
 from planner.site_files import load_endpoints, load_sites
 from planner.site_offers import Offers, load_offers
 from planner.site_values import (
+    OFFER_KINDS,
     SITE_KINDS,
     SITE_STATUSES,
     ZONE_KINDS,
@@ -129,17 +130,21 @@ class Catalog:
             raise CatalogError(self.path / "sites.csv", f"{site_id!r} is not a known site", nearest=hint)
         return found
 
-    def kind_services(self, kind: SiteKind, partition: str = "aws") -> frozenset[str]:
+    def kind_services(self, kind: str, partition: str = "aws") -> frozenset[str]:
         """The services a site of ``kind`` offers unless the catalog knows better."""
         return self.offers.offered(self.offers.services, kind, partition, ())
 
-    def kind_programs(self, kind: SiteKind, partition: str = "aws") -> frozenset[str]:
+    def kind_programs(self, kind: str, partition: str = "aws") -> frozenset[str]:
         """The certification programs that cover a site of ``kind`` unless the catalog knows better."""
         return self.offers.offered(self.offers.programs, kind, partition, ())
 
     def unverified(self, site: Site) -> frozenset[str]:
         """Those of a site's services and programs for which no source was found; to be checked first."""
-        return self.offers.unverified(site.kind, site.partition, _names(site))
+        return self.offers.unverified(site.offers_as, site.partition, _names(site))
+
+    def program_notes(self, site: Site) -> Mapping[str, str]:
+        """What is said of each certification program that covers the site: a condition, a duty."""
+        return self.offers.program_notes(site.offers_as, site.partition, _names(site))
 
     def site_prices(
         self,
@@ -282,7 +287,7 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
         if (path / name).exists()
     )
     hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in (*files, *optional)}
-    offers = load_offers(path, SITE_KINDS, CatalogError)
+    offers = load_offers(path, OFFER_KINDS, CatalogError)
     sites = load_sites(path / "sites.csv", provider, offers)
     named = {site.id for site in sites} | {site.network_border_group for site in sites}
     offers.check_sites(named)

@@ -53,7 +53,8 @@ def service_links(
         assert terms is not None
         assert limit is not None
         rtt_ms, basis = known.get(site.id) or (float(terms.link_ms or 0.0), "stated")
-        links[site.id] = ServiceLink(rtt_ms, basis, terms.link_mbps, limit.most_ms, limit.least_mbps)
+        least = limit.least_mbps if terms.form == "rack" else 0.0
+        links[site.id] = ServiceLink(rtt_ms, basis, terms.link_mbps, limit.most_ms, least)
     return links
 
 
@@ -90,9 +91,9 @@ def link_notes(links: Mapping[str, ServiceLink]) -> Iterator[str]:
             f"service link, modelled from distance and not measured: {', '.join(modelled)};"
             f" at most {most:g} ms is allowed"
         )
-    unsaid = [rack for rack, link in links.items() if link.mbps is None]
+    unsaid = [rack for rack, link in links.items() if link.mbps is None and link.least_mbps > 0]
     if unsaid:
-        least = next(iter(links.values())).least_mbps
+        least = links[unsaid[0]].least_mbps
         yield (
             f"service link of {', '.join(unsaid)}: link_mbps is not said; at least {least:g} Mbps are needed"
         )

@@ -61,6 +61,11 @@ class Offers:
             if claim.offered and not claim.verified
         )
 
+    def program_notes(self, kind: str, partition: str, names: Collection[str]) -> Mapping[str, str]:
+        """What the file notes of each program that covers a site."""
+        claims = _deciding(self.programs, kind, partition, names)
+        return {name: claim.row.text("note", "") for name, claim in claims.items() if claim.offered}
+
     def families(self, kind: str, partition: str, names: Collection[str]) -> frozenset[str] | None:
         """Instance families a site is limited to, or None where no limit is known."""
         ec2 = _deciding(self.services, kind, partition, names).get("ec2")

@@ -13,6 +13,9 @@ SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
 ZONE_KINDS: tuple[str, ...] = ("local_zone", "wavelength_zone")
 """Extensions of a parent Region, which must be open for them to be."""
 
+OFFER_KINDS: tuple[str, ...] = (*SITE_KINDS, "outpost_server")
+"""Of what services and programs are told apart: a server offers less than a rack."""
+
 SiteStatus = Literal["ga", "planned", "legacy", "restricted", "unverified"]
 """Only ``ga`` sites are candidates by default; a study that names another by its exact id gets it."""
 SITE_STATUSES: tuple[str, ...] = get_args(SiteStatus)
@@ -28,7 +31,7 @@ class NoPriceError(CatalogError):
 
 @dataclass(frozen=True, slots=True)
 class OutpostTerms:
-    """What a rack on the user's own premises can carry and costs.
+    """What a rack or a server on the user's own premises can carry and costs.
 
     ``capital_rate``: the yearly cost of the capital that is paid up front. The service link to the parent
     Region: ``link_mbps`` None = not said; ``link_ms`` None = what the planner knows of that pair.
@@ -42,6 +45,7 @@ class OutpostTerms:
     capital_rate: float = 0.0
     link_mbps: float | None = None
     link_ms: float | None = None
+    form: Literal["rack", "server"] = "rack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,12 @@ class Site:
     tags: Mapping[str, str]
     outpost: OutpostTerms | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def offers_as(self) -> str:
+        """One of :data:`OFFER_KINDS`."""
+        is_server = self.outpost is not None and self.outpost.form == "server"
+        return "outpost_server" if is_server else self.kind
 
 
 @dataclass(frozen=True, slots=True)

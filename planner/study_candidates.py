@@ -104,4 +104,5 @@ def _terms(table: Table, default: tuple[float, ...]) -> OutpostTerms:
         capital_rate=table.number("capital_rate", 0.0, low=0, high=10),
         link_mbps=table.number("link_mbps", None, above=0, high=1e9),
         link_ms=table.number("link_ms", None, above=0, high=1e5),
+        form=table.text("form", "rack", choices=("rack", "server")),
     )

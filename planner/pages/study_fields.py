@@ -189,6 +189,7 @@ GRIDS: Final = (
             Field("monthly_usd", "A month, $", "number"),
             Field("term_months", "Term, months", "whole"),
             Field("capital_rate", "Cost of capital a year", "number"),
+            Field("form", "Form", "choice", "a server offers less than a rack", ("rack", "server")),
             Field("link_mbps", "Service link, Mbps", "number"),
             Field("link_ms", "Service link, ms", "number"),
             Field("tags", "Tags (key=value)", "names"),

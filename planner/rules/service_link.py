@@ -12,7 +12,8 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     links = facts.inputs.links
     if not links:
         return ()
-    least, most = next((link.least_mbps, link.most_ms) for link in links.values())
+    least, most = (max(getattr(link, side) for link in links.values()) for side in ("least_mbps", "most_ms"))
     kept = [site.id not in links or links[site.id].suffices for site in facts.inputs.sites]
-    words = f"an Outpost's service link has at most {most:g} ms and at least {least:g} Mbps to its parent"
+    words = f"an Outpost's service link has at most {most:g} ms"
+    words += f" and at least {least:g} Mbps to its parent" if least else " to its parent"
     return (Effect("service_link", words, sites=np.array(kept, dtype=bool)),)

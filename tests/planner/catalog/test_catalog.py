@@ -387,7 +387,8 @@ def test_a_bad_site_is_refused(copy, old, new, words):
         (
             "compliance.csv",
             "pci,campus,,,yes,yes,mine,2026,",
-            "column kind: 'campus' is not one of region, local_zone, wavelength_zone, outpost",
+            "column kind: 'campus' is not one of region, local_zone, wavelength_zone, outpost,"
+            " outpost_server",
         ),
         (
             "endpoints.csv",

@@ -42,6 +42,12 @@ def inputs(tmp_path, more="", parent="eu-south-2", stores=()):
     return load_inputs(load_study(path), stores)
 
 
+def test_a_server_needs_no_such_line(tmp_path):
+    given = inputs(tmp_path, 'link_ms = 12.5\nform = "server"')
+    assert given.links == {"op-1": ServiceLink(12.5, "stated", None, 175.0, 0.0)}
+    assert notes(given) == []
+
+
 def notes(given):
     return [note for note in given.notes if note.startswith("service link")]
 

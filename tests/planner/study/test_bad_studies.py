@@ -233,6 +233,7 @@ SPOILT_OUTPOSTS = [
     ("term_months = 36", "term_months = 0", "term_months: 0 is out of range (from 1 up to 1200)"),
     ("term_months = 36", "term_month = 36", "term_months: is required"),
     ('parent = "eu-south-2"\n', "", "parent: is required"),
+    ("term_months = 36", 'term_months = 36\nform = "shelf"', "form: 'shelf' is not one of rack, server"),
     ("term_months = 36", "term_months = 36\ntags = 3", "tags: 3 is not a list of strings"),
     ("term_months = 36", "term_months = 36\nlabels = 3", "labels: unknown key"),
     (

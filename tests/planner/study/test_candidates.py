@@ -302,3 +302,31 @@ def test_a_port_of_a_speed_that_has_no_price(catalog):
         "has no price for direct_connect, global, port-dedicated-10gbps: add it to your own prices;"
         " did you mean 'port-dedicated-1gbps'?"
     )
+
+
+def outpost(more="", rest=""):
+    return OUTPOST.format(id="op-1", parent="eu-south-2") + more + rest
+
+
+def test_a_server_offers_less_than_a_rack(catalog):
+    rack, server = (
+        next(site for site in choose(catalog, "", outpost(form)).sites if site.id == "op-1")
+        for form in ("", 'form = "server"\n')
+    )
+    assert {"ebs", "rds", "alb", "ec2", "ecs"} <= rack.services
+    assert server.services == {"ec2", "ecs", "greengrass"}
+    assert "pci" in rack.programs
+    assert not server.programs
+    assert not {"lambda", "dynamodb"} & rack.services
+
+
+def test_what_a_program_leaves_to_the_customer_is_said(catalog):
+    rule = '[[rule]]\nkind = "program"\nclients = {{ countries = ["DE"] }}\nprograms = ["{name}"]'
+    duty = "pci at Outposts: physical security, power and network of the rack are the customer's"
+    assert duty in choose(catalog, "", outpost(rest=rule.format(name="pci"))).notes
+    assert duty not in choose(catalog, "", rule.format(name="pci")).notes
+    assert duty not in choose(catalog, "", outpost()).notes
+
+
+def test_fedramp_leaves_the_hardware_out(catalog):
+    assert not any(name.startswith("fedramp") for name in catalog.kind_programs("outpost"))

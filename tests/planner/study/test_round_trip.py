@@ -98,6 +98,7 @@ STUDIES = st.builds(
                     capital_rate=number(0, 10),
                     link_mbps=st.one_of(st.none(), number(0.1, 1e9)),
                     link_ms=st.one_of(st.none(), number(0.1, 1e5)),
+                    form=st.sampled_from(["rack", "server"]),
                 ),
                 tags=TAGS,
             ).flatmap(with_sizes),
