@@ -238,7 +238,8 @@ def _search(answers: Answers, root: Root, deadline: Deadline) -> bool:
             lean.model.integer, gap=answers.gap * 0.3, watch=watch, start=start, lean=near,
             time_limit_s=deadline.remaining_s,
         )  # fmt: skip
-        if found.ended == "infeasible":
+        # A search that was ended once its bound rose above everything has shown the same.
+        if found.ended == "infeasible" or (found.x is None and np.isposinf(found.lower_bound)):
             answers.prove(root.cut)
             return bool(np.isfinite(root.cut))
         root.prove(answers, found.lower_bound)
