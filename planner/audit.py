@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from planner.audit_home import home_tier
+from planner.audit_recovery import recovery
 from planner.audit_routing import routing
 from planner.audit_rules import groups_kept, links_kept, loads_kept, tags_kept
 from planner.audit_survival import survival
@@ -298,6 +299,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     _assignments,
     _compliance,
     home_tier,
+    recovery,
     survival,
     tags_kept,
     groups_kept,

@@ -192,7 +192,7 @@ class Catalog:
             direct_gb=None
             if port_gbps is None
             else self._price("direct_connect", site, DIRECT_EGRESS, premium=0.0),
-            home_gb=self._onward(site) if goes_home else None,
+            home_gb=self.onward(site) if goes_home else None,
         )
 
     def _price(self, category: str, site: Site, item: str, *, premium: float) -> Price:
@@ -223,7 +223,7 @@ class Catalog:
             raise CatalogError(self.path / "prices.csv", message, nearest=hint)
         return price
 
-    def _onward(self, site: Site) -> Price:
+    def onward(self, site: Site) -> Price:
         """From the site's Region to another one."""
         region = site if site.parent is None else self.site(site.parent)
         return self._price("inter_region", region, "to-other-region", premium=0.0)
@@ -256,7 +256,7 @@ class Catalog:
         if link is None:
             message = "has no price for outposts, outpost, service-link-to-parent"
             raise NoPriceError(self.path / "prices.csv", message)
-        onward = self._onward(site) if goes_home else None
+        onward = self.onward(site) if goes_home else None
         return SitePrices(None, egress, replace(link, estimated=not link.own), home_gb=onward)
 
     def _rack_price(self, site: Site, item: str) -> Price | None:

@@ -162,7 +162,7 @@ def explain(
     plan = _audited(_plan(settled, inputs, problem, decision, limit, say, asked=study), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
-    problem = problem.at(decision.home)
+    problem = problem.at(decision.arrangement)
 
     def step(rule: str) -> tuple[str, Problem] | None:
         first = next(iter(rungs(settled, rule, len(inputs.sites))), None)
@@ -287,9 +287,10 @@ def _plan(
         return replace(empty, conflict=Conflict(clash.rules, reason, remedies))
     if decision.open is None or decision.assignment is None:
         return empty
-    problem = problem.at(decision.home)
+    problem = problem.at(decision.arrangement)
     routing, routed = routing_plan(asked or study, study, inputs, problem, decision) or (None, None)
-    inputs = at_home(study, inputs, problem.home)
+    if problem.arrangement is not None:
+        inputs = at_home(study, inputs, problem.arrangement.home, problem.arrangement.recovery)
     placements = placements_of(inputs, problem, decision)
     items = {
         item.name: sum(placement.cost_items[item.name] for placement in placements) for item in problem.items
@@ -306,4 +307,5 @@ def _plan(
         binding=binding_rules(problem, decision),
         home=home_choice(study, inputs, problem, decision),
         routing=routing,
+        recovery=inputs.recovery,
     )

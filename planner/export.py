@@ -14,6 +14,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,6 +202,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "region": plan.home.region,
             "country": plan.home.country,
             "mean_ms": _finite(plan.home.mean_ms),
+        },
+        "recovery": None
+        if plan.recovery is None
+        else {
+            **asdict(plan.recovery),
+            "rto_s": plan.recovery.rto_s,
+            "usd_month": plan.recovery.usd,
+            "words": plan.recovery.words,
         },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),

@@ -31,7 +31,7 @@ class Home:
 
     ``estimate_ms``, ``lower_ms``, ``upper_ms``: round trip from site to home, inf where there is none.
     ``provenance``: codes of :mod:`planner.latency.matrix`, of the weaker leg. ``usd_gb``: what a GB costs
-    from the site's Region to this one; zero within it.
+    from the site's Region to this one; zero within it. ``leaving_usd_gb``: from here to another.
     """
 
     site: Site
@@ -40,6 +40,7 @@ class Home:
     upper_ms: NDArray[np.float64]
     provenance: NDArray[np.int8]
     usd_gb: NDArray[np.float64]
+    leaving_usd_gb: float = 0.0
 
 
 def possible_homes(study: Study, catalogs: Sequence[Catalog], sites: Sequence[Site]) -> tuple[Site, ...]:
@@ -48,6 +49,13 @@ def possible_homes(study: Study, catalogs: Sequence[Catalog], sites: Sequence[Si
     None without ``[workload.home]``. Raises :class:`StudyError` for a name that is no Region's.
     """
     tier = study.workload.home
+    for key, limit in (("rto", study.resilience.rto_s), ("rpo", study.resilience.rpo_s)):
+        if limit is not None and tier is None:
+            raise StudyError(
+                study.path or Path(study.name),
+                "speaks of the data of the stateful tier: say where it stands in [workload.home]",
+                column=f"resilience.{key}",
+            )
     if tier is None:
         return ()
     column, file = "workload.home.region", study.path or Path(study.name)
@@ -77,7 +85,12 @@ def build_homes(
     known = {site.id: site for catalog in catalogs for site in catalog.sites}
     parents = {site.parent: known[site.parent] for site in sites if site.parent is not None}
     legs = _legs(study, (*sites, *parents.values()), (*homes, *parents.values()), statistics)
-    return tuple(_home(home, sites, prices, parents, legs) for home in homes)
+    leaving = {
+        site.id: catalog.onward(site).usd for catalog in catalogs for site in catalog.sites if site in homes
+    }
+    return tuple(
+        replace(_home(home, sites, prices, parents, legs), leaving_usd_gb=leaving[home.id]) for home in homes
+    )
 
 
 def through_home(matrix: LatencyMatrix, tier: HomeTier, home: Home) -> LatencyMatrix:

@@ -23,8 +23,10 @@ from planner.measurements import (
     read_stores,
 )
 from planner.own_prices import with_own_prices
+from planner.recovery import Recovery
 from planner.routing_facts import RoutingFacts, load_routing_facts
 from planner.service_links import ServiceLink, link_notes, service_links
+from planner.strategies import strategies_hash
 from planner.study import Limits, Study, StudyError, TagsRule, study_toml
 from probes.strict_toml import nearest_name
 
@@ -37,9 +39,9 @@ class Inputs:
     ``hashes`` maps each input's name to its sha256. ``jurisdictions`` maps a name to its country codes.
     ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
-    ``homes``: where the stateful tier may stand;
-    ``home``: where it does, its legs then in the ``matrix`` (:func:`at_home`). ``routing`` is None where
-    the study has none.
+    ``homes``: where the stateful tier may stand; ``home``: where it does, its legs then in the ``matrix``
+    (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
+    has none.
     """
 
     demand: Demand
@@ -55,6 +57,7 @@ class Inputs:
     homes: tuple[Home, ...] = ()
     home: Home | None = None
     routing: RoutingFacts | None = None
+    recovery: Recovery | None = None
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -75,6 +78,8 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     candidates = choose_candidates(study, catalogs)
     for catalog in catalogs:
         hashes |= catalog.hashes
+    if study.resilience.rto_s is not None or study.resilience.rpo_s is not None:
+        hashes["recovery.csv"] = strategies_hash()
     hashes["jurisdictions.csv"] = _sha256((data_dir() / "jurisdictions.csv").read_bytes())
     if demand is None:
         demand, hashes["demand"] = _read_demand(study)
@@ -131,7 +136,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     )
 
 
-def at_home(study: Study, inputs: Inputs, region: str | None) -> Inputs:
+def at_home(study: Study, inputs: Inputs, region: str | None, recovery: Recovery | None = None) -> Inputs:
     """``inputs`` with the stateful tier in that Region: latencies become those of whole requests.
 
     Unchanged without a home. Raises ``KeyError`` for a Region that is none of ``inputs.homes``.
@@ -140,7 +145,7 @@ def at_home(study: Study, inputs: Inputs, region: str | None) -> Inputs:
     if tier is None or region is None:
         return inputs
     home = {each.site.id: each for each in inputs.homes}[region]
-    return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home)
+    return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home, recovery=recovery)
 
 
 def _amazon(catalogs: Sequence[Catalog]) -> Catalog:

@@ -18,6 +18,7 @@ from planner.catalog import OutpostTerms, Price
 from planner.homes import Home
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
+from planner.ledger_recovery import standing_by
 from planner.ledger_routing import routing_bill
 from planner.plan import Plan
 from planner.study import Selector, Study
@@ -26,7 +27,16 @@ HOURS_PER_MONTH: Final = 730
 KB_PER_GB: Final = 1e6
 OVERLOAD: Final = 0.02
 """The part of one instance by which a site may be overloaded before it needs another."""
-ITEMS: Final = ("compute", "egress", "direct_connect", "cross_zone", "transfer", "outpost", "routing")
+ITEMS: Final = (
+    "compute",
+    "egress",
+    "direct_connect",
+    "cross_zone",
+    "transfer",
+    "outpost",
+    "routing",
+    "recovery",
+)
 """The cost items the audit knows, written down a second time on purpose."""
 
 
@@ -121,6 +131,9 @@ class Ledger:
             bill["cross_zone"] = crossing * prices.zone_gb.usd
         if site.kind != "region" and prices.parent_gb is not None:
             bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
+        if self.plan.recovery is not None:
+            mine = math.fsum(self.share[self.column == column])
+            bill["recovery"] = standing_by(self.study, self.inputs, self.home, self.plan.recovery) * mine
         if self.home is not None:
             bill["transfer"] += work.home_share * gigabytes * float(self.home.usd_gb[column])
         if self.plan.routing is not None:

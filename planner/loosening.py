@@ -112,6 +112,26 @@ def _routing(study: Study, sites: int) -> list[Rung]:
     return found
 
 
+def _recovery(study: Study, key: str) -> list[Rung]:
+    """Longer recovery times, up to a week."""
+    asked = study.resilience
+    now = (asked.rto_s if key == "rto" else asked.rpo_s) or 0.0
+    minutes = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 480, 720, 1440, 2880, 10_080)
+    return [
+        Rung(
+            f"{key} = {60 * each} s",
+            replace(
+                study,
+                resilience=replace(asked, rto_s=60.0 * each)
+                if key == "rto"
+                else replace(asked, rpo_s=60.0 * each),
+            ),
+        )
+        for each in minutes
+        if 60 * each > now
+    ]
+
+
 def _budget(study: Study, sites: int) -> list[Rung]:
     budget = study.budget_usd_per_month
     assert budget is not None
@@ -262,5 +282,7 @@ _BY_LIMIT: Final[Mapping[str, Callable[[Study, int], list[Rung]]]] = {
     "max_sites": _max_sites,
     "max_changes": _max_changes,
     "max_utilisation": _utilisation,
+    "rto": lambda study, sites: _recovery(study, "rto"),
+    "rpo": lambda study, sites: _recovery(study, "rpo"),
     "min_utilisation": _idleness,
 }

@@ -108,7 +108,7 @@ def _value(option: Option, decision: Decision) -> tuple[float, float]:
     """The objective, and the cost among equals. Latencies are equal to nine digits."""
     assert decision.open is not None
     assert decision.assignment is not None
-    problem = option.problem.at(decision.home)
+    problem = option.problem.at(decision.arrangement)
     cost = tally(problem, decision.open, decision.assignment, decision.backup).cost_usd
     return float(f"{decision.objective:.9g}"), cost
 

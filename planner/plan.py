@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from planner.recovery import Recovery
+
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
 
@@ -146,6 +148,7 @@ class Plan:
     notes: tuple[str, ...]
     home: HomeChoice | None = None
     routing: RoutingPlan | None = None
+    recovery: Recovery | None = None
 
     @property
     def open(self) -> tuple[str, ...]:

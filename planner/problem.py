@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from planner.costs import CostTerms, cost_terms, total
 from planner.inputs import Inputs, at_home
-from planner.rules import Cover, Effect, Facts, Failover, Row, rule_effects
+from planner.recovery import Arrangement
+from planner.resilience import choices
+from planner.rules import RULES, Cover, Effect, Facts, Failover, Row, rule_effects
 from planner.sizing import Sizing, size
 from planner.study import Study
 
@@ -28,8 +30,8 @@ class Problem:
     backup that is allowed, None where nothing need be survived; a pair is then allowed only if the client
     has a backup there.
 
-    ``home``: the Region of the stateful tier, if any. ``others``: the same study's problems with the tier in
-    each other Region it may stand in; a plan of any of them is a plan, and solving means all of them.
+    ``arrangement``: the home of the stateful tier and its recovery, if any. ``others``: the same study's
+    problems with each other one; a plan of any of them is a plan, and solving means all of them.
     """
 
     minimize: Minimize
@@ -44,20 +46,20 @@ class Problem:
     items: tuple[CostTerms, ...]
     effects: tuple[Effect, ...]
     failover: Failover | None = None
-    home: str | None = None
+    arrangement: Arrangement | None = None
     others: tuple[Problem, ...] = ()
 
     @property
     def options(self) -> tuple[Problem, ...]:
-        """This problem and those with another home, each by itself."""
+        """This problem and those with another arrangement, each by itself."""
         return (replace(self, others=()), *self.others) if self.others else (self,)
 
-    def at(self, home: str | None) -> Problem:
-        """The one with that home, the rest its others; unchanged for None."""
-        chosen = [option for option in self.options if option.home == home]
-        if home is None or not chosen:
+    def at(self, arrangement: Arrangement | None) -> Problem:
+        """The one so arranged, the rest its others; unchanged for None."""
+        chosen = [option for option in self.options if option.arrangement == arrangement]
+        if arrangement is None or not chosen:
             return self
-        rest = tuple(option for option in self.options if option.home != home)
+        rest = tuple(option for option in self.options if option.arrangement != arrangement)
         return replace(chosen[0], others=rest)
 
     def each(self, change: Callable[[Problem], Problem]) -> Problem:
@@ -67,7 +69,7 @@ class Problem:
 
     @property
     def servable(self) -> bool:
-        """Whether, at some home, there is a site for everybody."""
+        """Whether, in some arrangement, there is a site for everybody."""
         return any(bool(option.allowed.any(axis=1).all()) for option in self.options)
 
     @property
@@ -101,11 +103,37 @@ class Problem:
 
 
 def build_problem(study: Study, inputs: Inputs) -> Problem:
-    """Apply every cost item and every rule of the study to its inputs, at every home there may be."""
+    """Apply every cost item and every rule of the study to its inputs, in every arrangement there may be."""
     if not inputs.homes or inputs.home is not None:
         return _at_one_home(study, inputs)
-    first, *others = (_at_one_home(study, at_home(study, inputs, home.site.id)) for home in inputs.homes)
+    first, *others = (
+        option for home in inputs.homes for option in _recovered(study, at_home(study, inputs, home.site.id))
+    )
     return replace(first, others=tuple(others))
+
+
+def _recovered(study: Study, inputs: Inputs) -> Iterator[Problem]:
+    """One home's problem with every recovery that could be the cheapest, if any is asked for.
+
+    They differ in the item ``recovery``, in what counts it or is about it, and in the rules that forbid it.
+    """
+    bare = _at_one_home(study, inputs)
+    if study.resilience.rto_s is None and study.resilience.rpo_s is None:
+        yield bare
+        return
+    for choice in choices(study, inputs):
+        there = replace(inputs, recovery=choice.recovery)
+        items = cost_terms(study, there)
+        facts = Facts(study, there, bare.sizing, bare.latency_ms, total(items))
+        anew = {effect.rule: effect for rule in ("budget", "recovery") for effect in RULES[rule](facts)}
+        effects = [anew.get(effect.rule, effect) for effect in bare.effects]
+        closed = np.zeros(len(bare.site_ids), dtype=bool)
+        effects = [
+            replace(effect, sites=closed) if effect.rule in choice.forbidden_by else effect
+            for effect in effects
+        ]
+        arrangement = replace(bare.arrangement or Arrangement(""), recovery=choice.recovery)
+        yield _apply(replace(bare, cost=facts.cost, items=items, arrangement=arrangement), effects)
 
 
 def _at_one_home(study: Study, inputs: Inputs) -> Problem:
@@ -125,7 +153,7 @@ def _at_one_home(study: Study, inputs: Inputs) -> Problem:
         cost=facts.cost,
         items=items,
         effects=(),
-        home=None if inputs.home is None else inputs.home.site.id,
+        arrangement=None if inputs.home is None else Arrangement(inputs.home.site.id, inputs.recovery),
     )
     return _apply(bare, rule_effects(facts))
 

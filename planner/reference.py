@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from planner.costs import COST_ITEMS, cost_terms, total
-from planner.inputs import Inputs, load_inputs
+from planner.inputs import Inputs, at_home, load_inputs
 from planner.loosening import rungs
+from planner.resilience import choices
 from planner.rules import RULES, Facts
 from planner.sizing import size
 from planner.study import Study, load_study, shipped_studies
@@ -29,7 +31,7 @@ and the shipped studies that use it. The symbols are those of
 def rules_and_costs() -> str:
     """The page as Markdown."""
     studies = [load_study(path) for path in shipped_studies()]
-    cases = [(study, load_inputs(study)) for study in studies]
+    cases = [(study, _arranged(study, load_inputs(study))) for study in studies]
     lines = [HEAD, "## Rules", "", "| rule | inequality | which is to say | one step looser | used in |"]
     lines.append("| --- | --- | --- | --- | --- |")
     lines += [_line(cells) for cells in _rules(cases)]
@@ -37,6 +39,16 @@ def rules_and_costs() -> str:
     lines += ["| item | formula | which is to say | used in |", "| --- | --- | --- | --- |"]
     lines += [_line(cells) for cells in _costs(cases)]
     return "\n".join(lines) + "\n"
+
+
+def _arranged(study: Study, inputs: Inputs) -> Inputs:
+    """With the first home there is and its first recovery, so that what they cost is seen to be used."""
+    if not inputs.homes:
+        return inputs
+    there = at_home(study, inputs, inputs.homes[0].site.id)
+    ways = (choice.recovery for choice in choices(study, there) if choice.recovery is not None)
+    asked = study.resilience.rto_s is not None or study.resilience.rpo_s is not None
+    return replace(there, recovery=next(ways, None) if asked else None)
 
 
 Case = tuple[Study, Inputs]

@@ -100,7 +100,7 @@ def _outside(effect: Effect) -> NDArray[np.bool_]:
 
 def _forbidden(effect: Effect) -> NDArray[np.bool_]:
     """The pairs, or the sites for everybody, that a mask forbids."""
-    masks = [~mask for mask in (effect.pairs, effect.sites) if mask is not None]
+    masks = [~mask for mask in (effect.pairs, effect.sites) if mask is not None] or [np.zeros(1, dtype=bool)]
     return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*masks)))
 
 
@@ -114,7 +114,7 @@ def _let_off(problem: Problem, rest: Problem, rule: str, deadline: Deadline) -> 
     forbidden = np.broadcast_to(found.counted, rest.allowed.shape)
     rows = np.arange(len(best.assignment))
     off = np.nonzero(forbidden[rows, best.assignment])[0]
-    if not off.size:
+    if not off.size or best.objective > 1 - 1e-9:
         return None
     largest = int(off[rest.sizing.share[off].argmax()])
     others = f" and {len(off) - 1:,} more" if len(off) > 1 else ""

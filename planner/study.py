@@ -138,10 +138,7 @@ def _study(table: Table, directory: Path) -> Study:
     return study
 
 
-_UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {
-    "resilience.rto": lambda study: study.resilience.rto_s is not None,
-    "resilience.rpo": lambda study: study.resilience.rpo_s is not None,
-}
+_UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {}
 
 
 def _refuse_unenforced(table: Table, study: Study) -> None:

@@ -71,6 +71,10 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
 def _home(plan: Plan) -> Iterator[str]:
     if plan.home is not None:
         yield f"  home      {plan.home.region}: {ms(plan.home.mean_ms)} of the mean is between site and home"
+    if plan.recovery is not None:
+        way = plan.recovery
+        yield f"  recovery  {way.strategy} in {way.standby}, {usd(way.usd)} a month"
+        yield f"            {way.words}"
 
 
 def _routing(plan: Plan, slo_ms: float | None) -> Iterator[str]:

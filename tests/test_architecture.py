@@ -81,6 +81,7 @@ def test_registries():
         "transfer",
         "outpost",
         "routing",
+        "recovery",
     )
     assert tuple(RULES) == (
         "services",
@@ -100,6 +101,7 @@ def test_registries():
         "group",
         "tags",
         "routing",
+        "recovery",
     )
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from planner.costs import compute, cross_zone, direct_connect, egress, outpost, routing, transfer
+from planner.costs import (
+    compute,
+    cross_zone,
+    direct_connect,
+    egress,
+    outpost,
+    recovery,
+    routing,
+    transfer,
+)
 from planner.costs.terms import CostTerms, Lines, total
 from planner.inputs import Inputs
 from planner.study import Study
@@ -18,6 +27,7 @@ COST_ITEMS: Final[dict[str, Callable[[Study, Inputs], CostTerms]]] = {
     "transfer": transfer.terms,
     "outpost": outpost.terms,
     "routing": routing.terms,
+    "recovery": recovery.terms,
 }
 
 __all__ = ["COST_ITEMS", "CostTerms", "Lines", "cost_terms", "total"]

@@ -15,6 +15,7 @@ from planner.rules import (
     one_size,
     parent,
     program,
+    recovery,
     residency,
     routing,
     service_link,
@@ -44,6 +45,7 @@ RULES: Final[dict[str, Callable[[Facts], tuple[Effect, ...]]]] = {
     "group": groups.effects,
     "tags": tags.effects,
     "routing": routing.effects,
+    "recovery": recovery.effects,
 }
 
 __all__ = ["RULES", "Cover", "Effect", "Facts", "Failover", "Row", "rule_effects"]

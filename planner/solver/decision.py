@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
+from planner.recovery import Arrangement
 from planner.rules import Cover, Row
 from planner.sizing import instances_for
 from planner.solver.interrupt import stop_asked
@@ -52,7 +53,7 @@ class Decision:
     ``backup`` (m,): the site that takes each client over, where failures are to be survived.
 
     ``lower_bound`` is proven for ``objective`` in the problem's own unit (USD per month, or ms). ``state``:
-    what to start the next solve from. ``home``: of the problem's options, the one it decides.
+    what to start the next solve from. ``arrangement``: the problem's option that it decides.
     """
 
     open: NDArray[np.bool_] | None
@@ -63,7 +64,7 @@ class Decision:
     seconds: float
     state: State | None = field(default=None, compare=False, repr=False)
     backup: NDArray[np.intp] | None = None
-    home: str | None = None
+    arrangement: Arrangement | None = None
 
     @property
     def gap(self) -> float:

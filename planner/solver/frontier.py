@@ -177,7 +177,7 @@ def weighted_quantile(value: NDArray[np.float64], share: NDArray[np.float64], le
 
 def _reached(problem: Problem, decision: Decision, coverage: float) -> float:
     assert decision.assignment is not None
-    problem = problem.at(decision.home)
+    problem = problem.at(decision.arrangement)
     latency = problem.latency_ms[np.arange(len(decision.assignment)), decision.assignment]
     return weighted_quantile(latency, problem.sizing.share, coverage)
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from planner.problem import Problem
+from planner.recovery import usd_of
 from planner.solver.answers import OnAnswer
 from planner.solver.decision import Deadline, Decision, tally
 
@@ -37,7 +38,7 @@ def best_of(
 ) -> Decision:
     """The best decision of any option of ``problem``, which it names; infeasible when every one is."""
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
-    options = problem.options
+    options = _worth_solving(problem)
     bounds = np.array([max(_at_their_best(option), lower_bound) for option in options])
     best: Decision | None = None
     unproven = False
@@ -49,7 +50,11 @@ def best_of(
         if deadline.passed():
             unproven = True
             continue
-        progress(position, len(options), f"with the home in {option.home}")
+        progress(
+            position,
+            len(options),
+            f"with the home in {option.arrangement.home}" if option.arrangement else "",
+        )
         found = solve(
             option,
             gap=gap,
@@ -63,7 +68,7 @@ def best_of(
         bounds[k] = np.inf if found.termination == "infeasible" else max(bounds[k], found.lower_bound)
         unproven |= found.termination == "time_limit" and bounds[k] < enough
         if found.open is not None and (best is None or _better(option, found, problem, best)):
-            best = replace(found, home=option.home)
+            best = replace(found, arrangement=option.arrangement)
     seconds, lower = time.perf_counter() - started, float(bounds.min())
     if best is None:
         ended = "infeasible" if np.isposinf(lower) else "time_limit"
@@ -71,6 +76,21 @@ def best_of(
     best = replace(best, lower_bound=min(lower, best.objective), seconds=seconds)
     proven = not unproven and best.gap <= gap
     return replace(best, termination="optimal" if proven else "time_limit")
+
+
+def _worth_solving(problem: Problem) -> tuple[Problem, ...]:
+    """Of the recoveries of one home, which differ in their cost alone, the cheapest that is allowed.
+
+    All options where none is, so that there is one to prove infeasible.
+    """
+    kept: dict[str, Problem] = {}
+    for option in problem.options:
+        home = option.arrangement.home if option.arrangement is not None else ""
+        if not option.servable:
+            continue
+        if home not in kept or usd_of(option.arrangement) < usd_of(kept[home].arrangement):
+            kept[home] = option
+    return tuple(kept.values()) or problem.options
 
 
 def _at_their_best(problem: Problem) -> float:
@@ -88,7 +108,7 @@ def _better(option: Problem, found: Decision, problem: Problem, best: Decision) 
     """By the objective, and by cost where the highest latency is the same."""
     if option.minimize != "max_latency" or found.objective != best.objective:
         return found.objective < best.objective
-    return _cost(option, found) < _cost(problem.at(best.home), best)
+    return _cost(option, found) < _cost(problem.at(best.arrangement), best)
 
 
 def _cost(problem: Problem, decision: Decision) -> float:
@@ -107,6 +127,6 @@ def _told(
     def told(answer: Decision) -> None:
         if best is None or answer.objective < best.objective:
             lower = min(answer.lower_bound, others, answer.objective)
-            tell(replace(answer, lower_bound=lower, termination="feasible", home=option.home))
+            tell(replace(answer, lower_bound=lower, termination="feasible", arrangement=option.arrangement))
 
     return told

@@ -111,7 +111,7 @@ def _settled_otherwise(
     dearer = max(other.objective - decision.objective, 0.0)
     if dearer <= 2 * PROVEN_GAP * abs(decision.objective):  # within both proven gaps, no difference
         dearer = 0.0
-    problem = problem.at(other.home)
+    problem = problem.at(other.arrangement)
     counted = tally(problem, other.open, other.assignment, other.backup)
     proven = other.termination == "optimal" and decision.termination == "optimal"
     if is_open:

@@ -6,6 +6,7 @@ It shares no arithmetic with the optimiser or with the audit.
 
 from __future__ import annotations
 
+import csv
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +14,9 @@ from fnmatch import fnmatch
 
 import numpy as np
 
+from planner.datadir import data_dir
 from planner.inputs import Inputs
-from planner.study import CapacityRule, GroupRule, ProgramRule, ResidencyRule, Study, TagsRule
+from planner.study import CapacityRule, GroupRule, ProgramRule, ResidencyRule, Routing, Study, TagsRule
 
 RULES = (
     "services",
@@ -64,8 +66,45 @@ def best(
     for home in inputs.homes:
         if study.workload.home.region in ("auto", home.site.id) and _may_hold(study, inputs, home, without):
             there = replace(inputs, homes=(home,))
-            found = _better(found, _best_of_sites(study, there, without, settled))
+            usd = _cheapest_recovery(study, there, without)
+            if usd is not None:
+                found = _better(found, _best_of_sites(study, there, without, settled, usd))
     return found
+
+
+def _cheapest_recovery(study, inputs, without) -> float | None:
+    """US dollars a month of the cheapest lawful way that is quick enough; None where there is none."""
+    asked = study.resilience
+    limits = [
+        (key, limit)
+        for key, limit in (("rto", asked.rto_s), ("rpo", asked.rpo_s))
+        if limit is not None and key not in without
+    ]
+    if not limits:
+        return 0.0
+    routing, (home,) = study.routing or Routing(), inputs.homes
+    fleet = study.demand.peak_rps * (1 + study.workload.headroom) / study.workload.rps_per_instance
+    fleet = max(study.workload.min_instances, int(np.ceil(fleet - 0.02)))
+    found = []
+    with (data_dir() / "recovery.csv").open(newline="") as file:
+        strategies = list(csv.DictReader(file))
+    for way in strategies:
+        reached = {"rpo": float(way["rpo_s"]), "rto": float(way["provision_s"])}
+        reached["rto"] += routing.check_interval_s * routing.failure_threshold
+        reached["rto"] += routing.ttl_s + routing.client_cache_s
+        if way["restore_gbps"]:
+            reached["rto"] += asked.data_gb * 8 / float(way["restore_gbps"])
+        part = float(way["compute_fraction"])
+        if asked.survive != "none" and way["strategy"] == "active-active":
+            part = 0.0
+        for site, price in zip(inputs.sites, inputs.prices, strict=True):
+            elsewhere = site.kind == "region" and site.id != home.site.id
+            lawful = _may_hold(study, inputs, replace(home, site=site), without)
+            if elsewhere and lawful and all(reached[key] <= limit for key, limit in limits):
+                kept = float(way["storage_usd_gb_month"]) * asked.data_gb
+                sent = asked.change_gb_per_day * 365 / 12 * home.leaving_usd_gb
+                found.append(np.ceil(part * fleet) * price.instance_hour.usd * 730 + kept + sent)
+    return min(found, default=None)
 
 
 def _may_hold(study, inputs, home, without) -> bool:
@@ -85,7 +124,7 @@ def _may_hold(study, inputs, home, without) -> bool:
     return True
 
 
-def _best_of_sites(study, inputs, without, settled) -> Best | None:
+def _best_of_sites(study, inputs, without, settled, recovery=0.0) -> Best | None:
     found: Best | None = None
     ids = [site.id for site in inputs.sites]
     allowed = _allowed_pairs(study, inputs, without)
@@ -102,7 +141,7 @@ def _best_of_sites(study, inputs, without, settled) -> Best | None:
         else:
             options = [[(j, -1) for j in mine] for mine in options]
         if all(options):
-            found = _better(found, _best_assignment(study, inputs, without, chosen, options))
+            found = _better(found, _best_assignment(study, inputs, without, chosen, options, recovery))
     return found
 
 
@@ -319,7 +358,7 @@ def _loads_allowed(study, site, rps, handed, without):
     return fine
 
 
-def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
+def _best_assignment(study, inputs, without, chosen, options, recovery) -> Best | None:
     """Of all ways to serve every client from its ``options``, pairs of site and backup (-1 = none); rows of
     ``ways`` are assignments."""
     pairs = np.array(list(itertools.product(*options)))
@@ -331,7 +370,7 @@ def _best_assignment(study, inputs, without, chosen, options) -> Best | None:
     if study.latency.slo_ms is not None and "coverage" not in without:
         covered = (latency <= study.latency.slo_ms) @ share
         keep &= covered >= study.latency.coverage - 1e-9
-    cost = np.zeros(len(ways))
+    cost = np.full(len(ways), recovery)
     work = study.workload
     for j, (site, price) in enumerate(zip(inputs.sites, inputs.prices, strict=True)):
         if not chosen[j]:

@@ -273,6 +273,7 @@ def _with_home(random, study, inputs) -> tuple[Study, Inputs]:
                     np.int8
                 ),
                 usd_gb=random.choice([0.0, 0.02, 0.09], len(estimate)),
+                leaving_usd_gb=float(_one_of(random, (0.02, 0.09))),
             )
         )
     tier = HomeTier(
@@ -280,7 +281,19 @@ def _with_home(random, study, inputs) -> tuple[Study, Inputs]:
         client_trips=float(_one_of(random, (1.0, 1.0, 2.0))),
         home_trips=float(_one_of(random, (0.0, 0.5, 1.0))),
     )
-    return replace(study, workload=replace(study.workload, home=tier)), replace(inputs, homes=tuple(homes))
+    study = replace(study, workload=replace(study.workload, home=tier))
+    if random.random() < 0.5 and len(regions) > 1:
+        study = replace(
+            study,
+            resilience=replace(
+                study.resilience,
+                rto_s=_one_of(random, (None, 100.0, 200.0, 400.0, 2000.0, 90_000.0)),
+                rpo_s=_one_of(random, (None, 10.0, 40.0, 100.0, 90_000.0)),
+                data_gb=float(_one_of(random, (0.0, 1000.0))),
+                change_gb_per_day=float(_one_of(random, (0.0, 50.0))),
+            ),
+        )
+    return study, replace(inputs, homes=tuple(homes))
 
 
 def _resilience(random) -> Resilience:

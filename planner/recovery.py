@@ -1,0 +1,55 @@
+"""What is done about the loss of the home Region: the value that a plan carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A strategy, the Region that stands by, what recovering takes, and US dollars a month."""
+
+    strategy: str
+    standby: str
+    country: str
+    detection_s: float
+    failover_s: float
+    provision_s: float
+    restore_s: float
+    rpo_s: float
+    instances: int
+    compute_usd: float
+    storage_usd: float
+    replication_usd: float
+
+    @property
+    def rto_s(self) -> float:
+        """Seconds from the loss until the standby serves."""
+        return self.detection_s + self.failover_s + self.provision_s + self.restore_s
+
+    @property
+    def usd(self) -> float:
+        """US dollars a month."""
+        return self.compute_usd + self.storage_usd + self.replication_usd
+
+    @property
+    def words(self) -> str:
+        """The arithmetic of the expected RTO and RPO, in seconds."""
+        restore = f" + {self.restore_s:.0f} restoring" if self.restore_s else ""
+        return (
+            f"RTO {self.rto_s:.0f} s = {self.detection_s:.0f} detection + {self.failover_s:.0f} failover"
+            f" + {self.provision_s:.0f} provisioning{restore}; RPO {self.rpo_s:.0f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What is decided beside the sites: the home Region of the stateful tier, and its recovery, if any."""
+
+    home: str
+    recovery: Recovery | None = None
+
+
+def usd_of(arrangement: Arrangement | None) -> float:
+    """What recovering costs a month."""
+    return 0.0 if arrangement is None or arrangement.recovery is None else arrangement.recovery.usd

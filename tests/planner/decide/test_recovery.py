@@ -1,0 +1,146 @@
+"""The stateful tier comes back: the cheapest lawful way that is quick enough, worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from planner.audit import audit_plan
+from planner.decide import decide, explain
+from planner.export import plan_document
+from planner.inputs import at_home, load_inputs
+from planner.resilience import recover
+from planner.strategies import STRATEGIES, RecoveryError, load_strategies
+from planner.study import Resilience, Routing, StudyError, parse_study
+from planner.terminal import plan_text
+from tests.planner.audit import estate
+from tests.planner.decide import test_home as home
+
+ASKED = Resilience(rto_s=1200.0, rpo_s=120.0, data_gb=450.0, change_gb_per_day=12.0)
+
+
+def study(**changes):
+    return home.study(**{"minimize": "cost", "resilience": ASKED, **changes})
+
+
+def inputs():
+    homes = tuple(replace(each, leaving_usd_gb=0.02) for each in home.HOMES)
+    return replace(home.inputs(), homes=homes)
+
+
+def way(strategy, asked=ASKED, routing=None):
+    there = at_home(study(), inputs(), "fra")
+    found = next(each for each in load_strategies() if each.name == strategy)
+    return recover(study(resilience=asked, routing=routing), there, found, 2)
+
+
+def test_time_to_recover_by_hand():
+    """30 s × 3 + 60 s + an hour + 450 GB × 8 / 1 Gbit/s; replicated data need no restoring."""
+    assert way("backup-restore").rto_s == 90 + 60 + 3600 + 3600
+    assert way("backup-restore").rpo_s == 14_400
+    assert way("pilot-light").rto_s == 90 + 60 + 900
+    quick = Routing(ttl_s=10, check_interval_s=10, failure_threshold=2, client_cache_s=5)
+    assert way("warm-standby", routing=quick).rto_s == 20 + 15 + 180
+    assert "RTO 215 s = 20 detection + 15 failover + 180 provisioning; RPO 30 s" in (
+        way("warm-standby", routing=quick).words
+    )
+
+
+def test_cost_by_hand():
+    """1,000 rps over 150 are 7 instances; a quarter of them 2, at 0.22 in mad; 450 GB; 365 GB a month."""
+    warm = way("warm-standby")
+    assert warm.instances == 2
+    assert warm.compute_usd == pytest.approx(2 * 0.22 * 730)
+    assert warm.storage_usd == pytest.approx(450 * 0.115)
+    assert warm.replication_usd == pytest.approx(365 * 0.02)
+    assert way("active-active").instances == 7
+    assert way("active-active", replace(ASKED, survive="site")).instances == 0
+
+
+@pytest.mark.parametrize(
+    ("rto_s", "rpo_s", "strategy"),
+    [
+        (86_400.0, 86_400.0, "backup-restore"),
+        (1200.0, 86_400.0, "pilot-light"),
+        (86_400.0, 45.0, "warm-standby"),
+        (160.0, None, "active-active"),
+    ],
+)
+def test_the_cheapest_that_meets_both(rto_s, rpo_s, strategy):
+    plan = decide(study(resilience=replace(ASKED, rto_s=rto_s, rpo_s=rpo_s)), inputs())
+    assert plan.audit == ()
+    assert plan.recovery.strategy == strategy
+    assert plan.recovery.standby != plan.home.region
+    assert plan.cost_items["recovery"] == pytest.approx(plan.recovery.usd)
+    assert plan_document(plan)["recovery"]["usd_month"] == plan.recovery.usd
+    assert f"{strategy} in {plan.recovery.standby}" in plan_text(plan, slo_ms=None)
+
+
+def test_the_standby_obeys_what_the_home_obeys():
+    """iad is the cheapest standby of all; the EEA's data may not go there."""
+    warm = replace(ASKED, rto_s=400.0)
+    at_fra = replace(inputs(), homes=inputs().homes[:1])
+    assert decide(study(resilience=warm), at_fra).recovery.standby == "iad"
+    plan = decide(study(resilience=warm, rules=estate.study().rules[:1]), at_fra)
+    assert (plan.home.region, plan.recovery.standby) == ("fra", "mad")
+    assert plan.audit == ()
+
+
+def test_what_no_strategy_reaches_is_infeasible_and_says_how_far_to_give_way():
+    plan = decide(study(resilience=replace(ASKED, rto_s=100.0)), inputs())
+    assert plan.termination == "infeasible"
+    assert plan.conflict.rules == ("rto",)
+    assert plan.conflict.remedies["rto"] == "rto = 300 s"
+
+
+def test_a_recovery_time_has_a_price():
+    """Without the RTO a pilot light would do: no instances in iad."""
+    asked = study(resilience=replace(ASKED, rto_s=400.0))
+    told = explain(asked, inputs())
+    prices = {price.rule: price.saves for price in told.rule_prices}
+    assert told.plan.recovery.strategy == "warm-standby"
+    assert prices["rto"] == pytest.approx(told.plan.recovery.compute_usd, rel=1e-6)
+    assert prices["rpo"] == 0.0
+
+
+SPOILT = [
+    (lambda r: None, "recovery: the plan has none"),
+    (lambda r: replace(r, strategy="hope"), "hope in iad is no way to recover"),
+    (lambda r: replace(r, strategy="backup-restore"), "rpo: backup-restore takes 14400 s, above 120 s"),
+    (lambda r: replace(r, strategy="warm-standby"), "recovery: pilot-light in mad would do"),
+    (lambda r: replace(r, standby="fra"), "the standby fra falls with the home"),
+    (lambda r: replace(r, standby="plant"), "the standby plant is no Region"),
+    (lambda r: replace(r, storage_usd=0.0), "recovery: storage_usd is stated as 0.0"),
+    (lambda r: replace(r, provision_s=1.0), "recovery: rto_s is stated as"),
+    (lambda r: replace(r, instances=9), "recovery: instances is stated as 9"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), SPOILT)
+def test_the_audit_names_a_wrong_recovery(spoil, words):
+    fixed = replace(study().workload, home=replace(home.TIER, region="fra"))
+    only = replace(inputs(), homes=inputs().homes[:1])
+    plan = decide(study(workload=fixed), only)
+    plan = replace(plan, recovery=replace(plan.recovery, standby="iad"))
+    found = audit_plan(replace(plan, recovery=spoil(plan.recovery)), study(workload=fixed), only)
+    assert any(words in sentence for sentence in found), found
+
+
+def test_recovery_needs_a_home():
+    asked = parse_study(home.STUDY + '[resilience]\nrto = "1h"\n', name="x", directory=Path())
+    with pytest.raises(StudyError, match=r"resilience\.rto: speaks of the data of the stateful tier"):
+        load_inputs(asked)
+
+
+def test_the_file_knows_the_four_and_no_other(tmp_path):
+    assert tuple(each.name for each in load_strategies()) == STRATEGIES
+    text = (
+        "strategy,provision_s,rpo_s,compute_fraction,storage_usd_gb_month,source,as_of\n"
+        "warm-stanby,1,1,0.5,0.1,me,2026-01-01\n"
+    )
+    file = tmp_path / "recovery.csv"
+    file.write_text(text)
+    with pytest.raises(RecoveryError, match="warm-standby"):
+        load_strategies(file)
