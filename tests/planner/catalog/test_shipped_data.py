@@ -14,7 +14,10 @@ from planner.jurisdictions import JurisdictionError, load_countries, load_jurisd
 
 DATA = data_dir()
 AWS = DATA / "providers" / "aws"
-CITED = (*sorted(AWS.glob("*.csv")), DATA / "countries.csv", DATA / "jurisdictions.csv")
+CITED = (
+    *sorted(AWS.glob("*.csv")),
+    *(DATA / name for name in ("countries.csv", "jurisdictions.csv", "recovery.csv")),
+)
 DATE = re.compile(r"\d{4}(-\d\d){0,2}(/\d{4}(-\d\d){0,2})?|undated")
 
 
