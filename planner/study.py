@@ -1,14 +1,10 @@
-"""One study: a TOML file, validated, frozen [I/O].
-
-Whatever the format knows but this version does not enforce is refused by name: a rule that is read and
-then forgotten would be a promise nobody keeps.
-"""
+"""One study: a TOML file, validated, frozen [I/O]."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -77,8 +73,6 @@ __all__ = [
     "study_toml",
 ]
 
-NOT_ENFORCED: Final = "is not enforced by this version"
-
 MOST_INSTANCES: Final = 1_000_000
 
 
@@ -134,17 +128,7 @@ def _study(table: Table, directory: Path) -> Study:
     )
     table.close()
     _check_size(table, study.demand, study.workload)
-    _refuse_unenforced(table, study)
     return study
-
-
-_UNENFORCED: Final[Mapping[str, Callable[[Study], bool]]] = {}
-
-
-def _refuse_unenforced(table: Table, study: Study) -> None:
-    for key, used in _UNENFORCED.items():
-        if used(study):
-            raise table.fault(key, NOT_ENFORCED)
 
 
 def _file(table: Table, key: str, directory: Path) -> Path | None:

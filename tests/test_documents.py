@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from planner.reference import rules_and_costs
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/**/*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -65,6 +67,10 @@ def test_command_and_its_options_exist(package, command):
                 assert option in done.stdout, f"{program} {command} has no {option}"
 
 
+def test_rules_and_costs_are_those_of_the_code():
+    assert (ROOT / "docs" / "rules-and-costs.md").read_text("utf-8") == rules_and_costs(), "make reference"
+
+
 def test_every_key_of_a_study_is_described():
     described = set(re.findall(r"[a-z_]+", (ROOT / "docs" / "study.md").read_text("utf-8")))
     studies = [ROOT / "tests" / "golden" / "study.toml", *(ROOT / "data" / "studies").glob("*.toml")]
@@ -75,8 +81,8 @@ def test_every_key_of_a_study_is_described():
 
 def _keys(table: dict) -> set[str]:
     found = set(table)
-    for value in table.values():
+    for key, value in table.items():
         for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict):
+            if isinstance(inner, dict) and key != "tags":  # whose keys are names of sites
                 found |= _keys(inner)
     return found

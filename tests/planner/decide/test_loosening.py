@@ -97,8 +97,7 @@ FIRST = {
 
 
 @pytest.fixture
-def study(monkeypatch):
-    monkeypatch.setattr("planner.study._UNENFORCED", {})
+def study():
     return parse_study(STUDY, name="shop.toml", directory=Path("/nowhere"))
 
 

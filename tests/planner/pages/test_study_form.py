@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from planner.pages.study_document import document_of, rows_of, shown, taken, value_at
 from planner.pages.study_fields import GRIDS, SECTIONS
@@ -14,11 +14,6 @@ from planner.study import load_study, shipped_studies, study_document, study_fro
 from tests.planner.study.test_round_trip import STUDIES
 
 FIELDS = [field for section in SECTIONS for field in section.fields]
-
-
-@pytest.fixture(autouse=True)
-def everything_is_enforced(monkeypatch):
-    monkeypatch.setattr("planner.study._UNENFORCED", {})
 
 
 def untouched(document):
@@ -57,7 +52,7 @@ def leaves(document, path=""):
             yield at
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None)
 @given(STUDIES)
 def test_every_key_that_a_study_may_have_is_in_the_form(study):
     known = {field.key for field in FIELDS} | {"rule.kind", "candidates.tags"}

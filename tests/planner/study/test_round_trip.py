@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.catalog import SITE_KINDS, OutpostTerms
@@ -206,12 +206,7 @@ STUDIES = st.builds(
 )
 
 
-@pytest.fixture(autouse=True)
-def everything_is_enforced(monkeypatch):
-    monkeypatch.setattr("planner.study._UNENFORCED", {})
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(STUDIES)
 def test_any_study(study):
     assert parse_study(study_toml(study), name="again.toml", directory=Path("/elsewhere")) == study
