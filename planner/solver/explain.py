@@ -52,7 +52,8 @@ def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
 
 
 def _stands_by(problem: Problem, decision: Decision) -> bool:
-    """Whether some site runs more, or is open, for no other sake than a failure's."""
+    """Whether some site runs more, or is open, for no other sake than a failure's; or some client would be
+    served better where it has no backup."""
     assert decision.open is not None
     assert decision.assignment is not None
     alone = tally(problem, decision.open, decision.assignment)
@@ -60,7 +61,12 @@ def _stands_by(problem: Problem, decision: Decision) -> bool:
     idle = decision.open & (alone.share == 0)
     used = np.zeros(len(idle), dtype=bool)
     used[decision.backup] = True
-    return bool((ready.instances > alone.instances).any() or (idle & used).any())
+    if (ready.instances > alone.instances).any() or (idle & used).any():
+        return True
+    assert problem.failover is not None
+    backed = problem.failover.backed(decision.open)
+    bare = problem.without({"survive"})
+    return _keeps_apart(bare, backed | ~bare.allowed, decision.open, decision.assignment)
 
 
 def _tight(

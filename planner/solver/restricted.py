@@ -97,7 +97,8 @@ def _made_whole(
         return False
     if problem.failover is not None:
         answers.offer(with_room(problem, solved.lean, solved.x, solved.is_open, found.assignment))
-        return answers.best is not None and answers.best.objective <= enough
+        if not _spends(problem):
+            return answers.best is not None and answers.best.objective <= enough
     answers.offer(settled(problem, solved.is_open, found.assignment, -np.inf))
     for fillers in tries:
         if deadline.passed() or (answers.best is not None and answers.best.objective <= enough):
