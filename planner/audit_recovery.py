@@ -32,7 +32,8 @@ def recovery(case: Ledger) -> Iterator[str]:
         return
     for wrong in _unfit(case, sites[stated.standby]):
         yield f"recovery: the standby {stated.standby} {wrong}"
-    reached = promised(case.study, strategy)
+    redirect_s = _redirect_s(case)
+    reached = promised(case.study, strategy, redirect_s)
     parts = tuple(monthly(case.study, case.inputs, home, strategy, stated.standby))
     for name, said, actual in (
         ("rto_s", stated.rto_s, reached[0]),
@@ -52,7 +53,8 @@ def recovery(case: Ledger) -> Iterator[str]:
             yield f"{name}: {stated.strategy} takes {actual:g} s, above {limit:g} s"
     bill = standing_by(case.study, case.inputs, home, stated)
     for other in load_strategies():
-        if any(got > limit for got, limit in zip(promised(case.study, other), limits, strict=True)):
+        reaches = promised(case.study, other, redirect_s)
+        if any(got > limit for got, limit in zip(reaches, limits, strict=True)):
             continue
         for site in case.inputs.sites:
             cost = tuple(monthly(case.study, case.inputs, home, other, site.id))
@@ -79,3 +81,13 @@ def _unfit(case: Ledger, site: Site) -> Iterator[str]:
                 kept = frozenset(rule.programs) <= site.programs
             if not kept:
                 yield f"may not hold the data (rule {number})"
+
+
+def _redirect_s(case: Ledger) -> float | None:
+    """What the plan's way of routing takes to send clients elsewhere; None where they wait for DNS."""
+    if case.plan.routing is None or case.inputs.routing is None:
+        return None
+    policies = case.inputs.routing.policies
+    return next(
+        (facts.redirect_s for name, facts in policies.items() if name == case.plan.routing.policy), None
+    )

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from planner.decide import DEFAULT_TIME_LIMIT_S, decide, decide_frontier
 from planner.decide import explain as explain_plan
+from planner.deployment import deployment_files
 from planner.export import (
     check_directory,
     check_file,
@@ -60,7 +61,7 @@ class Options:
 
 
 def plan(options: Options, *, out: Path | None) -> int:
-    """Decide one study; with ``out``, write its three files there."""
+    """Decide one study; with ``out``, write its files there."""
     study = find_study(options.study)
     if out is not None:
         check_directory(out)
@@ -72,7 +73,7 @@ def plan(options: Options, *, out: Path | None) -> int:
     code = _verdict(decided)
     written: tuple[Path, ...] = ()
     if code == DONE and out is not None:
-        written = write_plan(decided, out)
+        written = write_plan(decided, out, deployment_files(decided, study, inputs))
     _print(options, plan_document(decided), lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))

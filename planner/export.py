@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.deployment import DEPLOYMENT_FILES
 from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
 from planner.plan import Plan, RoutingPlan
@@ -230,8 +231,9 @@ def _routing_document(routing: RoutingPlan) -> dict[str, Any]:
     }
 
 
-def write_plan(plan: Plan, directory: Path) -> tuple[Path, ...]:
-    """Write placements.csv, assignments.csv and plan.json; the directory is created when absent.
+def write_plan(plan: Plan, directory: Path, beside: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Write placements.csv, assignments.csv, plan.json and the files ``beside`` them, by name; the directory
+    is created when absent. A deployment file of an earlier plan that this one does not have is taken away.
 
     Raises ``OSError`` when they cannot be written, and ``ValueError`` for a plan nobody should act on: one
     with nothing decided, or with audit violations.
@@ -242,7 +244,12 @@ def write_plan(plan: Plan, directory: Path) -> tuple[Path, ...]:
         raise ValueError("the plan failed its audit")
     texts = (placements_csv(plan), assignments_csv(plan), plan_json(plan))
     directory.mkdir(parents=True, exist_ok=True)
-    return write_texts({directory / name: text for name, text in zip(PLAN_FILES, texts, strict=True)})
+    every = dict(zip(PLAN_FILES, texts, strict=True)) | dict(beside or {})
+    written = write_texts({directory / name: text for name, text in every.items()})
+    for name in DEPLOYMENT_FILES:
+        if name not in every:
+            (directory / name).unlink(missing_ok=True)
+    return written
 
 
 def check_directory(directory: Path) -> None:
@@ -256,7 +263,7 @@ def check_directory(directory: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError("--out", f"{existing} is not a directory")
-    for name in PLAN_FILES:
+    for name in (*PLAN_FILES, *DEPLOYMENT_FILES):
         _check_place(directory / name)
     _try_writing(existing, named=directory)
 

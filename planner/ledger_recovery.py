@@ -15,11 +15,11 @@ from planner.strategies import Strategy, load_strategies
 from planner.study import Routing, Study
 
 
-def promised(study: Study, strategy: Strategy) -> tuple[float, float]:
-    """Seconds until the standby serves, and seconds of data lost."""
+def promised(study: Study, strategy: Strategy, redirect_s: float | None = None) -> tuple[float, float]:
+    """Seconds until the standby serves, and seconds of data lost; ``redirect_s`` is an accelerator's."""
     route = Routing() if study.routing is None else study.routing
     noticed = route.failure_threshold * route.check_interval_s
-    told = route.client_cache_s + route.ttl_s
+    told = route.client_cache_s + route.ttl_s if redirect_s is None else redirect_s
     copied = 0.0
     if strategy.restore_gbps:
         copied = 8 * study.resilience.data_gb / strategy.restore_gbps

@@ -94,22 +94,12 @@ def _backup(study: Study, sites: int) -> list[Rung]:
 
 
 def _routing(study: Study, sites: int) -> list[Rung]:
-    """Geoproximity records know every kind of site; then addresses may change, and rto waits for DNS."""
-    asked, resilience = study.routing, study.resilience
+    """Geoproximity records know every kind of site, at addresses that may change."""
+    asked = study.routing
     assert asked is not None
-    found, words = [], "policy = route53-geoproximity"
-    knowing = replace(asked, policy="route53-geoproximity")
-    if knowing != asked and not asked.static_addresses:
-        found.append(Rung(words, replace(study, routing=knowing)))
-    waits = asked.check_interval_s * asked.failure_threshold + asked.ttl_s + asked.client_cache_s
-    if asked.static_addresses:
-        words += ", no static addresses"
-    if resilience.rto_s is not None and resilience.rto_s < waits:
-        words, resilience = f"{words}, rto {waits:g} s", replace(resilience, rto_s=waits)
-    if asked.static_addresses or resilience is not study.resilience:
-        free = replace(knowing, static_addresses=False)
-        found.append(Rung(words, replace(study, routing=free, resilience=resilience)))
-    return found
+    words = "policy = route53-geoproximity" + (", no static addresses" if asked.static_addresses else "")
+    free = replace(asked, policy="route53-geoproximity", static_addresses=False)
+    return [] if free == asked else [Rung(words, replace(study, routing=free))]
 
 
 def _recovery(study: Study, key: str) -> list[Rung]:

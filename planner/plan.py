@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from planner.recovery import Recovery
+from planner.study_values import Policy
 
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
 
@@ -78,7 +79,7 @@ class RoutingPlan:
     """How clients find their site. ``failover_words`` is the arithmetic of ``failover_s``; ``why`` says for
     each policy what it would cost, or why it will not do."""
 
-    policy: str
+    policy: Policy
     failover_s: float
     failover_words: str
     usd_month: float

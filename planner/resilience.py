@@ -1,11 +1,13 @@
 """How the stateful tier comes back when its home Region is lost: strategy, standby, time and data lost, cost.
 
-    RTO = check_interval_s × failure_threshold + ttl_s + client_cache_s + provisioning + data_gb × 8 / Gbit/s
+    RTO = check_interval_s × failure_threshold + switch + provisioning + data_gb × 8 / Gbit/s
     RPO = interval between backups, or lag of replication
     USD = ⌈fraction × fleet⌉ × hourly price × 730 + data_gb × storage + change_gb_per_day × 365/12 × transfer
 
-The fleet is what the whole demand needs. A plan that survives a failure has the room for active/active
-already, and pays no more compute for it. The restored part counts only where data come from a backup.
+The switch is ``ttl_s`` + ``client_cache_s`` with Route 53, and where routing is not planned; with an
+accelerator, what it takes to send clients elsewhere. The fleet is what the whole demand needs. A plan that
+survives a failure has the room for active/active already, and pays no more compute for it. The restored part
+counts only where data come from a backup.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Final
 from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.recovery import Recovery
+from planner.routing import policy_of, switch_s
 from planner.rules.holding import may_hold
 from planner.sizing import HOURS_PER_MONTH, instances_for, size
 from planner.strategies import Strategy, load_strategies
@@ -100,7 +103,7 @@ def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int) -> R
         standby=inputs.sites[standby].id,
         country=inputs.sites[standby].country,
         detection_s=float(routing.check_interval_s * routing.failure_threshold),
-        failover_s=routing.ttl_s + routing.client_cache_s,
+        failover_s=_switch_s(study, inputs),
         provision_s=strategy.provision_s,
         restore_s=restore,
         rpo_s=strategy.rpo_s,
@@ -109,3 +112,10 @@ def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int) -> R
         storage_usd=asked.data_gb * strategy.storage_usd_gb_month,
         replication_usd=asked.change_gb_per_day * DAYS_PER_MONTH * home.leaving_usd_gb,
     )
+
+
+def _switch_s(study: Study, inputs: Inputs) -> float:
+    routing = study.routing or Routing()
+    if study.routing is None or inputs.routing is None:
+        return routing.ttl_s + routing.client_cache_s
+    return switch_s(policy_of(study, inputs.routing, inputs.sites), routing, inputs.routing)

@@ -29,9 +29,13 @@ NAMES: Final[Mapping[Policy, str]] = {
 
 def failover_s(policy: Policy, routing: Routing, facts: RoutingFacts) -> float:
     """Seconds from the failure of a site until its clients are sent to another."""
-    found = routing.check_interval_s * routing.failure_threshold
+    return routing.check_interval_s * routing.failure_threshold + switch_s(policy, routing, facts)
+
+
+def switch_s(policy: Policy, routing: Routing, facts: RoutingFacts) -> float:
+    """The part of the failover that comes after the site was found to be down."""
     redirect = facts.policies[policy].redirect_s
-    return found + (routing.ttl_s + routing.client_cache_s if redirect is None else redirect)
+    return routing.ttl_s + routing.client_cache_s if redirect is None else redirect
 
 
 def failover_words(policy: Policy, routing: Routing, facts: RoutingFacts) -> str:
@@ -66,7 +70,7 @@ def shortcomings(policy: Policy, study: Study, facts: RoutingFacts) -> tuple[str
         found.append("has no static addresses")
     takes = failover_s(policy, routing, facts)
     if rto_s is not None and takes > rto_s:
-        found.append(f"fails over in {takes:g} s, and rto is {rto_s:g} s")
+        found.append(f"takes {takes:g} s to fail over, and rto is {rto_s:g} s")
     return tuple(found)
 
 
@@ -82,7 +86,8 @@ def policy_of(study: Study, facts: RoutingFacts, sites: Sequence[Site]) -> Polic
     assert study.routing is not None
     if study.routing.policy != "auto":
         return study.routing.policy
-    among = able(study, facts) or EXPLICIT
+    lasting = [policy for policy in EXPLICIT if facts.policies[policy].static_addresses]
+    among = able(study, facts) or (lasting if study.routing.static_addresses else EXPLICIT) or EXPLICIT
     return max(among, key=lambda policy: int(knows(facts.policies[policy], sites).sum()))
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import streamlit as st
 
+from planner.deployment import DEPLOYMENT_FILES, deployment_files
 from planner.export import assignments_csv, placements_csv, plan_json, promise_ms
 from planner.pages import frame, session, work
 from planner.pages.charts import cost_by_item
@@ -18,10 +19,14 @@ from planner.pages.trust import badges, trust_box
 from planner.pages.words import OBJECTIVE_NAMES, count, item_name, ms, plain, share, usd
 from planner.pages.work import Decided
 from planner.pages.worldmap import world_map
-from planner.plan import Kpi, Placement, Plan
+from planner.plan import Kpi, Placement, Plan, RoutingPlan
+from planner.routing import NAMES
 from planner.study import Study
 
 TALLEST_TABLE = 16
+DEPLOYMENT_LABELS = dict(
+    zip(DEPLOYMENT_FILES, ("Terraform (JSON)", "DNS records (JSON)", "Accelerator (JSON)"), strict=True)
+)
 
 
 def render() -> None:
@@ -50,8 +55,11 @@ def render() -> None:
         )
     with right.container(border=True, height="stretch"):
         _reasons(plan, setting)
+    if plan.routing is not None:
+        with st.container(border=True):
+            _routing(plan.routing, setting.study.latency.slo_ms)
     _tables(plan, setting)
-    _downloads(plan)
+    _downloads(plan, setting)
     trust_box(plan, setting)
     work.follow((decided, say_again))
 
@@ -167,17 +175,42 @@ def _tables(plan: Plan, setting: Setting) -> None:
     )
 
 
-def _downloads(plan: Plan) -> None:
-    files = (
-        ("Sites (CSV)", "placements.csv", placements_csv, "text/csv"),
-        ("Clients (CSV)", "assignments.csv", assignments_csv, "text/csv"),
-        ("Plan (JSON)", "plan.json", plan_json, "application/json"),
+def _routing(routing: RoutingPlan, slo_ms: float | None) -> None:
+    """How clients find their site, and what the plan is like as routed."""
+    st.subheader("How people find their site", anchor=False)
+    routed, (chosen, *others) = routing.as_routed, routing.why
+    st.markdown(f"{plain(NAMES[routing.policy])}, {usd(routing.usd_month)} a month: {plain(chosen)}.")
+    for other in others:
+        st.caption(plain(other))
+    st.markdown(f"**When a site fails,** its people are elsewhere after {plain(routing.failover_words)}.")
+    within = "" if slo_ms is None else f", {share(routed.coverage)} within {ms(slo_ms)}"
+    st.markdown(
+        f"**As routed,** not as assigned: mean {ms(routed.mean_ms)}, p95 {ms(routed.p95_ms)}{plain(within)}; "
+        f"{share(routed.differs)} of demand is served by another site than assigned."
     )
-    cells = st.columns([1, 1, 1, 3])
+    if routed.forbidden:
+        st.warning(
+            f"As routed, {share(routed.forbidden)} of demand reaches a site that a rule forbids it: a "
+            "resolver knows no law. Keep those people apart by a name or geolocation records of their own.",
+            icon=":material/gavel:",
+        )
+
+
+def _downloads(plan: Plan, setting: Setting) -> None:
+    files = [
+        ("Sites (CSV)", "placements.csv", partial(placements_csv, plan), "text/csv"),
+        ("Clients (CSV)", "assignments.csv", partial(assignments_csv, plan), "text/csv"),
+        ("Plan (JSON)", "plan.json", partial(plan_json, plan), "application/json"),
+    ]
+    files += [
+        (DEPLOYMENT_LABELS[name], name, partial(str, text), "application/json")
+        for name, text in deployment_files(plan, setting.study, setting.inputs).items()
+    ]
+    cells = st.columns([*[1] * len(files), max(6 - len(files), 1)])
     for cell, (label, name, write, kind) in zip(cells, files, strict=False):
         cell.download_button(
             label,
-            partial(write, plan),  # written when asked for: thousands of rows would delay every slider
+            write,  # written when asked for: thousands of rows would delay every slider
             file_name=name,
             mime=kind,
             key=f"download-{name}",

@@ -78,6 +78,7 @@ ITEM_ORDER: Final[tuple[str, ...]] = (
     "outpost",
     "cross_zone",
     "direct_connect",
+    "routing",
 )
 """Cost items in the order they are drawn; others follow by name, so that colours stay put."""
 

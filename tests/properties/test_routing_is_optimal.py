@@ -9,7 +9,7 @@ import pytest
 
 from planner.audit import audit_plan
 from planner.decide import decide
-from planner.study import Resilience, Routing
+from planner.study import Routing
 from tests.planner.routing.estate import FACTS, price
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
@@ -35,7 +35,6 @@ def with_routing(seed):
             check_interval_s=int(random.choice([10, 30])),
             static_addresses=bool(random.random() < 0.15),
         ),
-        resilience=Resilience(rto_s=float(random.choice([100.0, 130.0, 3600.0]))),
         budget_usd_per_month=None,
     )
     return study, replace(instance.inputs, routing=replace(FACTS, premium_gb=premium))
@@ -64,9 +63,6 @@ def expected(study, inputs):
     for policy in POLICIES:
         routing = study.routing
         if routing.static_addresses and policy != "global-accelerator":
-            continue
-        waits = 30 if policy == "global-accelerator" else routing.ttl_s + routing.client_cache_s
-        if routing.check_interval_s * routing.failure_threshold + waits > study.resilience.rto_s:
             continue
         once, checks = bill(policy, study, inputs)
         shut = {site.id: False for site in inputs.sites if site.kind not in ABLE[policy]}

@@ -11,11 +11,26 @@ from planner.audit import audit_plan
 from planner.costs.routing import terms
 from planner.decide import decide, decide_frontier, explain
 from planner.inputs import load_inputs
-from planner.routing import failover_s, failover_words, knows
+from planner.routing import failover_s, failover_words, knows, shortcomings
 from planner.study import Resilience, parse_study
 from tests.planner.routing.estate import AT_HOME, FACTS, NAMES, STUDY, inputs, routed
 
 REGIONS = ("fra", "par")
+
+ABROAD = """
+name = "abroad"
+[demand]
+cities = { countries = ["DE", "PL", "FR"], top = 12 }
+[candidates]
+kinds = ["region", "local_zone"]
+include = ["eu-central-1*", "eu-west-3", "eu-north-1"]
+[workload.home]
+region = "auto"
+[routing]
+queries_per_month = 1e8
+[objective]
+minimize = "%s"
+"""
 
 
 @pytest.mark.parametrize(
@@ -117,7 +132,7 @@ def test_auto_takes_latency_records_for_regions_and_the_accelerator_where_it_is_
     )
 
 
-def test_addresses_that_stay_and_a_short_rto_leave_the_accelerator():
+def test_addresses_that_stay_leave_the_accelerator():
     plan = decided(routed(static_addresses=True))
     assert plan.routing.policy == "global-accelerator"
     assert plan.open == REGIONS
@@ -125,21 +140,59 @@ def test_addresses_that_stay_and_a_short_rto_leave_the_accelerator():
         "Route 53 latency records: has no static addresses",
         "Route 53 geoproximity records: has no static addresses",
     )
-    plan = decided(replace(routed(queries_per_month=None), resilience=Resilience(rto_s=120.0)))
-    assert plan.routing.policy == "global-accelerator"
-    assert plan.routing.failover_s == 120
-    assert "fails over in 150 s, and rto is 120 s" in plan.routing.why[1]
 
 
-def test_a_policy_that_cannot_do_it_is_a_rule_that_says_so():
-    study = replace(routed(policy="route53-latency"), resilience=Resilience(rto_s=60.0))
-    plan = decide(study, inputs())
+@pytest.mark.parametrize(
+    ("policy", "rto_s", "lacks"),
+    [
+        ("route53-latency", 150.0, ()),
+        ("route53-latency", 149.0, ("takes 150 s to fail over, and rto is 149 s",)),
+        ("global-accelerator", 120.0, ()),
+        ("global-accelerator", 119.0, ("takes 120 s to fail over, and rto is 119 s",)),
+    ],
+)
+def test_a_policy_is_too_slow_for_the_rto(policy, rto_s, lacks):
+    assert shortcomings(policy, replace(STUDY, resilience=Resilience(rto_s=rto_s)), FACTS) == lacks
+
+
+def test_where_no_policy_is_quick_enough_the_rto_is_what_cannot_be_kept():
+    known = load_inputs(parse_study(ABROAD % "cost", name="abroad.toml", directory=Path()))
+    text = (ABROAD % "cost").replace("[objective]", '[resilience]\nrto = "100s"\n[objective]')
+    plan = decide(parse_study(text, name="abroad.toml", directory=Path()), known)
     assert plan.termination == "infeasible"
-    assert plan.conflict.rules == ("routing",)
-    assert "Route 53 latency records fails over in 150 s, and rto is 60 s" in plan.conflict.reason
-    assert plan.conflict.remedies == {"routing": "policy = route53-geoproximity, rto 150 s"}
-    every = decide(replace(study, routing=replace(study.routing, policy="auto")), inputs())
-    assert "Global Accelerator fails over in 120 s" in every.conflict.reason
+    assert plan.conflict.rules == ("rto",)
+
+
+def test_a_policy_that_does_not_know_a_zone_is_a_rule_with_a_remedy():
+    # Nobody is within 5 ms but Berlin, from the zone or the rack.
+    within = replace(STUDY.latency, slo_ms=5.0, coverage=0.7)
+    plan = decide(replace(routed(policy="route53-latency"), latency=within), inputs())
+    assert plan.termination == "infeasible"
+    assert plan.conflict.rules == ("coverage", "routing")
+    nowhere = "Regions of other providers or Local Zones or Outposts"
+    assert f"Route 53 latency records cannot send clients to {nowhere}" in plan.conflict.reason
+    assert plan.conflict.remedies["routing"] == "policy = route53-geoproximity"
+
+
+def test_an_accelerator_recovers_sooner_and_is_taken_where_that_is_asked_for():
+    quick = '[resilience]\nrto = "110s"\ndata_gb = 10\n[objective]'
+    text = (
+        (ABROAD % "cost")
+        .replace("[objective]", quick)
+        .replace("[routing]", "[routing]\nfailure_threshold = 2")
+    )
+    study = parse_study(text, name="abroad.toml", directory=Path())
+    known = load_inputs(study)
+    plan = decide(study, known)
+    assert plan.audit == ()
+    # 30 s × 2 + 30 s; Route 53 would take 60 s + 60 s.
+    assert plan.routing.policy == "global-accelerator"
+    assert plan.recovery.strategy == "active-active"
+    assert plan.recovery.rto_s == 60 + 30
+    slower = decide(replace(study, resilience=replace(study.resilience, rto_s=150.0)), known)
+    assert slower.audit == ()
+    assert slower.routing.policy == "route53-latency"
+    assert slower.recovery.rto_s == 60 + 60
 
 
 def test_explain_prices_the_rule():
@@ -226,22 +279,6 @@ def test_the_audit_finds_a_dearer_policy_and_a_client_sent_astray():
     assert any("is sent to ber" in fault for fault in audit_plan(wrong, study, inputs(REGIONS)))
     unsaid = audit_plan(replace(plan, routing=None), study, inputs(REGIONS))
     assert "routing: the plan does not say how clients find their site" in unsaid
-
-
-ABROAD = """
-name = "abroad"
-[demand]
-cities = { countries = ["DE", "PL", "FR"], top = 12 }
-[candidates]
-kinds = ["region", "local_zone"]
-include = ["eu-central-1*", "eu-west-3", "eu-north-1"]
-[workload.home]
-region = "auto"
-[routing]
-queries_per_month = 1e8
-[objective]
-minimize = "%s"
-"""
 
 
 @pytest.mark.parametrize(
