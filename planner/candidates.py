@@ -65,7 +65,7 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
             try:
                 prices = catalog_of[site.id].site_prices(
                     site,
-                    study.workload.instance,
+                    study.workload.instance_of(site.provider),
                     local_zone_premium=study.local_zone_premium,
                     commitment=study.workload.commitment,
                     port_gbps=study.network.gbps if _has_port(study, site) else None,
@@ -199,11 +199,9 @@ def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
 
 def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Site]) -> None:
     """Instance, services and programs that no site anywhere has are misspellings, not hard requirements."""
-    instances = frozenset[str]().union(*(catalog.instances for catalog in catalogs))
     services = frozenset[str]().union(*(site.services for site in sites))
     programs = frozenset[str]().union(*(site.programs for site in sites))
     asked = [
-        ("workload.instance", "instance type", (study.workload.instance,), instances),
         ("workload.services", "service", study.workload.services, services),
     ]
     if study.workload.commitment is not None:
@@ -216,21 +214,64 @@ def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Si
         for name in names:
             if name not in valid:
                 raise _fault(study, column, f"{name!r} is not a known {what}", nearest_name(name, valid))
+    _check_instances(study, catalogs)
+    _check_services(study, sites)
     if study.workload.commitment is not None:
         _check_commitment(study, study.workload.commitment, catalogs)
 
 
+def _check_instances(study: Study, catalogs: Sequence[Catalog]) -> None:
+    """Each provider prices a type of its own: one name for all must be known to all."""
+    given = study.workload.instance
+    if isinstance(given, str):
+        unaware = [catalog.provider for catalog in catalogs if given not in catalog.instances]
+        if len(unaware) == len(catalogs):
+            instances = frozenset[str]().union(*(catalog.instances for catalog in catalogs))
+            words = f"{given!r} is not a known instance type"
+            raise _fault(study, "workload.instance", words, nearest_name(given, instances))
+        if unaware:
+            each = ", ".join(
+                f'{catalog.provider} = "{given if catalog.provider not in unaware else "..."}"'
+                for catalog in catalogs
+            )
+            words = f"{given!r} is no type of {', '.join(unaware)}; say one for each: instance = {{ {each} }}"
+            raise _fault(study, "workload.instance", words)
+    for catalog in catalogs:
+        name = study.workload.instance_of(catalog.provider)
+        if name not in catalog.instances:
+            words = f"{name!r} is not a known instance type of {catalog.provider}"
+            column = f"workload.instance.{catalog.provider}"
+            raise _fault(study, column, words, nearest_name(name, catalog.instances))
+
+
+def _check_services(study: Study, sites: Collection[Site]) -> None:
+    """A service by the name that one provider has for it would rule out another's every site."""
+    offered: dict[str, frozenset[str]] = {}
+    for site in sites:
+        offered[site.provider] = offered.get(site.provider, frozenset()) | site.services
+    shared = frozenset.intersection(*offered.values())
+    for name in study.workload.services:
+        for provider, services in offered.items():
+            if name not in services:
+                words = (
+                    f"{name!r} is a service at no site of {provider}; known to every provider of the study"
+                )
+                words += f": {', '.join(sorted(shared)) or 'none'}"
+                raise _fault(study, "workload.services", words)
+
+
 def _check_commitment(study: Study, name: str, catalogs: Sequence[Catalog]) -> None:
     """A commitment that says nothing of the study's instances would be paid for nothing."""
-    family = study.workload.instance.split(".")[0]
-    if not any(discount_of(catalog.commitments, name, family) for catalog in catalogs):
+    mine = {each.provider: study.workload.instance_of(each.provider) for each in catalogs}
+    if not any(discount_of(each.commitments, name, mine[each.provider].split(".")[0]) for each in catalogs):
         known = {
             other
             for catalog in catalogs
             for each in catalog.commitments
             for other in (each.families if each.name == name else ())
         }
-        words = f"{name!r} is a discount on {', '.join(sorted(known))}, not on {study.workload.instance}"
+        types = ", ".join(dict.fromkeys(mine.values()))
+        words = f"{name!r} is a discount on {', '.join(sorted(known))}, not on {types}"
         raise _fault(study, "workload.commitment", words)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from planner.commitments import Commitment, discount_of, load_commitments
 from planner.datadir import data_dir
 from planner.link_limits import LinkLimits, load_link_limits
+from planner.markets import read_markets
 from planner.price_list import Price, PriceList, load_price_list
 from planner.site_files import load_endpoints, load_sites
 from planner.site_offers import Offers, load_offers
@@ -31,7 +32,7 @@ from planner.site_values import (
     SiteKind,
     SiteStatus,
 )
-from probes.strict_toml import nearest_name, read_toml
+from probes.strict_toml import Table, nearest_name, read_toml
 
 __all__ = [
     "SITE_KINDS",
@@ -120,7 +121,7 @@ class Catalog:
     @cached_property
     def instances(self) -> frozenset[str]:
         """Every instance type the price list knows."""
-        return self.price_list.items("ec2_hour")
+        return self.price_list.items("instance_hour")
 
     def site(self, site_id: str) -> Site:
         """The site of that id. Raises :class:`CatalogError` with the nearest one."""
@@ -178,7 +179,7 @@ class Catalog:
             families = ", ".join(sorted(offered))
             message = f"{site.id} offers {families} only, not {instance}"
             raise NoPriceError(self.path / "services.csv", message)
-        hour = self._price("ec2_hour", site, instance, premium=local_zone_premium)
+        hour = self._price("instance_hour", site, instance, premium=local_zone_premium)
         egress = self._price("internet_egress", site, "to-internet", premium=0.0)
         return SitePrices(
             hour,
@@ -287,9 +288,15 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
         if (path / name).exists()
     )
     hashes = {f"providers/{provider}/{name}": _sha256(path / name) for name in (*files, *optional)}
+    source = read_toml(path / "source.toml", CatalogError)
     offers = load_offers(path, OFFER_KINDS, CatalogError)
     sites = load_sites(path / "sites.csv", provider, offers)
     named = {site.id for site in sites} | {site.network_border_group for site in sites}
+    regions = frozenset(site.id for site in sites if site.kind == "region")
+    markets = read_markets(source)
+    if markets.reference is not None and markets.reference not in regions:
+        what = f"{markets.reference!r} is not a Region of sites.csv"
+        raise source.fault("estimates.reference", what, regions, markets.reference)
     offers.check_sites(named)
     return Catalog(
         provider=provider,
@@ -302,9 +309,10 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
         link_limits=load_link_limits(path / "limits.csv", CatalogError),
         price_list=load_price_list(
             path / "prices.csv",
-            regions=frozenset(site.id for site in sites if site.kind == "region"),
+            regions=regions,
             groups=named,
-            usd_per=_usd_per(path / "source.toml"),
+            usd_per=_usd_per(source),
+            markets=markets,
             error=CatalogError,
         ),
     )
@@ -330,7 +338,6 @@ def _sha256(path: Path) -> str:
         raise CatalogError(path, fault.strerror or str(fault)) from None
 
 
-def _usd_per(path: Path) -> Mapping[str, float]:
+def _usd_per(source: Table) -> Mapping[str, float]:
     """Dollars per unit of each other currency in which the provider quotes, from ``source.toml``."""
-    table = read_toml(path, CatalogError)
-    return {entry.text("currency"): entry.number("usd", above=0.0) for entry in table.tables("exchange")}
+    return {entry.text("currency"): entry.number("usd", above=0.0) for entry in source.tables("exchange")}

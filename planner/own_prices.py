@@ -27,7 +27,7 @@ from planner.csv_rows import Row, read_rows
 from planner.price_list import MORE_PRICE_COLUMNS, PRICE_COLUMNS, prices_of
 from probes.strict_toml import InputError, nearest_name
 
-INSTANCE: Final = "ec2_hour"
+INSTANCE: Final = "instance_hour"
 RACKS: Final = "outposts"
 COMMITMENT: Final = "commitment"
 
@@ -97,15 +97,22 @@ class OwnPricesError(InputError):
 
 
 def with_own_prices(
-    catalogs: Sequence[Catalog], path: Path, *, instance: str, racks: Collection[str] | None = None
+    catalogs: Sequence[Catalog],
+    path: Path,
+    *,
+    instance: str | Mapping[str, str],
+    racks: Collection[str] | None = None,
 ) -> list[Catalog]:
     """``catalogs`` with the prices of ``path`` before their own.
 
-    ``instance``: the type the study runs, which need not be listed; ``racks``: ids of its racks, None where
-    no study says which there are. Rows of a provider that is not among ``catalogs`` are for other studies and
-    left out. Raises :class:`OwnPricesError` about the first row that sets nothing.
+    ``instance``: the type the study runs, for all or by provider, which need not be listed; ``racks``: ids of
+    its racks, None where no study says which there are. Rows of a provider that is not among ``catalogs`` are
+    for other studies and left out. Raises :class:`OwnPricesError` about the first row that sets nothing.
     """
-    known = {catalog.provider: _Known(catalog, instance, racks) for catalog in catalogs}
+    known = {
+        each.provider: _Known(each, instance if isinstance(instance, str) else instance[each.provider], racks)
+        for each in catalogs
+    }
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in read_rows(path, PRICE_COLUMNS, (*MORE_PRICE_COLUMNS, "provider"), OwnPricesError):
         for provider in _providers(row, known):

@@ -18,26 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from planner.csv_rows import Row, read_rows
+from planner.markets import Markets
 from probes.strict_toml import InputError
-
-REFERENCE_REGION: Final = "us-east-1"
-
-GEOGRAPHIES: Final[Mapping[str, str]] = {
-    "af": "Africa",
-    "ap": "Asia Pacific",
-    "ca": "North America",
-    "cn": "China",
-    "eu": "Europe",
-    "eusc": "Europe",
-    "il": "Middle East",
-    "me": "Middle East",
-    "mx": "North America",
-    "sa": "South America",
-    "us": "North America",
-}
-"""First part of a Region's id to the Regions it is compared with."""
-
-_APART: Final = ("cn-", "us-gov-")
 
 Key = tuple[str, str, str]
 """Category, site, item."""
@@ -83,6 +65,7 @@ class PriceList:
     regions: frozenset[str]
     usd_per: Mapping[str, float] = field(default_factory=dict)
     own: Mapping[Key, Price] = field(default_factory=dict)
+    markets: Markets = field(default_factory=Markets)
 
     def price(self, category: str, site: str, item: str) -> Price | None:
         """The user's own price, or the listed one, or None."""
@@ -105,15 +88,16 @@ class PriceList:
         }
         if not elsewhere:
             return None
-        neighbours = {site: price for site, price in elsewhere.items() if _near(site, region)}
+        neighbours = {site: price for site, price in elsewhere.items() if self._near(site, region)}
         site, dearest = max((neighbours or elsewhere).items(), key=lambda pair: (pair[1].usd, pair[0]))
-        where = f"the dearest of {_geography(region)}" if neighbours else "the dearest anywhere"
+        where = f"the dearest of {self.markets.geography(region)}" if neighbours else "the dearest anywhere"
         note = f"not listed for {region}: {where} ({site})"
-        reference = elsewhere.get(REFERENCE_REGION)
+        base = self.markets.reference
+        reference = elsewhere.get(base or "")
         level_of, level = self._level(category, region)
         if reference is not None and level * reference.usd > dearest.usd * (1 + 1e-9):
             dearest = reference.times(level)
-            note = f"not listed for {region}: {REFERENCE_REGION} × {level:.3f}, the price level of {level_of}"
+            note = f"not listed for {region}: {base} × {level:.3f}, the price level of {level_of}"
         return replace(dearest, estimated=True, own=False, note=note)
 
     def _level(self, category: str, region: str) -> tuple[str, float]:
@@ -121,7 +105,7 @@ class PriceList:
         base = {
             item: p.usd
             for (c, s, item), p in self._public().items()
-            if (c, s) == (category, REFERENCE_REGION)
+            if (c, s) == (category, self.markets.reference)
         }
         levels: dict[str, float] = {}
         for (listed, site, item), price in self._public().items():
@@ -129,15 +113,15 @@ class PriceList:
                 levels[site] = max(levels.get(site, 0.0), price.usd / base[item])
         if region in levels:
             return region, levels[region]
-        near = {site: level for site, level in levels.items() if _near(site, region)} or levels
+        near = {site: level for site, level in levels.items() if self._near(site, region)} or levels
         return max(near.items(), key=lambda pair: (pair[1], pair[0]), default=(region, 0.0))
 
     def _comparable(self, site: str, region: str) -> bool:
-        """China and GovCloud are markets of their own: their prices say nothing about the others'."""
-        alike = not site.startswith(_APART) or any(
-            site.startswith(p) and region.startswith(p) for p in _APART
-        )
-        return alike and site in self.regions
+        """A Region whose market is not apart from the other's."""
+        return site in self.regions and self.markets.comparable(site, region)
+
+    def _near(self, site: str, region: str) -> bool:
+        return self.markets.geography(site) == self.markets.geography(region)
 
 
 def load_price_list(
@@ -146,6 +130,7 @@ def load_price_list(
     regions: frozenset[str],
     groups: Collection[str],
     usd_per: Mapping[str, float],
+    markets: Markets,
     error: type[InputError],
 ) -> PriceList:
     """Read ``prices.csv``. Other currencies are converted by ``usd_per`` and so estimated.
@@ -162,7 +147,7 @@ def load_price_list(
                 row.choice("site", known, what="site")
             yield row
 
-    return PriceList(prices_of(checked(), usd_per), regions, usd_per)
+    return PriceList(prices_of(checked(), usd_per), regions, usd_per, markets=markets)
 
 
 def prices_of(rows: Iterable[Row], usd_per: Mapping[str, float]) -> dict[Key, Price]:
@@ -206,11 +191,3 @@ def _price(row: Row, currencies: tuple[str, ...], usd_per: Mapping[str, float]) 
         note = f"{converted}; {note}" if note else converted
         amount *= usd_per[currency]
     return Price(amount, row.text("unit"), row.text("source"), row.date("as_of"), currency != "USD", note)
-
-
-def _geography(site: str) -> str:
-    return GEOGRAPHIES.get(site.split("-")[0], site.split("-")[0])
-
-
-def _near(site: str, region: str) -> bool:
-    return _geography(site) == _geography(region)

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from planner.catalog import shipped_providers
 from planner.datadir import data_dir
 from planner.jurisdictions import load_countries
 from planner.study_candidates import read_candidates
-from planner.study_names import countries
+from planner.study_names import by_provider, countries
 from planner.study_resilience import read_home, read_network, read_resilience, read_routing
 from planner.study_rules import read_rule
 from planner.study_values import (
@@ -114,7 +115,7 @@ def _study(table: Table, directory: Path) -> Study:
         demand=demand,
         candidates=candidates,
         local_zone_premium=premium,
-        workload=_workload(table.table("workload", {})),
+        workload=_workload(table.table("workload", {}), candidates.providers),
         latency=_latency(table.table("latency", {})),
         minimize=_minimize(table.table("objective", {})),
         budget_usd_per_month=_budget(table.table("budget", {})),
@@ -155,11 +156,13 @@ def _demand(table: Table, directory: Path) -> DemandSpec:
     return spec
 
 
-def _workload(table: Table) -> Workload:
+def _workload(table: Table, providers: tuple[str, ...]) -> Workload:
     default = Workload()
+    # "ec2" is a name of one provider's; this one every list of services has.
+    services = default.services if providers == ("aws",) else ("virtual-machine",)
     workload = Workload(
-        services=table.texts("services", default.services),
-        instance=table.text("instance", default.instance),
+        services=table.texts("services", services),
+        instance=by_provider(table, "instance", "m5.xlarge", providers, shipped_providers()),
         rps_per_instance=table.number("rps_per_instance", default.rps_per_instance, low=0.001, high=1e9),
         min_instances=table.number("min_instances", default.min_instances, low=0, high=1e6, whole=True),
         response_kb=table.number("response_kb", default.response_kb, low=0, high=1e9),

@@ -25,6 +25,9 @@ def read_candidates(table: Table) -> tuple[CandidateSpec, float]:
         outposts=tuple(_outpost(outpost) for outpost in table.tables("outpost")),
         tags=_site_tags(table.table("tags", {})),
     )
+    for name, count in Counter(spec.providers).items():
+        if count > 1:
+            raise table.fault("provider", f"{name!r} is given {count} times")
     ids = [id_ for outpost in spec.outposts for id_ in outpost.site_ids]
     for id_, count in Counter(ids).items():
         if count > 1:

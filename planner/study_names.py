@@ -42,6 +42,20 @@ def country_fault(table: Table, key: str, name: str) -> InputError:
     return table.fault(key, f"{name!r} is not a known ISO 3166 country code", (hint,) if hint else (), hint)
 
 
+def by_provider(
+    table: Table, key: str, default: str, providers: Sequence[str], known: Collection[str]
+) -> str | tuple[tuple[str, str], ...]:
+    """One text for all, or a table of one for each of ``providers``; those of other ``known`` ones may stand
+    there too."""
+    if not table.is_table(key):
+        one: str = table.text(key, default)
+        return one
+    given = table.table(key)
+    found = tuple((name, given.text(name)) for name in sorted(known) if name in providers or given.has(name))
+    given.close()
+    return found
+
+
 def tags(table: Table, key: str) -> tuple[str, ...]:
     """Tags as "key=value", each key once; none when absent."""
     given: tuple[str, ...] = table.texts(key, ())

@@ -156,10 +156,11 @@ class Workload:
 
     ``headroom``: what is kept free above the peak. ``committed_share`` of the instances is paid at the
     discount of ``commitment``. ``cross_zone_kb`` of each request cross between zones of a Region.
+    ``instance``: a type that every provider of the study knows, or one for each (:meth:`instance_of`).
     """
 
     services: tuple[str, ...] = ("ec2",)
-    instance: str = "m5.xlarge"
+    instance: str | tuple[tuple[str, str], ...] = "m5.xlarge"
     rps_per_instance: float = 400.0
     min_instances: int = 2
     response_kb: float = 40.0
@@ -169,6 +170,10 @@ class Workload:
     committed_share: float = 1.0
     cross_zone_kb: float = 0.0
     home: HomeTier | None = None
+
+    def instance_of(self, provider: str) -> str:
+        """The instance type that runs at a provider's sites. Raises ``KeyError`` where none is said."""
+        return self.instance if isinstance(self.instance, str) else dict(self.instance)[provider]
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def study_document(study: Study) -> dict[str, Any]:
             "outpost": [_outpost_document(post) for post in candidates.outposts] or None,
         },
         "workload": dataclasses.asdict(workload)
+        | {"instance": workload.instance if isinstance(workload.instance, str) else dict(workload.instance)}
         | {"committed_share": None if workload.commitment is None else workload.committed_share},
         "latency": dataclasses.asdict(latency)
         | {"coverage": None if latency.slo_ms is None else latency.coverage},

@@ -188,6 +188,10 @@ class Table:
             raise self.fault(key, f"{value!r} is not true or false")
         return value
 
+    def is_table(self, key: str) -> bool:
+        """Whether a table stands there, where a key may hold something else as well."""
+        return isinstance(self._values.get(key), dict)
+
     def names(self) -> tuple[str, ...]:
         """The keys that nobody has asked for yet, for tables whose keys are names."""
         return tuple(self._values)

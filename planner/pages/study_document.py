@@ -42,7 +42,9 @@ def rows_of(document: Mapping[str, Any], grid: Grid) -> list[dict[str, Any]]:
 
 
 def shown(value: Any, field: Field) -> Any:
-    """A list of names as a cell's text; anything else as it is."""
+    """A list of names, or what is said by name, as a cell's text; anything else as it is."""
+    if field.takes == "pairs" and isinstance(value, Mapping):
+        return ", ".join(f"{name}={text}" for name, text in value.items())
     return ", ".join(value) if field.takes == "names" and value is not None else value
 
 
@@ -60,6 +62,9 @@ def taken(value: Any, field: Field) -> Any:
     if field.takes == "number":
         return float(value)
     text = str(value).strip()
+    if field.takes == "pairs" and "=" in text:
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): own.strip() for name, _, own in pairs}
     return text or None
 
 

@@ -12,12 +12,13 @@ from typing import Final, Literal
 from planner.site_values import SITE_KINDS
 from planner.study_values import GROUPS_BY, MINIMIZE, POLICIES, STATISTICS, SURVIVE
 
-Takes = Literal["number", "whole", "text", "choice", "names", "flag"]
+Takes = Literal["number", "whole", "text", "pairs", "choice", "names", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``options``: the choices, or names to offer ("names" and "text" take others as well). ``on``: what a
+    """``options``: the choices, or names to offer ("names" and "text" take others as well);
+    "pairs" is one text, or one by name ("aws=m5.xlarge, gcp=n2-standard-4"). ``on``: what a
     flag is where the study does not say."""
 
     key: str
@@ -84,7 +85,12 @@ SECTIONS: Final = (
         "What a request needs",
         (
             Field("workload.services", "Services", "names"),
-            Field("workload.instance", "Instance type", "text"),
+            Field(
+                "workload.instance",
+                "Instance type",
+                "pairs",
+                "or one of each: aws=m5.xlarge, gcp=n2-standard-4",
+            ),
             Field("workload.rps_per_instance", "Requests a second an instance", "number"),
             Field("workload.min_instances", "Instances at least", "whole", "at every open site"),
             Field("workload.headroom", "Headroom", "number", "0.25 = a quarter kept free above the peak"),

@@ -354,7 +354,7 @@ BAD = {
     ),
     "unknown provider": (
         AGENT + '[[catalog]]\nprovider = "awz"\n',
-        "catalog[1].provider: 'awz' is not one of aws; did you mean 'aws'?",
+        "catalog[1].provider: 'awz' is not one of aws, azure, gcp; did you mean 'aws'?",
     ),
     "unknown kind": (
         AGENT + '[[catalog]]\nprovider = "aws"\nkinds = ["local-zone"]\n',

@@ -194,7 +194,7 @@ def test_an_unlisted_region_is_dearer_than_its_neighbours(catalog):
     listed = [
         price.usd
         for (category, site, item), price in catalog.price_list.listed.items()
-        if (category, item) == ("ec2_hour", "m5.xlarge") and site.startswith("ap-")
+        if (category, item) == ("instance_hour", "m5.xlarge") and site.startswith("ap-")
     ]
     assert hour("ap-southeast-4").estimated
     assert hour("ap-southeast-4").usd >= max(listed)
@@ -221,7 +221,7 @@ def test_every_site_is_priced_or_refused_for_a_reason(catalog):
                 assert price.source
                 assert price.as_of
                 assert price.note or not price.estimated
-            listed = catalog.price_list.price("ec2_hour", site.id, instance)
+            listed = catalog.price_list.price("instance_hour", site.id, instance)
             if listed is None:
                 assert prices.instance_hour.estimated, site.id
 
@@ -275,8 +275,8 @@ def test_an_unknown_instance_type_is_answered_with_the_nearest(catalog):
 def test_an_edited_price_is_the_one_used(copy):
     edit(
         copy / "prices.csv",
-        "ec2_hour,eu-west-1,m5.xlarge,hour,0.214,",
-        "ec2_hour,eu-west-1,m5.xlarge,hour,0.1,",
+        "instance_hour,eu-west-1,m5.xlarge,hour,0.214,",
+        "instance_hour,eu-west-1,m5.xlarge,hour,0.1,",
     )
     edited = load_catalog(directory=copy)
     price = edited.site_prices(edited.site("eu-west-1"), "m5.xlarge", local_zone_premium=0.2).instance_hour
@@ -340,33 +340,37 @@ def test_a_bad_site_is_refused(copy, old, new, words):
     [
         (
             "prices.csv",
-            "ec2_hour,eu-west-1,m5.xlarge,hour,0.3,USD,,mine,2026-11-23,",
+            "instance_hour,eu-west-1,m5.xlarge,hour,0.3,USD,,mine,2026-11-23,",
             "column item: is listed twice for this site (first in row {row})",
         ),
         (
             "prices.csv",
-            "ec2_hour,eu-wset-1,m5.large,hour,0.3,USD,,mine,2026-11-23,",
+            "instance_hour,eu-wset-1,m5.large,hour,0.3,USD,,mine,2026-11-23,",
             "column site: 'eu-wset-1' is not a known site; did you mean 'eu-west-1'?",
         ),
         (
             "prices.csv",
-            "ec2_hour,eu-west-1,m5.large,hour,-1,USD,,mine,2026-11-23,",
+            "instance_hour,eu-west-1,m5.large,hour,-1,USD,,mine,2026-11-23,",
             "column price: -1 is out of range (0 or more)",
         ),
         (
             "prices.csv",
-            "ec2_hour,eu-west-1,m5.large,hour,nan,USD,,mine,2026-11-23,",
+            "instance_hour,eu-west-1,m5.large,hour,nan,USD,,mine,2026-11-23,",
             "column price: 'nan' is not a finite number",
         ),
         (
             "prices.csv",
-            "ec2_hour,eu-west-1,m5.large,hour,1,EUR,,mine,2026-11-23,",
+            "instance_hour,eu-west-1,m5.large,hour,1,EUR,,mine,2026-11-23,",
             "column currency: 'EUR' is not one of USD, CNY",
         ),
-        ("prices.csv", "ec2_hour,eu-west-1,m5.large,hour,1,USD,,,2026-11-23,", "column source: is blank"),
         (
             "prices.csv",
-            "ec2_hour,eu-west-1,m5.large,hour,1,USD,,mine,soon,",
+            "instance_hour,eu-west-1,m5.large,hour,1,USD,,,2026-11-23,",
+            "column source: is blank",
+        ),
+        (
+            "prices.csv",
+            "instance_hour,eu-west-1,m5.large,hour,1,USD,,mine,soon,",
             "column as_of: 'soon' is not a date like 2026-11-23, 2026-11, 2026 or undated",
         ),
         (
@@ -439,8 +443,27 @@ def test_a_missing_file_is_refused(copy):
 
 def test_an_item_no_comparable_region_lists_has_no_price(copy):
     path = copy / "prices.csv"
-    line = "ec2_hour,cn-north-1,z1d.large,hour,1,CNY,,mine,2026-11-23,\n"
+    line = "instance_hour,cn-north-1,z1d.large,hour,1,CNY,,mine,2026-11-23,\n"
     path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
     catalog = load_catalog(directory=copy)
     with pytest.raises(NoPriceError, match="no Region comparable to eu-west-1 lists z1d"):
         catalog.site_prices(catalog.site("eu-west-1"), "z1d.large", local_zone_premium=0.2)
+
+
+# Markets
+
+
+def test_a_reference_region_that_is_none_is_refused(copy):
+    edit(copy / "source.toml", 'reference = "us-east-1"', 'reference = "us-eats-1"')
+    text = complaint(copy, "source.toml")
+    assert (
+        text == ", estimates.reference: 'us-eats-1' is not a Region of sites.csv; did you mean 'us-east-1'?"
+    )
+
+
+def test_regions_without_geographies_are_compared_with_all(copy):
+    """The provider's file says who is comparable with whom: nothing of it is known beforehand."""
+    edit(copy / "source.toml", '"Asia Pacific" = ["ap-*"]', "")
+    prices = load_catalog(directory=copy)
+    price = prices.site_prices(prices.site("ap-south-2"), "m5.xlarge", local_zone_premium=0.2).instance_hour
+    assert price.note.startswith("not listed for ap-south-2: the dearest anywhere")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from planner.catalog import load_catalog, shipped_providers
 from planner.datadir import data_dir
+from planner.geo import fibre_ms, great_circle_km
 from planner.jurisdictions import JurisdictionError, load_countries, load_jurisdictions, nearest_country
 
 DATA = data_dir()
 AWS = DATA / "providers" / "aws"
+PROVIDERS = tuple(DATA / "providers" / name for name in shipped_providers())
 CITED = (
-    *sorted(AWS.glob("*.csv")),
+    *(file for provider in PROVIDERS for file in sorted(provider.glob("*.csv"))),
     *(DATA / name for name in ("countries.csv", "jurisdictions.csv", "recovery.csv")),
 )
 DATE = re.compile(r"\d{4}(-\d\d){0,2}(/\d{4}(-\d\d){0,2})?|undated")
@@ -26,7 +29,7 @@ def records(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, strict=True))
 
 
-@pytest.mark.parametrize("path", CITED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CITED, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_row_cites_an_explained_source_and_a_date(path):
     explained = tomllib.loads((path.parent / "source.toml").read_text(encoding="utf-8"))["sources"]
     rows = records(path)
@@ -37,7 +40,7 @@ def test_every_row_cites_an_explained_source_and_a_date(path):
         assert DATE.fullmatch(row["as_of"]), f"{path.name}, row {number}: {row['as_of']}"
 
 
-@pytest.mark.parametrize("folder", [AWS, DATA, DATA / "demand"], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [*PROVIDERS, DATA, DATA / "demand"], ids=lambda path: path.name)
 def test_every_explained_source_is_cited_and_says_its_licence_and_date(folder):
     explained = tomllib.loads((folder / "source.toml").read_text(encoding="utf-8"))["sources"]
     used = {"geonames"} if folder.name == "demand" else set()
@@ -52,11 +55,12 @@ def test_every_explained_source_is_cited_and_says_its_licence_and_date(folder):
 
 
 def test_what_no_source_was_found_for_is_marked_unverified():
-    for name in ("services.csv", "compliance.csv"):
-        for row in records(AWS / name):
-            assert row["source"] != "unsourced" or row["verified"] == "no", row
-    for row in records(AWS / "prices.csv"):
-        assert row["source"] != "unsourced" or row["note"].startswith("unverified"), row
+    for provider in PROVIDERS:
+        for name in ("services.csv", "compliance.csv"):
+            for row in records(provider / name):
+                assert row["source"] != "unsourced" or row["verified"] == "no", row
+        for row in records(provider / "prices.csv"):
+            assert row["source"] != "unsourced" or row["note"].startswith("unverified"), row
 
 
 def test_the_citys_licence_is_given():
@@ -79,7 +83,7 @@ def test_prices_are_of_the_order_one_expects():
     for row in dollars:
         if row["unit"] == "GB" and row["category"] != "outposts":
             assert 0.005 <= float(row["price"]) <= 0.2, row
-        if row["category"] == "ec2_hour" and row["item"] == "m5.xlarge":
+        if row["category"] == "instance_hour" and row["item"] == "m5.xlarge":
             assert 0.15 <= float(row["price"]) <= 0.4, row
 
 
@@ -93,6 +97,89 @@ def test_egress_falls_with_volume():
         assert sorted(steps)[0][0] == 0
         prices = [price for _, price in sorted(steps)]
         assert prices == sorted(prices, reverse=True)
+
+
+# Several providers
+
+
+def test_no_two_providers_share_a_site_id():
+    """Plans, measurements and exports know a site by its id alone."""
+    ids = [row["site_id"] for provider in PROVIDERS for row in records(provider / "sites.csv")]
+    assert len(ids) == len(set(ids)) > 200
+
+
+def test_a_metro_has_one_name_and_place_whoever_is_there():
+    """Rules that count sites by metro compare names; two names for one town would be two towns."""
+    places: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
+    for provider in PROVIDERS:
+        for row in records(provider / "sites.csv"):
+            if row["coordinates"] in ("metro", "approximate"):
+                spot = (row["metro"], float(row["lat"]), float(row["lon"]))
+                places.setdefault((row["country"], row["partition"]), []).append(spot)
+    every = [(country, *spot) for (country, _), spots in places.items() for spot in spots]
+    for country, name, lat, lon in every:
+        for other_country, other, other_lat, other_lon in every:
+            if country == other_country and (lat, lon) == (other_lat, other_lon):
+                assert name == other
+            if (country, name) == (other_country, other):
+                assert great_circle_km(lat, lon, other_lat, other_lon) < 1
+
+
+def test_every_region_of_every_provider_belongs_to_a_geography():
+    for provider in PROVIDERS:
+        catalog = load_catalog(provider.name)
+        markets = catalog.price_list.markets
+        for site in catalog.sites:
+            if site.kind == "region":
+                assert markets.geography(site.id) in markets.geographies, site.id
+
+
+@pytest.mark.parametrize(
+    ("provider", "instance", "missing"),
+    [
+        ("gcp", "n2-standard-4", {"asia-southeast3", "europe-north2", "northamerica-south1"}),
+        ("azure", "Standard_D4s_v5", {"belgiumcentral", "denmarkeast"}),
+    ],
+)
+def test_what_is_not_listed_is_estimated_dearer_and_said(provider, instance, missing):
+    catalog = load_catalog(provider)
+    estimated = set()
+    for site in catalog.sites:
+        prices = catalog.site_prices(
+            site, instance, local_zone_premium=0.2, crosses_zones=True, goes_home=True
+        )
+        assert prices.egress_gb.usd > 0
+        assert not prices.egress_gb.estimated
+        assert prices.home_gb.usd > 0
+        hour = prices.instance_hour
+        if hour.estimated:
+            estimated.add(site.id)
+            assert hour.note.startswith(f"not listed for {site.id}: ")
+            near = [
+                price.usd
+                for (category, region, item), price in catalog.price_list.listed.items()
+                if (category, item) == ("instance_hour", instance)
+                and catalog.price_list.markets.geography(region)
+                == catalog.price_list.markets.geography(site.id)
+            ]
+            assert hour.usd >= max(near)
+    assert estimated == missing
+
+
+def test_no_endpoint_of_azure_is_a_private_partys():
+    hosts = [row["host"] for row in records(DATA / "providers" / "azure" / "endpoints.csv")]
+    assert not [host for host in hosts if not re.fullmatch(r"[a-z0-9]+\.monitoring\.azure\.com", host)]
+
+
+def test_no_published_round_trip_beats_light():
+    places = {row["site"]: row for row in records(DATA / "latency" / "vantages.csv")}
+    sites = {row["id"]: row for row in records(DATA / "latency" / "vantages.csv")}
+    rows = records(DATA / "latency" / "azure-regions.csv")
+    assert len(rows) == 2350
+    for row in rows:
+        here, there = sites[row["vantage"]], places[row["site"]]
+        km = great_circle_km(*(float(each[key]) for each in (here, there) for key in ("lat", "lon")))
+        assert float(row["rtt_ms"]) >= fibre_ms(km), row
 
 
 # Jurisdictions

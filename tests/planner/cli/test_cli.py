@@ -359,7 +359,7 @@ def test_catalog_show_tells_which_prices_are_ones_own(capsys, tmp_path):
     _, printed, _ = run(capsys, "catalog", "show", "--own", str(mine))
     assert "*0" not in printed  # as it stands, the file says what is listed
     head = "category,site,item,unit,price,currency,source,as_of\n"
-    mine.write_text(head + "ec2_hour,eu-west-1,m5.xlarge,hour,0.1234,USD,contract,2026-10-01\n", "utf-8")
+    mine.write_text(head + "instance_hour,eu-west-1,m5.xlarge,hour,0.1234,USD,contract,2026-10-01\n", "utf-8")
     _, printed, _ = run(capsys, "catalog", "show", "--own", str(mine))
     assert [line.split()[0] for line in printed.splitlines() if "*0.1234" in line] == ["eu-west-1"]
     _, printed, _ = run(capsys, "catalog", "show", "--json", "--own", str(mine))

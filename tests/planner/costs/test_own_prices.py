@@ -39,7 +39,7 @@ def prices_of(inputs, site_id):
 def test_own_prices_go_first_and_say_whose_they_are(tmp_path):
     inputs = inputs_with(
         tmp_path,
-        "ec2_hour,eu-central-1,m5.xlarge,hour,0.111,USD,,our contract,2026-10-01\n"
+        "instance_hour,eu-central-1,m5.xlarge,hour,0.111,USD,,our contract,2026-10-01\n"
         "internet_egress,eu-central-1,to-internet,GB,0.05,USD,,our contract,2026-10-01\n"
         "internet_egress,eu-central-1,to-internet,GB,0.02,USD,50000,our contract,2026-10-01\n",
     )
@@ -55,7 +55,7 @@ def test_own_prices_go_first_and_say_whose_they_are(tmp_path):
 def test_an_instance_type_that_nobody_lists(tmp_path):
     inputs = inputs_with(
         tmp_path,
-        "ec2_hour,eu-central-1,x9.huge,hour,9,USD,,quote,2026-10-01\n",
+        "instance_hour,eu-central-1,x9.huge,hour,9,USD,,quote,2026-10-01\n",
         STUDY.replace("m5.xlarge", "x9.huge"),
     )
     assert prices_of(inputs, "eu-central-1").instance_hour.usd == 9.0
@@ -66,11 +66,11 @@ def test_an_instance_type_that_nobody_lists(tmp_path):
     ("row", "words"),
     [
         (
-            "ec2_hours,eu-central-1,m5.xlarge,hour,1,USD,,q,2026-10-01",
-            "row 2, column category: 'ec2_hours' is not one of",
+            "instance_hours,eu-central-1,m5.xlarge,hour,1,USD,,q,2026-10-01",
+            "row 2, column category: 'instance_hours' is not one of",
         ),
         (
-            "ec2_hour,eu-centrl-1,m5.xlarge,hour,1,USD,,q,2026-10-01",
+            "instance_hour,eu-centrl-1,m5.xlarge,hour,1,USD,,q,2026-10-01",
             "row 2, column site: 'eu-centrl-1' is not a known site; did you mean 'eu-central-1'?",
         ),
         (
@@ -78,11 +78,11 @@ def test_an_instance_type_that_nobody_lists(tmp_path):
             "row 2, column item: 'to-internt' is not a known item of internet_egress;"
             " did you mean 'to-internet'?",
         ),
-        ("ec2_hour,eu-central-1,m5.xlarge,hour,-1,USD,,q,2026-10-01", "row 2, column price: "),
-        ("ec2_hour,eu-central-1,m5.xlarge,hour,1,USD,,q,", "row 2, column as_of: is blank"),
+        ("instance_hour,eu-central-1,m5.xlarge,hour,-1,USD,,q,2026-10-01", "row 2, column price: "),
+        ("instance_hour,eu-central-1,m5.xlarge,hour,1,USD,,q,", "row 2, column as_of: is blank"),
         (
-            "ec2_hour,eu-central-1,m5.xlarg,hour,1,USD,,q,2026-10-01",
-            "column item: 'm5.xlarg' is not a known item of ec2_hour; did you mean 'm5.xlarge'?",
+            "instance_hour,eu-central-1,m5.xlarg,hour,1,USD,,q,2026-10-01",
+            "column item: 'm5.xlarg' is not a known item of instance_hour; did you mean 'm5.xlarge'?",
         ),
         (
             "direct_connect,eu-west-1,port-dedicated-10gbps,hour,1,USD,,q,2026-10-01",
@@ -202,7 +202,7 @@ def test_an_own_price_says_nothing_of_what_is_unlisted_elsewhere(tmp_path):
     text = STUDY.replace("m5.xlarge", "c6i.xlarge")
     before = prices_of(inputs_with(tmp_path, "", text), "eu-south-2").instance_hour
     cheap = "".join(
-        f"ec2_hour,{site},c6i.xlarge,hour,0.01,USD,,contract,2026-10-01\n"
+        f"instance_hour,{site},c6i.xlarge,hour,0.01,USD,,contract,2026-10-01\n"
         for site in ("eu-central-1", "eu-central-2", "eu-west-1", "eu-west-2", "eu-west-3", "us-east-1")
     )
     after = prices_of(inputs_with(tmp_path, cheap, text), "eu-south-2").instance_hour
@@ -225,7 +225,7 @@ def test_which_provider_a_row_is_about(tmp_path):
     other = replace(aws, provider="other", sites=(), commitments=())
     path = tmp_path / "mine.csv"
     head = HEAD.replace("\n", ",provider\n")
-    path.write_text(head + "ec2_hour,eu-west-1,m5.xlarge,hour,0.1,USD,,q,2026,\n", "utf-8")
+    path.write_text(head + "instance_hour,eu-west-1,m5.xlarge,hour,0.1,USD,,q,2026,\n", "utf-8")
     mine, others = with_own_prices([aws, other], path, instance="m5.xlarge")
     assert (len(mine.price_list.own), len(others.price_list.own)) == (1, 0)  # only one has that site
     path.write_text(head + "route53,global,hosted-zone,month,1,USD,,q,2026,\n", "utf-8")

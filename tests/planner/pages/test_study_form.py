@@ -23,7 +23,7 @@ def untouched(document):
         value = value_at(document, field.key)
         if field.takes == "flag" and value is None:
             value = field.on
-        values[field.key] = taken(shown(value, field) if field.takes == "names" else value, field)
+        values[field.key] = taken(shown(value, field) if field.takes in ("names", "pairs") else value, field)
     grids = [
         (
             grid,
@@ -41,7 +41,7 @@ def leaves(document, path=""):
     """Every dotted key of a document, with those of its arrays of tables."""
     for key, value in document.items():
         at = f"{path}.{key}" if path else key
-        if at == "candidates.tags":
+        if at in ("candidates.tags", "workload.instance"):
             yield at
         elif isinstance(value, dict):
             yield from leaves(value, at)

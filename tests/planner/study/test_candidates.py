@@ -314,7 +314,7 @@ def test_a_server_offers_less_than_a_rack(catalog):
         for form in ("", 'form = "server"\n')
     )
     assert {"ebs", "rds", "alb", "ec2", "ecs"} <= rack.services
-    assert server.services == {"ec2", "ecs", "greengrass"}
+    assert server.services == {"ec2", "ecs", "greengrass", "virtual-machine"}
     assert "pci" in rack.programs
     assert not server.programs
     assert not {"lambda", "dynamodb"} & rack.services

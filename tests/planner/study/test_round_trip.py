@@ -109,7 +109,7 @@ STUDIES = st.builds(
     workload=st.builds(
         Workload,
         services=TEXTS,
-        instance=TEXT,
+        instance=st.one_of(TEXT, st.just((("aws", "m5.xlarge"), ("gcp", "n2-standard-4")))),
         rps_per_instance=number(1000, 1e9),
         min_instances=st.integers(0, 1000),
         response_kb=number(0, 1e9),
