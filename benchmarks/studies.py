@@ -38,6 +38,7 @@ from planner.solver.formulation import strong
 from planner.solver.frontier import promise, trace_frontier
 from planner.solver.merging import merge_by
 from planner.solver.placement import solve_placement
+from planner.solver.versions import versions_of
 from planner.study import Study, load_study, parse_study
 from planner.whatif import vary
 
@@ -85,8 +86,10 @@ def problem_of(study: Study) -> Problem:
 
 
 def peer(problem: Problem, limit_s: float) -> dict[str, Any]:
-    """The strong model over merged clients, divisible, by scipy's milp."""
+    """The strong model over merged clients, divisible, by scipy's milp; a site at each line of its price."""
     started = time.perf_counter()
+    versions = versions_of(problem)
+    problem = problem if versions is None else versions.problem
     groups = merge_by(problem, problem.allowed, np.zeros(len(problem.client_ids), dtype=np.intp))
     cost, integer, lower, upper, matrix, low, high = strong(problem, groups, whole=False)[0].model.arrays()
     result = milp(

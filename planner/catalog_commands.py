@@ -309,7 +309,8 @@ def _price(price: Price | None) -> dict[str, Any] | None:
 
 
 def _usd(price: dict[str, Any] | None) -> str:
-    """``~`` marks an estimate, ``*`` what the user's own file says."""
+    """``~`` marks an estimate, ``*`` what the user's own file says. Of tiers, the first and the last."""
     if price is None:
         return ""
-    return f"{'*' if price['own'] else ''}{'~' if price['estimated'] else ''}{price['usd']:.4f}"
+    last = f" to {price['tiers'][-1][1]:.4f}" if price["tiers"] else ""
+    return f"{'*' if price['own'] else ''}{'~' if price['estimated'] else ''}{price['usd']:.4f}{last}"

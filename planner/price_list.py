@@ -7,6 +7,8 @@ win because of a guess. An unlisted price in Region *r* is the dearer of
 - what the Regions of the same geography list at most for that item (any Region, if none there does), and
 - the reference Region's price × the price level of *r*: the greatest ratio, over the items both list, of the
   price in *r* to the price in the reference Region (the geography's greatest level, if *r* lists nothing).
+
+Of prices that fall with volume, the dearer at every volume.
 """
 
 from __future__ import annotations
@@ -89,16 +91,23 @@ class PriceList:
         if not elsewhere:
             return None
         neighbours = {site: price for site, price in elsewhere.items() if self._near(site, region)}
+        compared = list((neighbours or elsewhere).values())
         site, dearest = max((neighbours or elsewhere).items(), key=lambda pair: (pair[1].usd, pair[0]))
         where = f"the dearest of {self.markets.geography(region)}" if neighbours else "the dearest anywhere"
         note = f"not listed for {region}: {where} ({site})"
         base = self.markets.reference
         reference = elsewhere.get(base or "")
         level_of, level = self._level(category, region)
-        if reference is not None and level * reference.usd > dearest.usd * (1 + 1e-9):
-            dearest = reference.times(level)
-            note = f"not listed for {region}: {base} × {level:.3f}, the price level of {level_of}"
-        return replace(dearest, estimated=True, own=False, note=note)
+        if reference is not None:
+            compared.append(reference.times(level))
+            if level * reference.usd > dearest.usd * (1 + 1e-9):
+                dearest = compared[-1]
+                where = f"{base} × {level:.3f}, the price level of {level_of}"
+                note = f"not listed for {region}: {where}"
+        tiers = _dearest_tiers(compared)
+        if tiers != dearest.tiers:
+            note += "; tiers as the dearest at each volume"
+        return replace(dearest, estimated=True, own=False, note=note, tiers=tiers)
 
     def _level(self, category: str, region: str) -> tuple[str, float]:
         """The price level of ``region`` against the reference Region, and the Region it was read from."""
@@ -122,6 +131,16 @@ class PriceList:
 
     def _near(self, site: str, region: str) -> bool:
         return self.markets.geography(site) == self.markets.geography(region)
+
+
+def _dearest_tiers(prices: Iterable[Price]) -> tuple[tuple[float, float], ...]:
+    """The tiers of a price that is at every volume the greatest of ``prices``."""
+    every = [((0.0, price.usd), *price.tiers) for price in prices]
+    steps = [
+        (start, max(next(usd for at, usd in reversed(tiers) if at <= start) for tiers in every))
+        for start in sorted({start for tiers in every for start, _ in tiers})
+    ]
+    return tuple(step for before, step in pairwise(steps) if step[1] < before[1])
 
 
 def load_price_list(

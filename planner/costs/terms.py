@@ -22,10 +22,10 @@ class Lines:
     starts: NDArray[np.float64]
 
     def of(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) what each site pays for the share (n,) it serves."""
+        """(..., n) what each site pays for the share (..., n) it serves."""
         known = np.isfinite(self.starts)
-        every = self.fixed + self.per_share * share[:, None]
-        return np.asarray(np.where(known, every, np.inf).min(axis=1), dtype=np.float64)
+        every = self.fixed + self.per_share * share[..., None]
+        return np.asarray(np.where(known, every, np.inf).min(axis=-1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from planner.problem import Problem
 from planner.solver.gathering import Gathered, regional_load
 from planner.solver.highs import LinearProgram
+from planner.solver.versions import places
 
 Floats = NDArray[np.float64]
 
@@ -47,10 +48,12 @@ class Cutter:
     lean: Gathered
     program: LinearProgram
     linked: NDArray[np.bool_] = field(init=False)
+    place: NDArray[np.intp] = field(init=False)
     seen: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.linked = np.zeros(len(self.lean.pair), dtype=bool)
+        self.place = places(self.problem)
 
     def link(self, pairs: NDArray[np.intp]) -> None:
         """Write x ≤ y for these pairs."""
@@ -107,14 +110,19 @@ class Cutter:
     def _round(self, x: Floats) -> int:
         lean, problem = self.lean, self.problem
         unit, extra = regional_load(problem)
-        opened, run = x[lean.columns.open], x[lean.columns.instances]
+        place = self.place
+        count = int(place.max()) + 1
+        opened = np.bincount(place, weights=x[lean.columns.open])
+        run = np.bincount(place, weights=x[lean.columns.instances])
+        carried = np.bincount(place, weights=np.minimum(extra, 1.0) * x[lean.columns.open])
         outside = x[lean.outside] if len(lean.outside) else np.zeros(len(lean.share))
         support = np.nonzero((opened > 1e-5) | (run > 1e-5))[0]
         chosen = support[np.argsort(-run[support], kind="stable")[:OPEN_AT_MOST]]
-        reach = np.zeros((len(lean.share), len(opened)), dtype=bool)
-        reach[lean.pair_group, lean.pair_site] = True
+        reach = np.zeros((len(lean.share), count), dtype=bool)
+        reach[lean.pair_group, place[lean.pair_site]] = True
         others = np.setdiff1d(support, chosen)
-        whole = np.isfinite(extra)
+        whole = np.ones(count, dtype=bool)
+        whole[place[~np.isfinite(extra)]] = False
         usable = (outside < 0.5) & ~reach[:, others].any(axis=1) & reach.any(axis=1) & (lean.share > 0)
         usable &= ~reach[:, ~whole].any(axis=1)
         members = reach[:, chosen] @ (1 << np.arange(len(chosen)))
@@ -127,7 +135,7 @@ class Cutter:
                 halves = sums.reshape(-1, 2, 1 << bit)
                 halves[:, 1] += halves[:, 0]
             running.reshape(-1, 2, 1 << bit)[:, 1] += run[site]
-            carrying.reshape(-1, 2, 1 << bit)[:, 1] += min(extra[site], 1.0) * opened[site]
+            carrying.reshape(-1, 2, 1 << bit)[:, 1] += carried[site]
         needed = unit * demand
         ceiling = np.ceil(needed - 1e-9)
         part = needed - (ceiling - 1)
@@ -144,7 +152,7 @@ class Cutter:
             groups = np.nonzero(usable & ((members & ~subset) == 0))[0]
             if (key := groups.tobytes()) not in self.seen:
                 self.seen.add(key)
-                added += self._add_rounding(groups, reach, unit, extra)
+                added += self._add_rounding(groups, reach[:, place], unit, extra)
         return added
 
     def _add_rounding(

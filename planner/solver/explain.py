@@ -107,13 +107,22 @@ def _tight(
 def _keeps_apart(
     problem: Problem, pairs: NDArray[np.bool_], is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
 ) -> bool:
-    if problem.minimize == "cost":
-        merit = np.broadcast_to(problem.cost.per_share, pairs.shape)
-    else:
-        merit = problem.latency_ms
+    merit = next_usd(problem, assignment) if problem.minimize == "cost" else problem.latency_ms
     forbidden = ~pairs & is_open & np.isfinite(problem.latency_ms)
     mine = merit[np.arange(len(assignment)), assignment][:, None]
     return bool((forbidden & (merit < mine - 1e-9)).any())
+
+
+def next_usd(problem: Problem, assignment: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(m, n) what a client's traffic costs at each site, atop what the others served there cost."""
+    share, lines = problem.sizing.share[:, None], problem.cost.lines
+    cost = share * problem.cost.per_share
+    if lines is None:
+        return cost
+    served = np.bincount(assignment, weights=share[:, 0], minlength=cost.shape[1]).astype(np.float64)
+    mine = np.arange(cost.shape[1]) == assignment[:, None]
+    beside = np.maximum(served - share * mine, 0.0)
+    return np.asarray(cost + lines.of(beside + share) - lines.of(beside))
 
 
 def price_rules(

@@ -26,6 +26,7 @@ from planner.solver.handover import Handover
 from planner.solver.loads import loads_of
 from planner.solver.merging import Groups, merge_by
 from planner.solver.model import Model
+from planner.solver.versions import places
 
 MOST_LAWS = 12
 """With more laws than this there is one pool for all."""
@@ -221,6 +222,12 @@ def _sums(problem: Problem, columns: Columns) -> tuple[tuple[int, NDArray[np.int
             count(columns.instances, cloud, True)
     if len(sites) > 1:
         count(columns.open, sites, False)
+    place = places(problem)[sites]
+    for several in np.nonzero(np.bincount(place) > 1)[0]:
+        versions = sites[place == several]
+        count(columns.open, versions, False)
+        if columns.instances.size and problem.cloud[versions[0]]:
+            count(columns.instances, versions, True)
     return tuple(sums)
 
 

@@ -33,7 +33,7 @@ from planner.solver.pure import numbers_of_sites, solve_pure
 from planner.solver.restricted import improve_within, whole_from
 from planner.solver.root import ROUGH_GAIN, Root, narrowed, root_of, sharper, tighten
 from planner.solver.surviving import backups_at, triples_of, with_backups
-from planner.solver.versions import versions_of
+from planner.solver.versions import by_versions, versions_of
 
 Progress = Callable[[int, int, str], None]
 """Called as (steps done, steps in all, what is being done now)."""
@@ -99,17 +99,18 @@ def solve_placement(
         )
     versions = versions_of(problem)
     if versions is not None:
-        found = solve_placement(
-            versions.problem,
+        return by_versions(
+            versions,
+            solve_placement,
+            small=SMALL_PAIRS,
             gap=gap,
             time_limit_s=time_limit_s,
             progress=progress,
-            start=versions.start(start),
-            on_answer=None if on_answer is None else lambda answer: on_answer(versions.plain(answer)),
+            start=start,
+            on_answer=on_answer,
             lower_bound=lower_bound,
             cutoff=cutoff,
         )
-        return versions.plain(found)
     answers, deadline = Answers(problem, gap, on_answer, cutoff=cutoff), Deadline.after(time_limit_s)
     if not problem.allowed.any(axis=1).all():
         return _infeasible(answers)

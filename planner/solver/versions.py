@@ -10,7 +10,8 @@ serve (0.4 s against no proof in 200 s, for the worldwide study).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,13 +20,20 @@ from numpy.typing import NDArray
 from planner.costs import CostTerms
 from planner.problem import Problem
 from planner.rules import Effect, Row
-from planner.solver.decision import Decision, State, objective_of
+from planner.solver.answers import OnAnswer
+from planner.solver.decision import Deadline, Decision, State, objective_of
 
 Floats = NDArray[np.float64]
 Sites = NDArray[np.intp]
 
 MARK = "#"
 """Between a site's id and the number of its line, in a version's id."""
+
+CHORD_GAP, CHORD_TIME = 3e-3, 0.2
+"""How close, and in which part of the time, the relaxation that a first plan comes from is solved."""
+
+ONE_VERSION = "one_version"
+"""The rule that holds versions of a site apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,24 @@ class Versions:
             state=state,
         )
 
+    @property
+    def chords(self) -> Problem:
+        """The sites as they are, each at its average rate at the most it can serve.
+
+        The chord of a concave cost lies below it, so this is a relaxation; its plan is one to start from.
+        """
+        lines, most = self.given.cost.lines, np.maximum(_largest_shares(self.given), 1e-12)
+        assert lines is not None
+        rate = lines.of(most) / most
+
+        def straight(row: Row) -> Row:
+            pair = row.volume * rate + (0.0 if row.pair is None else row.pair)
+            return replace(row, pair=pair, volume=0.0) if row.volume else row
+
+        cost = replace(self.given.cost, per_share=self.given.cost.per_share + rate, lines=None)
+        effects = [replace(effect, rows=tuple(map(straight, effect.rows))) for effect in self.given.effects]
+        return replace(self.given, cost=cost, effects=()).with_effects(effects)
+
     def start(self, decision: Decision | None) -> Decision | None:
         """An earlier decision about sites as one to start from: each at the line that was least for it."""
         if decision is None or decision.state is None:
@@ -72,13 +98,34 @@ class Versions:
         share = np.array([known.get(client, 0.0) for client in state.client_ids])
         served = np.bincount(state.assignment, weights=share, minlength=len(state.site_ids))
         place = {site: j for j, site in enumerate(self.given.site_ids)}
-        names = []
+        names, least, all_of = list[str](), list[int](), list[range]()
         for site, amount in zip(state.site_ids, served, strict=True):
-            j = place.get(site)
-            kept = [] if j is None else self.line[self.site == j].tolist()
-            least = min(kept, key=lambda k: lines.fixed[j, k] + lines.per_share[j, k] * amount, default=0)
-            names.append(f"{site}{MARK}{least}")
-        return replace(decision, state=replace(state, site_ids=tuple(names)))
+            j = place.get(site, -1)
+            kept = self.line[self.site == j] if j >= 0 else np.zeros(1, dtype=np.intp)
+            cost = lines.fixed[j, kept] + lines.per_share[j, kept] * amount
+            all_of.append(range(len(names), len(names) + len(kept)))
+            least.append(len(names) + int(cost.argmin()))
+            names += [f"{site}{MARK}{k}" for k in kept]
+        best = np.array(least, dtype=np.intp)
+        is_open = np.zeros(len(names), dtype=bool)
+        is_open[best[state.open]] = True
+        linked = [(client, version) for client, site in state.linked for version in all_of[site]]
+        rows = np.array(linked, dtype=np.intp).reshape(-1, 2)
+        return replace(
+            decision,
+            state=State(state.client_ids, tuple(names), is_open, best[state.assignment], rows),
+        )
+
+
+def places(problem: Problem) -> Sites:
+    """(n,) a number for each place: versions of one site share it."""
+    place = np.arange(len(problem.site_ids))
+    for effect in problem.effects:
+        if effect.rule == ONE_VERSION:
+            for row in effect.rows:
+                assert row.site is not None
+                place[row.site > 0] = np.nonzero(row.site)[0][0]
+    return np.unique(place, return_inverse=True)[1].reshape(-1)
 
 
 def versions_of(problem: Problem) -> Versions | None:
@@ -108,6 +155,50 @@ def versions_of(problem: Problem) -> Versions | None:
     return Versions(problem, inner.with_effects([*effects, _one_each(site)]), site, line)
 
 
+def by_versions(
+    versions: Versions,
+    solve: Callable[..., Decision],
+    *,
+    small: int,
+    gap: float,
+    time_limit_s: float | None,
+    progress: Callable[[int, int, str], None],
+    start: Decision | None,
+    on_answer: OnAnswer | None,
+    lower_bound: float,
+    cutoff: float,
+) -> Decision:
+    """Where prices fall with volume: with their average first, for a plan and a bound, then line by line.
+
+    ``solve`` is :func:`planner.solver.placement.solve_placement`, whose arguments the others are. Up to
+    ``small`` pairs, and with a plan to ``start`` from, the average says nothing new.
+    """
+    began, deadline = time.perf_counter(), Deadline.after(time_limit_s)
+    if start is None and int(versions.problem.allowed.sum()) > small:
+        start = solve(
+            versions.chords,
+            gap=max(gap, CHORD_GAP),
+            time_limit_s=None if deadline.remaining_s is None else CHORD_TIME * deadline.remaining_s,
+            progress=progress,
+            lower_bound=lower_bound,
+            cutoff=cutoff,
+        )
+        if start.termination == "infeasible":
+            return start
+        lower_bound = max(lower_bound, start.lower_bound)
+    found = solve(
+        versions.problem,
+        gap=gap,
+        time_limit_s=deadline.remaining_s,
+        progress=progress,
+        start=versions.start(start),
+        on_answer=None if on_answer is None else lambda answer: on_answer(versions.plain(answer)),
+        lower_bound=lower_bound,
+        cutoff=cutoff,
+    )
+    return replace(versions.plain(found), seconds=time.perf_counter() - began)
+
+
 def _largest_shares(problem: Problem) -> Floats:
     """(n,) no site serves more: its capacity; those who may use it, within the SLO or in what need not be."""
     share, inside, slack = problem.sizing.share, problem.allowed, np.inf
@@ -129,7 +220,7 @@ def _one_each(site: Sites) -> Effect:
     """Σ of the versions of a site ≤ 1."""
     several = np.nonzero(np.bincount(site) > 1)[0]
     rows = tuple(Row(-np.inf, 1.0, site=(site == j).astype(np.float64)) for j in several)
-    return Effect("one_version", "a site pays by one line of its price", rows=rows)
+    return Effect(ONE_VERSION, "a site pays by one line of its price", rows=rows)
 
 
 def _versioned(effect: Effect, site: Sites, fixed: Floats, rate: Floats) -> Effect:

@@ -162,9 +162,31 @@ def test_a_listed_price_is_taken_as_it_is(catalog):
     assert (prices.instance_hour.source, prices.instance_hour.as_of) == ("karpenter", "2026-07-20")
 
 
-def test_the_first_tier_of_egress_is_the_one_planned_with(catalog):
-    prices = catalog.site_prices(catalog.site("eu-west-1"), "m5.xlarge", local_zone_premium=0.2)
-    assert prices.egress_gb.usd == 0.09
+def test_egress_has_its_tiers_where_it_is_estimated_too(catalog):
+    def egress(site_id):
+        site = catalog.site(site_id)
+        return catalog.site_prices(site, "m5.xlarge", local_zone_premium=0.2).egress_gb
+
+    assert egress("eu-west-1").usd == 0.09
+    assert egress("eu-west-1").tiers == ((10_240.0, 0.085), (51_200.0, 0.07), (153_600.0, 0.05))
+    assert egress("us-east-1-bos-1a").tiers == egress("us-east-1").tiers
+    listed = {
+        site: price
+        for (what, site, _), price in catalog.price_list.listed.items()
+        if what == "internet_egress"
+    }
+    unlisted = [site.id for site in catalog.sites if site.kind == "region" and site.id not in listed]
+    assert len(unlisted) >= 2
+    for site_id in unlisted:
+        assert egress(site_id).estimated
+        near = [price for site, price in listed.items() if site[:3] == site_id[:3]]
+        for gigabytes in (1.0, 20_000.0, 100_000.0, 1e6):  # an estimate errs high at every volume
+            assert rate(egress(site_id), gigabytes) >= max((rate(p, gigabytes) for p in near), default=0.01)
+
+
+def rate(price, gigabytes):
+    """What one more GB costs."""
+    return [usd for start, usd in ((0.0, price.usd), *price.tiers) if start <= gigabytes][-1]
 
 
 def test_a_zone_takes_its_parents_price_and_the_premium(catalog):
