@@ -41,7 +41,7 @@ berlin,DE,52.5,13.4,3,card
 =dublin,IE,53.3,-6.3,1,
 madrid,ES,40.4,-3.7,2,card;health
 """
-FILES = ["assignments.csv", "placements.csv", "plan.json"]
+FILES = ["assignments.csv", "placements.csv", "plan.json", "terraform.tfvars.json"]
 
 
 @pytest.fixture
