@@ -16,13 +16,13 @@ from planner.plan import Plan
 def item_names(plans: Sequence[Plan]) -> list[str]:
     """Cost items that cost something in any of ``plans``, in the order they are drawn."""
     present = {item for plan in plans for item, value in plan.cost_items.items() if value > 0}
-    return [item for item in ITEM_ORDER if item in present] + sorted(present - set(ITEM_ORDER))
+    return [item for item in ITEM_ORDER if item in present]
 
 
 def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
     """One bar per open site, dearest on top, stacked by cost item; the whole at its end."""
     ranked = sorted(plan.placements, key=lambda placement: placement.cost_usd_month)
-    hues = item_colours(plan.cost_items, colours)
+    hues = item_colours(colours)
     chart = figure(colours, height=90 + 26 * max(3, len(ranked)), barmode="stack", bargap=0.35)
     names = [placement.site_id for placement in ranked]
     total = sum(plan.cost_items.values()) or 1.0
@@ -33,7 +33,7 @@ def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
             orientation="h",
             name=f"{item_name(item)} {short_usd(plan.cost_items[item])} "
             f"({share(plan.cost_items[item] / total, 0)})",
-            marker={"color": hues[item], "line": {"width": 0}},
+            marker={"color": hues[item], "line": {"width": 1, "color": colours.background}},
             text=[usd(placement.cost_items.get(item, 0.0)) for placement in ranked],
             textposition="none",
             hovertemplate=f"<b>%{{y}}</b><br>{escape(item_name(item))}: %{{text}} a month<extra></extra>",
@@ -131,14 +131,14 @@ def cost_difference(base: Plan, other: Plan, colours: Palette) -> go.Figure:
     """Two bars, the plan as it stands and as it would be, stacked by cost item."""
     chart = figure(colours, height=190, barmode="stack", bargap=0.4)
     plans: Mapping[str, Plan] = {"What if": other, "Base plan": base}
-    hues = item_colours({**base.cost_items, **other.cost_items}, colours)
+    hues = item_colours(colours)
     for item in item_names([base, other]):
         chart.add_bar(
             y=list(plans),
             x=[plan.cost_items.get(item, 0.0) for plan in plans.values()],
             orientation="h",
             name=item_name(item),
-            marker={"color": hues[item], "line": {"width": 0}},
+            marker={"color": hues[item], "line": {"width": 1, "color": colours.background}},
             text=[usd(plan.cost_items.get(item, 0.0)) for plan in plans.values()],
             textposition="none",
             hovertemplate=f"<b>%{{y}}</b><br>{escape(item_name(item))}: %{{text}} a month<extra></extra>",

@@ -16,7 +16,7 @@ from planner.pages.latency_charts import cumulative, distribution, heatmap, inte
 from planner.pages.latency_page import model_words
 from planner.pages.model_chart import model_chart
 from planner.pages.tables import countries_table, measured_by_site, price_words, sites_table
-from planner.pages.theme import DARK, LIGHT, item_colours
+from planner.pages.theme import DARK, LIGHT
 from planner.pages.whatif_page import changed, difference_table
 from planner.whatif import difference
 
@@ -174,8 +174,6 @@ def test_cost_items_and_own_prices_go_by_names_a_reader_knows(plan, inputs):
     ]
     table = difference_table(plan, plan.kpi, other, plan.kpi, difference(plan, other))
     assert "  of which Direct Connect" in list(table[""])
-    hues = item_colours(items, LIGHT)
-    assert len(set(hues.values())) == len(hues)
     price = inputs.prices[3]
     own = replace(price.egress_gb, own=True)
     assert price_words(replace(price, egress_gb=own)) == "own egress; estimated compute"
