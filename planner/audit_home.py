@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 from planner.ledger import Ledger, close_to
-from planner.study import ProgramRule, ResidencyRule
+from planner.study import ProgramRule, ResidencyRule, TagsRule
 
 
 def home_tier(case: Ledger) -> Iterator[str]:
@@ -32,6 +32,12 @@ def home_tier(case: Ledger) -> Iterator[str]:
     if missing := frozenset(case.study.workload.services) - site.services:
         yield f"home: {site.id} is without {', '.join(sorted(missing))}"
     for number, rule in enumerate(case.study.rules, start=1):
+        if isinstance(rule, TagsRule):
+            for client in case.tagged(rule):
+                own, its = client.tags.get(rule.key), site.tags.get(rule.key)
+                if own is None or own != its:
+                    yield f"home (rule {number}): {site.id} has {rule.key}={its}, client {client.id} {own}"
+                    break
         if not isinstance(rule, ResidencyRule | ProgramRule):
             continue
         someone = next(iter(case.selected(rule.clients)), None)

@@ -9,7 +9,7 @@ from planner.ledger import Ledger, close_to
 from planner.ledger_recovery import machines, monthly, promised, standing_by
 from planner.site_values import Site
 from planner.strategies import load_strategies
-from planner.study import ProgramRule, ResidencyRule
+from planner.study import ProgramRule, ResidencyRule, TagsRule
 
 
 def recovery(case: Ledger) -> Iterator[str]:
@@ -69,11 +69,18 @@ def _unfit(case: Ledger, site: Site) -> Iterator[str]:
     if home is None or site.id == home.site.id:
         yield "falls with the home"
         return
+    one_metro = site.metro != "" and (site.country, site.metro) == (home.site.country, home.site.metro)
+    if one_metro and case.study.resilience.survive in ("metro", "region"):
+        yield "stands in the home's metro"
     if site.kind != "region" or (site.provider, site.partition) != (home.site.provider, home.site.partition):
         yield "is no Region of the home's network"
     if not frozenset(case.study.workload.services) <= site.services:
         yield "lacks a service"
     for number, rule in enumerate(case.study.rules, start=1):
+        if isinstance(rule, TagsRule):
+            tags = {client.tags.get(rule.key) for client in case.tagged(rule)}
+            if tags and (None in tags or tags != {site.tags.get(rule.key)}):
+                yield f"may not hold the data (rule {number})"
         if isinstance(rule, ResidencyRule | ProgramRule) and any(True for _ in case.selected(rule.clients)):
             if isinstance(rule, ResidencyRule):
                 kept = site.country in case.countries(rule.sites)

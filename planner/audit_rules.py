@@ -94,14 +94,10 @@ def tags_kept(case: Ledger) -> Iterator[str]:
     for number, rule in enumerate(case.study.rules, start=1):
         if not isinstance(rule, TagsRule):
             continue
-        clients = case.inputs.demand.clients
-        if rule.clients is None:
-            rows = [row for row, client in enumerate(clients) if rule.key in client.tags]
-        else:
-            rows = list(case.selected(rule.clients))
-        for row in rows:
+        for client in case.tagged(rule):
+            row = case.client_row[client.id]
             for column in {case.column[row], case.standby[row]} - {-1}:
-                site, client = case.inputs.sites[column], clients[row]
+                site = case.inputs.sites[column]
                 own, its = client.tags.get(rule.key), site.tags.get(rule.key)
                 if own is None or own != its:
                     yield (

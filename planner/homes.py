@@ -19,6 +19,7 @@ from planner.catalog import Catalog, Site, SitePrices
 from planner.demand import Client, Demand
 from planner.latency.matrix import MEASURED, LatencyMatrix, build_matrix
 from planner.measurements import PairStatistic
+from planner.site_tags import site_tags
 from planner.study import HomeTier, Study, StudyError
 from probes.strict_toml import nearest_name
 
@@ -68,7 +69,8 @@ def possible_homes(study: Study, catalogs: Sequence[Catalog], sites: Sequence[Si
     if tier.region not in known:
         hint = nearest_name(tier.region, known)
         raise StudyError(file, f"{tier.region!r} is not a known Region", column=column, nearest=hint)
-    return (known[tier.region],)
+    home = known[tier.region]  # with the tags it has as a site, be it a candidate or not
+    return (replace(home, tags=site_tags(study, (home.id,))[home.id]),)
 
 
 def build_homes(
@@ -86,7 +88,10 @@ def build_homes(
     parents = {site.parent: known[site.parent] for site in sites if site.parent is not None}
     legs = _legs(study, (*sites, *parents.values()), (*homes, *parents.values()), statistics)
     leaving = {
-        site.id: catalog.onward(site).usd for catalog in catalogs for site in catalog.sites if site in homes
+        site.id: catalog.onward(site).usd
+        for catalog in catalogs
+        for site in catalog.sites
+        if site.id in {home.id for home in homes}
     }
     return tuple(
         replace(_home(home, sites, prices, parents, legs), leaving_usd_gb=leaving[home.id]) for home in homes

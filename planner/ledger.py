@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.catalog import OutpostTerms, Price
+from planner.demand import Client
 from planner.homes import Home
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
 from planner.ledger_recovery import standing_by
 from planner.ledger_routing import routing_bill
 from planner.plan import Plan
-from planner.study import Selector, Study
+from planner.study import Selector, Study, TagsRule
 
 HOURS_PER_MONTH: Final = 730
 KB_PER_GB: Final = 1e6
@@ -91,6 +92,13 @@ class Ledger:
         for row, client in enumerate(self.inputs.demand.clients):
             if client.country in countries or client.classes & classes:
                 yield row
+
+    def tagged(self, rule: TagsRule) -> Iterator[Client]:
+        """The clients that a rule on tags speaks of: those selected, or all who carry the tag."""
+        if rule.clients is not None:
+            yield from (self.inputs.demand.clients[row] for row in self.selected(rule.clients))
+            return
+        yield from (client for client in self.inputs.demand.clients if rule.key in client.tags)
 
     def countries(self, selector: Selector) -> frozenset[str]:
         """The countries ``selector`` names, by itself and by jurisdiction."""

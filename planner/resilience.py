@@ -24,7 +24,7 @@ from planner.routing import policy_of, switch_s
 from planner.rules.holding import may_hold
 from planner.sizing import HOURS_PER_MONTH, instances_for, size
 from planner.strategies import Strategy, load_strategies
-from planner.study import ProgramRule, ResidencyRule, Study
+from planner.study import ProgramRule, ResidencyRule, Study, TagsRule
 from planner.study_values import Routing
 
 DAYS_PER_MONTH: Final = 365 / 12
@@ -49,7 +49,7 @@ def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
     standbys = [
         (j, site, forbidding(study, inputs, site))
         for j, site in enumerate(inputs.sites)
-        if _apart(inputs, site)
+        if _apart(study, inputs, site)
     ]
     for strategy in load_strategies():
         priced = [
@@ -63,10 +63,14 @@ def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
                 break
 
 
-def _apart(inputs: Inputs, site: Site) -> bool:
-    """A Region outside the home's, of the same network: replication crosses no provider."""
+def _apart(study: Study, inputs: Inputs, site: Site) -> bool:
+    """A Region outside the home's, of the same network: replication crosses no provider. Who prepares for
+    the loss of a metro, or of a Region, does not stand by in the home's own metro."""
     home = inputs.home
     if home is None or site.kind != "region" or site.id == home.site.id:
+        return False
+    wide = study.resilience.survive in ("metro", "region")
+    if wide and site.metro and (site.metro, site.country) == (home.site.metro, home.site.country):
         return False
     return (site.provider, site.partition) == (home.site.provider, home.site.partition)
 
@@ -77,7 +81,7 @@ def forbidding(study: Study, inputs: Inputs, region: Site) -> frozenset[str]:
     if not frozenset(study.workload.services) <= region.services:
         found.add("services")
     for position, rule in enumerate(study.rules, start=1):
-        kind = {ResidencyRule: "residency", ProgramRule: "program"}.get(type(rule))
+        kind = {ResidencyRule: "residency", ProgramRule: "program", TagsRule: "tags"}.get(type(rule))
         if kind is None:
             continue
         alone = Study(study.name, study.demand, study.candidates, rules=(rule,))

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.catalog import Site
 from planner.inputs import Inputs
-from planner.study import Selector
+from planner.study import Selector, TagsRule
 
 
 def countries_of(selector: Selector, inputs: Inputs) -> frozenset[str]:
@@ -25,6 +26,20 @@ def clients_of(selector: Selector, inputs: Inputs) -> NDArray[np.bool_]:
         [client.country in countries or bool(client.classes & classes) for client in inputs.demand.clients],
         dtype=bool,
     )
+
+
+def of_tag(rule: TagsRule, inputs: Inputs, sites: Sequence[Site]) -> NDArray[np.bool_]:
+    """(m, len(sites)) True where the tags agree, and for clients the rule does not speak of."""
+    own = [client.tags.get(rule.key) for client in inputs.demand.clients]
+    its = [site.tags.get(rule.key) for site in sites]
+    if rule.clients is None:
+        selected = np.array([value is not None for value in own], dtype=bool)
+    else:
+        selected = clients_of(rule.clients, inputs)
+    numbers = {value: number for number, value in enumerate(dict.fromkeys((*own, *its)))}
+    client = np.array([numbers[value] for value in own])
+    site = np.array([-1 if value is None else numbers[value] for value in its])
+    return np.asarray(~selected[:, None] | (client[:, None] == site[None, :]))
 
 
 def sites_of(patterns: Sequence[str], inputs: Inputs) -> NDArray[np.bool_]:

@@ -99,6 +99,8 @@ def _cheapest_recovery(study, inputs, without) -> float | None:
             part = 0.0
         for site, price in zip(inputs.sites, inputs.prices, strict=True):
             elsewhere = site.kind == "region" and site.id != home.site.id
+            if asked.survive in ("metro", "region") and site.metro == home.site.metro != "":
+                elsewhere = elsewhere and site.country != home.site.country
             lawful = _may_hold(study, inputs, replace(home, site=site), without)
             if elsewhere and lawful and all(reached[key] <= limit for key, limit in limits):
                 kept = float(way["storage_usd_gb_month"]) * asked.data_gb
@@ -112,6 +114,14 @@ def _may_hold(study, inputs, home, without) -> bool:
     if "services" not in without and not set(study.workload.services) <= home.site.services:
         return False
     for rule in study.rules:
+        if isinstance(rule, TagsRule) and "tags" not in without:
+            for client in inputs.demand.clients:
+                own = client.tags.get(rule.key)
+                spoken_of = (
+                    own is not None if rule.clients is None else _selects(rule.clients, client, inputs)
+                )
+                if spoken_of and (own is None or home.site.tags.get(rule.key) != own):
+                    return False
         if not isinstance(rule, ResidencyRule | ProgramRule):
             continue
         if not any(_selects(rule.clients, client, inputs) for client in inputs.demand.clients):

@@ -13,7 +13,7 @@ from planner.export import plan_document
 from planner.inputs import at_home, load_inputs
 from planner.resilience import recover
 from planner.strategies import STRATEGIES, RecoveryError, load_strategies
-from planner.study import Resilience, Routing, StudyError, parse_study
+from planner.study import Resilience, Routing, StudyError, TagsRule, parse_study
 from planner.terminal import plan_text
 from tests.planner.audit import estate
 from tests.planner.decide import test_home as home
@@ -86,6 +86,54 @@ def test_the_standby_obeys_what_the_home_obeys():
     plan = decide(study(resilience=warm, rules=estate.study().rules[:1]), at_fra)
     assert (plan.home.region, plan.recovery.standby) == ("fra", "mad")
     assert plan.audit == ()
+
+
+def tagged(case, **projects):
+    """``case`` with all clients of the project "shop", and sites of those named."""
+    clients = tuple(replace(client, tags={"project": "shop"}) for client in case.demand.clients)
+    sites = tuple(
+        replace(site, tags={"project": projects[site.id]} if site.id in projects else {})
+        for site in case.sites
+    )
+    homes = tuple(
+        replace(each, site=next(site for site in sites if site.id == each.site.id)) for each in case.homes
+    )
+    return replace(case, demand=replace(case.demand, clients=clients), sites=sites, homes=homes)
+
+
+def test_home_and_standby_have_the_tag_of_those_whose_data_they_hold():
+    """Of the Regions of the project, fra and mad, one is the home and the other stands by."""
+    rule = TagsRule("project")
+    case = tagged(inputs(), fra="shop", mad="shop", iad="other")
+    plan = decide(study(rules=(rule,)), case)
+    assert plan.audit == ()
+    assert (plan.home.region, plan.recovery.standby) == ("fra", "mad")
+    alone = decide(study(rules=(rule,)), tagged(inputs(), fra="shop"))
+    assert alone.termination == "infeasible"
+    assert set(alone.conflict.rules) & {"rto", "rpo"}
+    assert "tags[1]" in alone.conflict.rules
+
+
+@pytest.mark.parametrize(
+    ("survive", "standby"), [("none", "iad"), ("site", "iad"), ("metro", "mad"), ("region", "mad")]
+)
+def test_a_lost_metro_takes_what_stands_by_in_it(survive, standby):
+    """iad is the cheapest standby of all, but here it stands in the home's own metro."""
+    only = replace(inputs(), homes=inputs().homes[:1])
+    near = tuple(
+        replace(site, metro="Frankfurt", country="DE") if site.id == "iad" else site for site in only.sites
+    )
+    there = replace(
+        only, sites=near, homes=(replace(only.homes[0], site=replace(near[0], metro="Frankfurt")),)
+    )
+    warm = replace(ASKED, rto_s=400.0, survive=survive)
+    plan = decide(study(resilience=warm), there)
+    assert plan.audit == ()
+    assert plan.recovery.standby == standby
+    moved = replace(plan, recovery=replace(plan.recovery, standby="iad"))
+    found = audit_plan(moved, study(resilience=warm), there)
+    told = any("the standby iad stands in the home's metro" in sentence for sentence in found)
+    assert told == (survive in ("metro", "region"))
 
 
 def test_what_no_strategy_reaches_is_infeasible_and_says_how_far_to_give_way():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from planner.rules.holding import may_hold
-from planner.study import ProgramRule, ResidencyRule, Selector
+from planner.study import ProgramRule, ResidencyRule, Selector, TagsRule
 from tests.planner.audit import estate
 
 
@@ -41,3 +41,24 @@ def test_a_region_need_be_no_candidate():
     study = replace(estate.study(), rules=(rule,))
     jurisdictions = {"EEA": frozenset({"DE", "IE"})}
     assert may_hold(study, replace(inputs, jurisdictions=jurisdictions), [away]).all()
+
+
+def test_a_tag_of_the_region_equals_the_clients_own():
+    """c2 has no project and is not spoken of; c3 has one that no Region has."""
+    inputs = estate.inputs()
+    projects = ("one", None, "two", "one", "one")
+    clients = tuple(
+        replace(client, tags={} if own is None else {"project": own})
+        for client, own in zip(inputs.demand.clients, projects, strict=True)
+    )
+    fra, mad, iad = (site for site in inputs.sites if site.kind == "region")
+    tagged = replace(inputs, demand=replace(inputs.demand, clients=clients))
+    study = replace(estate.study(), rules=(TagsRule("project"),))
+    regions = [replace(fra, tags={"project": "one"}), mad, iad]
+    assert may_hold(study, tagged, regions).astype(int).tolist() == [
+        [1, 0, 0],
+        [1, 1, 1],
+        [0, 0, 0],
+        [1, 0, 0],
+        [1, 0, 0],
+    ]
