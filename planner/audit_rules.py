@@ -57,7 +57,8 @@ def loads_kept(case: Ledger) -> Iterator[str]:
         for number, rule in enumerate(case.study.rules, start=1):
             if not isinstance(rule, CapacityRule):
                 continue
-            if not any(fnmatch.fnmatchcase(site_id, pattern) for pattern in rule.sites):
+            rack = [post.id for post in case.study.candidates.outposts if site_id in post.site_ids]
+            if not any(fnmatch.filter({site_id, *rack}, pattern) for pattern in rule.sites):
                 continue
             where = f"capacity (rule {number}): site {site_id} carries {load:.9g} requests per second"
             if rule.max_rps is not None:

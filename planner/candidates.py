@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
@@ -44,10 +43,9 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
     outposts = tuple(_outposts(study, catalog_of, known))
     catalog_of |= {site.id: catalog_of[site.parent] for site in outposts if site.parent is not None}
     everything = (*known.values(), *outposts)
-    ids = tuple(site.id for site in everything)
-    _check_patterns(study, ids)
+    _check_patterns(study, everything)
     _check_names(study, catalogs, everything)
-    tags = site_tags(study, ids)
+    tags = site_tags(study, everything)
 
     set_aside: dict[str, str] = {}
     passed_over: Counter[str] = Counter()
@@ -104,8 +102,8 @@ def _fault(study: Study, column: str, message: str, nearest: str | None = None) 
 def _matches(study: Study, site: Site) -> bool:
     """Excluded by no pattern; included by one, as a rack on the user's own premises always is."""
     spec = study.candidates
-    included = site.kind == "outpost" or any(fnmatchcase(site.id, pattern) for pattern in spec.include)
-    return included and not any(fnmatchcase(site.id, pattern) for pattern in spec.exclude)
+    included = site.kind == "outpost" or site.matches(*spec.include)
+    return included and not site.matches(*spec.exclude)
 
 
 def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[str, Site]) -> Iterator[Site]:
@@ -142,13 +140,13 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
         )
         each = tuple(terms for _, terms in spec.sizes) or (spec.terms,)
         for site_id, terms in zip(spec.site_ids, each, strict=True):
-            yield replace(one, id=site_id, outpost=terms)
+            yield replace(one, id=site_id, outpost=terms, rack=spec.id if spec.sizes else None)
 
 
-def _check_patterns(study: Study, ids: Collection[str]) -> None:
+def _check_patterns(study: Study, sites: Collection[Site]) -> None:
     """Every pattern must match some id, of whatever kind: one that matches nothing is a misspelling."""
     spec = study.candidates
-    racks = {id_ for post in spec.outposts for id_ in post.site_ids}
+    names = dict.fromkeys(name for site in sites for name in site.ids)
     given: list[tuple[str, Sequence[str]]] = [
         ("candidates.include", spec.include),
         ("candidates.exclude", spec.exclude),
@@ -162,15 +160,19 @@ def _check_patterns(study: Study, ids: Collection[str]) -> None:
     ]
     for column, patterns in given:
         for pattern in patterns:
-            if not any(fnmatchcase(site_id, pattern) for site_id in ids):
-                hint = nearest_name(pattern, ids)
+            if not any(site.matches(pattern) for site in sites):
+                hint = nearest_name(pattern, names)
                 raise _fault(study, column, f"{pattern!r} matches no known site", hint)
     for pattern in study.network.direct_connect:
-        if all(site_id in racks for site_id in ids if fnmatchcase(site_id, pattern)):
+        if all(site.kind == "outpost" for site in sites if site.matches(pattern)):
             raise _fault(
                 study, "network.direct_connect", f"{pattern!r} is an Outpost, which leaves by its own line"
             )
+    ids, sizes = [site.id for site in sites], {post.id: post.site_ids for post in spec.outposts if post.sizes}
     for site_id in study.current_open:
+        if site_id in sizes:
+            message = f"{site_id!r} comes in sizes: say which runs, {' or '.join(sizes[site_id])}"
+            raise _fault(study, "current.open", message)
         if site_id not in ids:
             raise _fault(
                 study, "current.open", f"{site_id!r} is not a known site", nearest_name(site_id, ids)
@@ -188,7 +190,7 @@ def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
     for position, rule in enumerate(study.rules, start=1):
         if isinstance(rule, CapacityRule):
             for pattern in rule.sites:
-                if not any(fnmatchcase(site.id, pattern) for site in asked_for):
+                if not any(site.matches(pattern) for site in asked_for):
                     message = f"{pattern!r} matches no candidate"
                     raise _fault(study, f"rule[{position}].sites", message)
         if isinstance(rule, GroupRule):
@@ -296,7 +298,7 @@ def _notes(
         yield f"{estimated} of {len(priced)} sites have estimated prices"
     yield from _own_and_committed(study, priced, catalog_of)
     for pattern in study.network.direct_connect:
-        if not any(fnmatchcase(site.id, pattern) for site, _ in priced):
+        if not any(site.matches(pattern) for site, _ in priced):
             yield f"network.direct_connect: {pattern} is no candidate, so nothing leaves by it"
     if passed_over:
         kinds = ", ".join(f"{count} {status}" for status, count in sorted(passed_over.items()))
@@ -363,5 +365,4 @@ def _is_estimated(prices: SitePrices) -> bool:
 
 def _has_port(study: Study, site: Site) -> bool:
     """Whether the study has Direct Connect at a site. A rack leaves by its own line."""
-    patterns = study.network.direct_connect
-    return site.kind != "outpost" and any(fnmatchcase(site.id, pattern) for pattern in patterns)
+    return site.kind != "outpost" and site.matches(*study.network.direct_connect)

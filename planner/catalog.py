@@ -261,7 +261,7 @@ class Catalog:
         return SitePrices(None, egress, replace(link, estimated=not link.own), home_gb=onward)
 
     def _rack_price(self, site: Site, item: str) -> Price | None:
-        prices = (self.price_list.price("outposts", name, item) for name in (site.id, "outpost"))
+        prices = (self.price_list.price("outposts", name, item) for name in (*site.ids, "outpost"))
         return next((price for price in prices if price is not None), None)
 
 

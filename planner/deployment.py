@@ -50,7 +50,7 @@ def terraform_variables(plan: Plan, study: Study, inputs: Inputs) -> dict[str, A
             "role": place.role,
             "region": _region(at[place.site_id]),
             "zone_group": at[place.site_id].network_border_group if place.kind.endswith("_zone") else None,
-            "instance_type": None if place.kind == "outpost" else study.workload.instance,
+            "instance_type": None if place.kind == "outpost" else study.workload.instance_of(place.provider),
             "instances": place.instances,
             "demand_share": place.demand_share,
         }

@@ -70,7 +70,7 @@ def possible_homes(study: Study, catalogs: Sequence[Catalog], sites: Sequence[Si
         hint = nearest_name(tier.region, known)
         raise StudyError(file, f"{tier.region!r} is not a known Region", column=column, nearest=hint)
     home = known[tier.region]  # with the tags it has as a site, be it a candidate or not
-    return (replace(home, tags=site_tags(study, (home.id,))[home.id]),)
+    return (replace(home, tags=site_tags(study, (home,))[home.id]),)
 
 
 def build_homes(

@@ -72,7 +72,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     if study.prices is not None:
         if not study.prices.exists():
             raise StudyError(study.path or Path(study.name), f"{study.prices}: no such file", column="prices")
-        racks = [id_ for post in study.candidates.outposts for id_ in post.site_ids]
+        racks = {id_ for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
         instances = {each.provider: study.workload.instance_of(each.provider) for each in catalogs}
         catalogs = with_own_prices(catalogs, study.prices, instance=instances, racks=racks)
         hashes["prices"] = _sha256(study.prices.read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
 from probes.strict_toml import InputError
@@ -53,6 +54,7 @@ class Site:
     """A candidate facility. ``parent`` is the parent Region's id, None for a Region itself.
 
     ``tags`` are those that the study gives it; ``facts`` what else the catalog says of it, by column.
+    ``rack``: of one size of a rack, the rack's id.
     """
 
     id: str
@@ -74,6 +76,16 @@ class Site:
     tags: Mapping[str, str]
     outpost: OutpostTerms | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    rack: str | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What a study may call it: its id, and a size of a rack by the rack's too, which means them all."""
+        return (self.id,) if self.rack is None else (self.id, self.rack)
+
+    def matches(self, *patterns: str) -> bool:
+        """Whether one of ``patterns``, ids or globs, means this site."""
+        return any(fnmatchcase(name, pattern) for name in self.ids for pattern in patterns)
 
     @property
     def offers_as(self) -> str:

@@ -28,7 +28,7 @@ def read_candidates(table: Table) -> tuple[CandidateSpec, float]:
     for name, count in Counter(spec.providers).items():
         if count > 1:
             raise table.fault("provider", f"{name!r} is given {count} times")
-    ids = [id_ for outpost in spec.outposts for id_ in outpost.site_ids]
+    ids = [id_ for outpost in spec.outposts for id_ in {outpost.id, *outpost.site_ids}]
     for id_, count in Counter(ids).items():
         if count > 1:
             raise table.fault("outpost", f"{count} outposts have the id {id_!r}")

@@ -143,14 +143,18 @@ def _controls(setting: Setting, base: Plan) -> None:
             on_change=_moved,
             args=("demand",),
         )
-        opened = set(base.open)
-        ids = sorted((site.id for site in setting.inputs.sites), key=lambda one: (one not in opened, one))
+        opened = {name for site in setting.inputs.sites if site.id in base.open for name in site.ids}
+        racks = {site.rack for site in setting.inputs.sites}
+        names = {name for site in setting.inputs.sites for name in site.ids}
+        ids = sorted(names, key=lambda one: (one not in opened, one))
         wide, narrow = st.columns([4, 1], vertical_alignment="bottom")
         wide.multiselect(
             "Leave out sites",
             ids,
             [site_id for site_id in chosen.without if site_id in ids],
-            format_func=lambda one: f"{one} (open)" if one in opened else one,
+            format_func=lambda one: (
+                one + (" in every size" if one in racks else "") + (" (open)" if one in opened else "")
+            ),
             placeholder="e.g. a Region you may not use",
             key=session.widget_key("without"),
             on_change=_moved,

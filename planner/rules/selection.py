@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,5 @@ def of_tag(rule: TagsRule, inputs: Inputs, sites: Sequence[Site]) -> NDArray[np.
 
 
 def sites_of(patterns: Sequence[str], inputs: Inputs) -> NDArray[np.bool_]:
-    """(n,) True for sites whose id is one of ``patterns``, or matches one."""
-    return np.array(
-        [any(fnmatchcase(site.id, pattern) for pattern in patterns) for site in inputs.sites], dtype=bool
-    )
+    """(n,) True for sites that one of ``patterns``, ids or globs, means."""
+    return np.array([site.matches(*patterns) for site in inputs.sites], dtype=bool)

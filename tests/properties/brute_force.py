@@ -348,13 +348,18 @@ def _groups_allow(study, inputs, is_open) -> bool:
     return True
 
 
+def _named(study, site_id, patterns):
+    racks = [post.id for post in study.candidates.outposts if site_id in post.site_ids]
+    return any(fnmatch(name, pattern) for name in (site_id, *racks) for pattern in patterns)
+
+
 def _loads_allowed(study, site, rps, handed, without):
     """(ways,) whether the open ``site`` carries neither too much nor too little: ``rps`` (ways,) everyday,
     and ``handed`` besides in a failure."""
     capacity = [] if site.outpost is None else [site.outpost.capacity_rps]
     fine = np.ones(len(rps), dtype=bool)
     for rule in study.rules:
-        if isinstance(rule, CapacityRule) and any(fnmatch(site.id, pattern) for pattern in rule.sites):
+        if isinstance(rule, CapacityRule) and _named(study, site.id, rule.sites):
             capacity += [] if rule.max_rps is None else [rule.max_rps]
             if "site_capacity" not in without:
                 fine &= rps + handed <= (np.inf if rule.max_rps is None else rule.max_rps) * (1 + 1e-9)

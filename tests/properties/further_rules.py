@@ -81,8 +81,11 @@ def _group(random, inputs) -> GroupRule:
 
 
 def _capacity(random, inputs) -> CapacityRule:
-    """Over some of the sites by id, or all of one kind by pattern."""
-    ids, patterns = tuple(site.id for site in inputs.sites), ("region-*", "local*", "*")
+    """Over some of the sites by id, a rack in every size among them, or all of one kind by pattern."""
+    ids, patterns = (
+        tuple(dict.fromkeys(name for site in inputs.sites for name in site.ids)),
+        ("region-*", "local*", "*"),
+    )
     sites = _several(random, ids) if random.random() < 0.5 else (str(random.choice(patterns)),)
     low, high = float(random.choice([0, 100, 250, 333])), float(random.choice([333, 450, 600, 900]))
     sort = random.integers(3)

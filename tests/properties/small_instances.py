@@ -134,7 +134,7 @@ def _sites(random, present) -> tuple[Site, ...]:
     if "one_size" in present:
         racks = [at for at, site in enumerate(sites) if site.kind == "outpost"][:2]
         for at, name in zip(racks, ("small", "large"), strict=True):
-            sites[at] = replace(sites[at], id=f"rack.{name}")
+            sites[at] = replace(sites[at], id=f"rack.{name}", rack="rack")
     order = random.permutation(len(sites))
     return tuple(sites[i] for i in order)
 

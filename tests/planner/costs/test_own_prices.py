@@ -173,6 +173,22 @@ def test_a_racks_own_line_for_all_or_for_one(tmp_path):
     assert (one.parent_gb.estimated, two.parent_gb.estimated) == (True, False)
 
 
+def test_the_line_of_a_rack_is_that_of_each_of_its_sizes(tmp_path):
+    one = "capacity_rps = 100\nupfront_usd = 1\nmonthly_usd = 1\n"
+    sizes = "".join(f'[[candidates.outpost.size]]\nname = "{name}"\n{one}' for name in ("half", "full"))
+    rows = (
+        "outposts,op-1,local-gateway-egress,GB,0.004,USD,,carrier,2026-10-01\n"
+        "outposts,op-1.full,local-gateway-egress,GB,0.003,USD,,carrier,2026-10-01\n"
+    )
+    head, first, other = RACKS.split("[[candidates.outpost]]\n")
+    rack = first.replace(one, "").replace("capacity_rps = 100\nupfront_usd = 1\nmonthly_usd = 1\n", "")
+    inputs = inputs_with(
+        tmp_path, rows, f"{head}[[candidates.outpost]]\n{rack}{sizes}[[candidates.outpost]]\n{other}"
+    )
+    assert prices_of(inputs, "op-1.half").egress_gb.usd == 0.004
+    assert prices_of(inputs, "op-1.full").egress_gb.usd == 0.003
+
+
 def test_the_discount_of_a_commitment(tmp_path):
     inputs = inputs_with(
         tmp_path, "commitment,global,compute-savings-1y,share,0.31,USD,,offer,2026-11-02\n", RACKS

@@ -148,5 +148,4 @@ def test_one_value_from_two_patterns_is_no_disagreement():
         name="x.toml",
         directory=Path(),
     )
-    ids = [site.id for site in load_catalog("aws").sites]
-    assert site_tags(study, ids)["eu-west-1"] == {"a": "1"}
+    assert site_tags(study, load_catalog("aws").sites)["eu-west-1"] == {"a": "1"}

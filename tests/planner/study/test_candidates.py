@@ -6,6 +6,8 @@ import pytest
 
 from planner.candidates import choose_candidates
 from planner.catalog import CatalogError, load_catalog
+from planner.inputs import load_inputs
+from planner.rules.selection import sites_of
 from planner.study import StudyError, parse_study
 
 OUTPOST = """
@@ -229,6 +231,64 @@ def test_each_size_of_a_rack_is_a_candidate(catalog):
     assert [terms.upfront_usd for terms in racks.values()] == [95000, 140000]
     assert {(terms.term_months, terms.capital_rate) for terms in racks.values()} == {(36, 0.06)}
     assert chosen.parent_country["op-1.half"] == "ES"
+
+
+REGION = 'kinds = ["region"]\ninclude = ["eu-south-2", "op-1"]\n'
+
+
+@pytest.mark.parametrize("pattern", ["op-1", "op-1.*", "op-?"])
+def test_a_racks_id_means_every_size_of_it(catalog, pattern):
+    chosen = choose(catalog, f'{REGION}exclude = ["{pattern}"]', SIZES)
+    assert [site.id for site in chosen.sites] == ["eu-south-2"]
+    tags = f'[candidates.tags]\n"{pattern}" = ["team=blue"]'
+    chosen = choose(catalog, f"{REGION}{tags}", SIZES)
+    assert {site.id: dict(site.tags) for site in chosen.sites} == {
+        "eu-south-2": {},
+        "op-1.half": {"team": "blue"},
+        "op-1.full": {"team": "blue"},
+    }
+    asked = study(REGION, SIZES + CAPACITY.format(sites=pattern))
+    inputs = load_inputs(asked)
+    assert list(sites_of(asked.rules[0].sites, inputs)) == [False, True, True]
+
+
+def test_one_size_by_its_own_name(catalog):
+    chosen = choose(catalog, f'{REGION}exclude = ["op-1.half"]', SIZES)
+    assert [site.id for site in chosen.sites] == ["eu-south-2", "op-1.full"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "rest", "message"),
+    [
+        (
+            'exclude = ["op-11"]',
+            "",
+            "candidates.exclude: 'op-11' matches no known site; did you mean 'op-1'?",
+        ),
+        (
+            'exclude = ["op-1.hal"]',
+            "",
+            "candidates.exclude: 'op-1.hal' matches no known site; did you mean 'op-1.half'?",
+        ),
+        (
+            "",
+            '[current]\nopen = ["eu-south-2", "op-1"]\n',
+            "current.open: 'op-1' comes in sizes: say which runs, op-1.half or op-1.full",
+        ),
+        (
+            "",
+            '[network]\ndirect_connect = ["op-1"]\n',
+            "network.direct_connect: 'op-1' is an Outpost, which leaves by its own line",
+        ),
+    ],
+)
+def test_what_a_rack_in_sizes_is_not(catalog, candidates, rest, message):
+    assert complaint(catalog, candidates, SIZES + rest) == f"shop, {message}"
+
+
+def test_two_racks_of_one_id_of_which_one_comes_in_sizes():
+    with pytest.raises(StudyError, match="2 outposts have the id 'op-1'"):
+        study("", SIZES + OUTPOST.format(id="op-1", parent="eu-south-2"))
 
 
 def test_a_commitment_is_a_discount_at_every_site_that_sells_the_instance(catalog):

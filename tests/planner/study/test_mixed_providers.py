@@ -10,6 +10,7 @@ from planner.candidates import choose_candidates
 from planner.catalog import load_catalog
 from planner.cli import main
 from planner.decide import decide
+from planner.deployment import deployment_files
 from planner.inputs import load_inputs
 from planner.study import StudyError, parse_study, study_toml
 
@@ -143,3 +144,26 @@ def test_the_catalog_and_an_agents_targets_are_shown(provider, capsys):
     assert main(["targets", "--provider", provider, "--json"]) == 0
     targets = json.loads(capsys.readouterr().out)["targets"]
     assert {target["site"] for target in targets} == {site["id"] for site in shown["sites"]}
+
+
+def test_what_carries_a_mixed_plan_out_speaks_of_each_provider_in_its_own_words():
+    rule = '[[rule]]\nkind = "group"\nby = "provider"\nat_least = 3\n[routing]\n'
+    mixed = study(TABLE, rest=rule)
+    inputs = load_inputs(mixed)
+    plan = decide(mixed, inputs)
+    places = {place.site_id: place.provider for place in plan.placements}
+    assert set(places.values()) == set(TYPES)
+    written = {name: json.loads(text) for name, text in deployment_files(plan, mixed, inputs).items()}
+    sites = written["terraform.tfvars.json"]["sites"]
+    assert {
+        site: (each["provider"], each["instance_type"], each["region"]) for site, each in sites.items()
+    } == {site: (provider, TYPES[provider], site) for site, provider in places.items()}
+    # An accelerator's endpoints and latency records are AWS's own; coordinates may be anybody's.
+    assert set(written) == {"terraform.tfvars.json", "route53-records.json"}
+    changes = written["route53-records.json"]["ChangeBatch"]["Changes"]
+    records = {each["ResourceRecordSet"]["SetIdentifier"]: each["ResourceRecordSet"] for each in changes}
+    located = {site: tuple(record["GeoProximityLocation"]) for site, record in records.items()}
+    assert located == {
+        site: ("AWSRegion",) if places[site] == "aws" else ("Coordinates",) for site in located
+    }
+    assert set(located.values()) == {("AWSRegion",), ("Coordinates",)}
