@@ -121,7 +121,9 @@ def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
             price.rule,
             _saving(price, minimize),
             "" if price.step is None else _change(price.step_saves, minimize),
-            price.words + ("" if price.step is None else f"; a step: {price.step}"),
+            price.words
+            + ("" if price.step is None else f"; a step: {price.step}")
+            + _overlap(price, minimize, unit),
         )
         for price in explanation.rule_prices
     ]
@@ -136,6 +138,16 @@ def explanation_text(explanation: Explanation, *, slo_ms: float | None) -> str:
         parts.append(_lined_up(header, sites, right=(2,)))
     parts.append(_alternatives_text(explanation))
     return "\n\n".join(part for part in parts if part)
+
+
+def _overlap(price: RulePrice, minimize: str, unit: str) -> str:
+    """Which rules hold what it asks as well, and what is saved without them all."""
+    if not price.held_by:
+        return ""
+    others = ", ".join(price.held_by)
+    return f"; {others} hold{'s' if len(price.held_by) == 1 else ''} it as well: dropping all saves " + (
+        f"{_change(price.together, minimize)} {unit}"
+    )
 
 
 def worth(value: SiteValue, minimize: str) -> tuple[str, str]:

@@ -93,6 +93,13 @@ def _rules(explained: Explanation) -> None:
         width="stretch",
         height="content",
     )
+    for price in explained.rule_prices:
+        if price.held_by:
+            st.caption(
+                f"{plain(price.rule)} asks what {plain(listed(price.held_by))} also "
+                f"hold{'s' if len(price.held_by) == 1 else ''}: by itself it seems cheaper than it is. "
+                f"Dropping all of them saves {plain(_money(plan, price.together))}."
+            )
     if any(not price.proven for price in explained.rule_prices):
         st.caption("Some of these plans were not proven optimal in time: their prices are about right.")
 

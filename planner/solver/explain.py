@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 from planner.rules import Effect
 from planner.solver.decision import TOLERANCE, Deadline, Decision, activity, groups_hit, tally
+from planner.solver.overlap import also_held_by
 from planner.solver.placement import PROVEN_GAP, Progress, silent
 
 
@@ -19,7 +20,8 @@ class RulePrice:
     """What dropping one rule would save, in the objective's unit, never negative, and what one step would.
 
     None: the problem without it was not solved in time. ``proven``: both optima were. ``step``: what the rule
-    would ask a step looser, None where it has no steps.
+    would ask a step looser, None where it has no steps. ``held_by``: other rules that hold what this one
+    asks, or part of it, so that its own price says too little; ``together``: what dropping it and them saves.
     """
 
     rule: str
@@ -28,6 +30,8 @@ class RulePrice:
     proven: bool
     step: str | None = None
     step_saves: float | None = None
+    held_by: tuple[str, ...] = ()
+    together: float | None = None
 
 
 def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
@@ -153,12 +157,19 @@ def price_rules(
         free = solve(problem.without({effect.rule}), deadline.remaining_s, decision)
         saves = saving(free)
         proven = free.termination == "optimal" and decision.termination == "optimal"
+        held_by, together = also_held_by(problem, effect), None
+        if held_by:
+            freer = solve(problem.without({effect.rule, *held_by}), deadline.remaining_s, decision)
+            together = saving(freer)
+            proven = proven and freer.termination == "optimal"
+        price = RulePrice(effect.rule, effect.words, saves, proven, held_by=held_by, together=together)
         looser = step(effect.rule)
-        if looser is None:
-            prices.append(RulePrice(effect.rule, effect.words, saves, proven))
-            continue
-        words, problem_then = looser
-        # What dropping the rule does not save, a step of it does not save either.
-        step_saves = saves if saves == 0.0 else saving(solve(problem_then, deadline.remaining_s, decision))
-        prices.append(RulePrice(effect.rule, effect.words, saves, proven, words, step_saves))
+        if looser is not None:
+            words, problem_then = looser
+            # What dropping the rule does not save, a step of it does not save either; but a step of a
+            # capacity is also one of how full it may be, which dropping leaves as it is.
+            nothing = saves == 0.0 and not held_by
+            step_saves = saves if nothing else saving(solve(problem_then, deadline.remaining_s, decision))
+            price = replace(price, step=words, step_saves=step_saves)
+        prices.append(price)
     return tuple(prices)

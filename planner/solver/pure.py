@@ -37,8 +37,9 @@ def solve_pure(answers: Answers, low: int, high: int, deadline: Deadline) -> boo
     problem, sites = answers.problem, np.nonzero(answers.problem.may_open)[0]
     if high < low or low > len(sites):
         return False
-    cost = problem.sizing.share[:, None] * problem.latency_ms[:, sites]
-    cost[~problem.allowed[:, sites]] = np.inf
+    # Only allowed pairs are multiplied: a client of weight nothing times a latency of infinity is no number.
+    allowed, cost = problem.allowed[:, sites], np.full((len(problem.client_ids), len(sites)), np.inf)
+    np.multiply(problem.sizing.share[:, None], problem.latency_ms[:, sites], out=cost, where=allowed)
     found = facility_location(
         np.zeros(len(sites)), cost, min_open=low, max_open=high,
         gap=answers.gap, time_limit_s=deadline.remaining_s,

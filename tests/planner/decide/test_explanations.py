@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.decide import decide, explain
 from planner.loosening import rungs
 from planner.problem import build_problem
 from planner.remedies import NOT_ALONE
+from planner.rules import Effect
+from planner.rules.effect import Row
+from planner.solver.overlap import also_held_by
 from planner.solver.placement import solve_placement
+from planner.study import CapacityRule
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
 
@@ -160,3 +165,84 @@ def test_every_open_site_says_what_decided_it():
             assert words <= rules or placement.decided_by in free, (seed, placement.decided_by)
             said |= {word.split("[")[0] for word in words}
     assert {"coverage", "parent", "latency", "price of compute", "somebody must serve"} <= said
+
+
+def test_rules_that_hold_the_same_are_named_and_priced_together():
+    """Dropping one alone may save nothing, because the other still holds."""
+    hidden = 0
+    for seed in range(200):
+        instance = draw(seed, "max_utilisation")
+        expected = best(instance.study, instance.inputs)
+        if expected is None:
+            continue
+        numbered = [rule for rule in instance.study.rules if isinstance(rule, CapacityRule)]
+        for price in explain(instance.study, instance.inputs).rule_prices:
+            if price.held_by != ("max_utilisation",) or len(numbered) != 1:
+                continue
+            if not price.rule.removeprefix("capacity[").removesuffix("]").isdigit():
+                continue
+            free = best(
+                instance.study, instance.inputs, without=frozenset({"site_capacity", "max_utilisation"})
+            )
+            saves = expected.objective - free.objective
+            tolerance = 4e-4 * expected.objective + 1e-9
+            assert price.together == pytest.approx(saves, abs=tolerance), (seed, price)
+            assert price.together >= price.saves - tolerance
+            hidden += price.together > price.saves + tolerance
+    assert hidden >= 3
+
+
+def site_row(low, high, *site):
+    return Row(low, high, site=np.array(site), pair=np.array([1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "held"),
+    [
+        # load ≤ 500 y: held by load ≤ 450 y, not by load ≤ 600 y.
+        (site_row(-np.inf, 0.0, -500.0, 0.0), site_row(-np.inf, 0.0, -450.0, 0.0), True),
+        (site_row(-np.inf, 0.0, -500.0, 0.0), site_row(-np.inf, 0.0, -600.0, 0.0), False),
+        # load ≥ 50 y: held by load ≥ 60 y, not by load ≥ 40 y, nor by a limit from above.
+        (site_row(0.0, np.inf, -50.0, 0.0), site_row(0.0, np.inf, -60.0, 0.0), True),
+        (site_row(0.0, np.inf, -50.0, 0.0), site_row(0.0, np.inf, -40.0, 0.0), False),
+        (site_row(0.0, np.inf, -50.0, 0.0), site_row(-np.inf, 0.0, -450.0, 0.0), False),
+        # Of another site's load; of money that falls with volume.
+        (
+            site_row(-np.inf, 0.0, -500.0, 0.0),
+            Row(-np.inf, 0.0, site=np.array([-450.0, 0.0]), pair=np.array([0.0, 1.0])),
+            False,
+        ),
+        (
+            site_row(-np.inf, 0.0, -500.0, 0.0),
+            replace(site_row(-np.inf, 0.0, -450.0, 0.0), volume=1.0),
+            False,
+        ),
+    ],
+)
+def test_which_row_holds_another(mine, theirs, held):
+    instance = next(draw(seed) for seed in range(9))
+    problem = build_problem(instance.study, instance.inputs)
+    effect, other = Effect("mine", "", rows=(mine,)), Effect("theirs", "", rows=(theirs,))
+    found = also_held_by(replace(problem, effects=(effect, other)), effect)
+    assert found == (("theirs",) if held else ())
+
+
+def test_which_mask_holds_another():
+    instance = draw(0)
+    problem = build_problem(instance.study, instance.inputs)
+    few = np.array([[True, False, False]])
+    fewer, others = few & False, np.array([[False, True, False]])
+    for mine, theirs, held in (
+        (few, few, True),
+        (few, fewer, True),
+        (fewer, few, False),
+        (few, others, False),
+    ):
+        effect, other = Effect("mine", "", pairs=mine), Effect("theirs", "", pairs=theirs)
+        assert bool(also_held_by(replace(problem, effects=(effect, other)), effect)) is held
+    everyday = Effect("theirs", "", pairs=few, of_backups=False)
+    law = Effect("mine", "", pairs=few)
+    assert also_held_by(replace(problem, effects=(law, everyday)), law) == ()
+    assert also_held_by(replace(problem, effects=(law, everyday)), everyday) == ("mine",)
+    nothing = Effect("mine", "", pairs=np.ones((1, 3), dtype=bool))
+    assert also_held_by(replace(problem, effects=(nothing, law)), nothing) == ()
