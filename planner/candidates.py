@@ -68,7 +68,7 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
                     commitment=study.workload.commitment,
                     port_gbps=study.network.gbps if _has_port(study, site) else None,
                     crosses_zones=study.workload.cross_zone_kb > 0,
-                    goes_home=study.workload.home is not None,
+                    goes_home=study.workload.home is not None or study.resilience.recovers,
                 )
             except NoPriceError as fault:
                 if by_name:

@@ -70,7 +70,7 @@ class SitePrices:
     or a rack is one zone).
     ``commitment``: the discount the study commits to, where it holds here. ``port_hour`` and ``direct_gb``: a
     Direct Connect port, and a GB that leaves by it; None where the study has none here. ``home_gb``: from the
-    site's Region to another one, where the study has a home tier.
+    site's Region to another one, where the study has a home tier or a recovery.
     """
 
     instance_hour: Price | None

@@ -9,7 +9,14 @@ import numpy as np
 
 from planner.as_routed import routing_plan
 from planner.audit import audit_plan
-from planner.figures import assignments_of, home_choice, kpi_of, placements_of
+from planner.figures import (
+    assignments_of,
+    home_choice,
+    kpi_of,
+    placements_of,
+    recovery_of,
+    standby_of,
+)
 from planner.inputs import Inputs, at_home
 from planner.loosening import rungs
 from planner.options import Option, decide_among, options
@@ -291,10 +298,11 @@ def _plan(
     routing, routed = routing_plan(asked or study, study, inputs, problem, decision) or (None, None)
     if problem.arrangement is not None:
         inputs = at_home(study, inputs, problem.arrangement.home, problem.arrangement.recovery)
-    placements = placements_of(inputs, problem, decision)
-    items = {
-        item.name: sum(placement.cost_items[item.name] for placement in placements) for item in problem.items
-    }
+    recovery = recovery_of(study, inputs, problem, decision)
+    standby = standby_of(inputs, problem, recovery)
+    placements = placements_of(inputs, problem, decision, standby)
+    rows = placements if standby is None else (*placements, standby)
+    items = {item.name: sum(row.cost_items[item.name] for row in rows) for item in problem.items}
     return replace(
         empty,
         objective=decision.objective,
@@ -307,5 +315,6 @@ def _plan(
         binding=binding_rules(problem, decision),
         home=home_choice(study, inputs, problem, decision),
         routing=routing,
-        recovery=inputs.recovery,
+        recovery=recovery,
+        standby=standby,
     )

@@ -49,7 +49,8 @@ _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def placements_csv(plan: Plan) -> str:
-    """A row per open site; one ``<item>_usd_month`` column per cost item, which sum to ``cost_usd_month``.
+    """A row per open site, and one of the role "standby" for the Region that stands by, if one does; one
+    ``<item>_usd_month`` column per cost item, which sum to ``cost_usd_month``.
 
     The last column is the rule or the price that decided for the site.
     """
@@ -62,7 +63,7 @@ def placements_csv(plan: Plan) -> str:
             *(place.cost_items.get(item, 0.0) for item in items),
             place.decided_by,
         )
-        for place in plan.placements
+        for place in plan.rows
     )
     return _csv((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items), "decided_by"), rows)
 

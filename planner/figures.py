@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,10 @@ from planner.latency.matrix import MEASURED, PROVENANCES
 from planner.plan import Assignment, HomeChoice, Kpi, Placement
 from planner.problem import Problem
 from planner.reasons import reasons
+from planner.recovery import Recovery
 from planner.solver.decision import Decision, tally
 from planner.solver.frontier import weighted_quantile
+from planner.standby_regions import copying_usd
 from planner.study import Study
 
 
@@ -29,8 +32,43 @@ def home_choice(study: Study, inputs: Inputs, problem: Problem, decision: Decisi
     return HomeChoice(home.site.id, home.site.country, float((problem.sizing.share * far).sum()))
 
 
-def placements_of(inputs: Inputs, problem: Problem, decision: Decision) -> tuple[Placement, ...]:
-    """A row for each open site, the busiest first."""
+def recovery_of(study: Study, inputs: Inputs, problem: Problem, decision: Decision) -> Recovery | None:
+    """What is done about a lost Region, with what copying the data costs where these sites serve."""
+    recovery = inputs.recovery
+    if recovery is None or inputs.home is not None:
+        return recovery
+    assert decision.assignment is not None
+    copying = copying_usd(study, inputs, recovery.standby)[decision.assignment]
+    return replace(recovery, replication_usd=float((problem.sizing.share * copying).sum()))
+
+
+def standby_of(inputs: Inputs, problem: Problem, recovery: Recovery | None) -> Placement | None:
+    """The row of what stands by, None without a recovery, and where backups are what does."""
+    if recovery is None or recovery.standby is None:
+        return None
+    site = next(site for site in inputs.sites if site.id == recovery.standby)
+    return Placement(
+        site_id=site.id,
+        provider=site.provider,
+        kind=site.kind,
+        parent=site.parent,
+        country=site.country,
+        role="standby",
+        instances=recovery.instances,
+        clients=0,
+        demand_share=0.0,
+        latency_p50_ms=None,
+        latency_p95_ms=None,
+        cost_usd_month=recovery.usd,
+        cost_items={item.name: recovery.usd if item.name == "recovery" else 0.0 for item in problem.items},
+        decided_by=", ".join(rule for rule in problem.rules if rule in ("rto", "rpo")),
+    )
+
+
+def placements_of(
+    inputs: Inputs, problem: Problem, decision: Decision, standby: Placement | None = None
+) -> tuple[Placement, ...]:
+    """A row for each open site, the busiest first. A ``standby`` has a bill of its own."""
     assert decision.open is not None
     assert decision.assignment is not None
     counted = tally(problem, decision.open, decision.assignment, decision.backup)
@@ -42,6 +80,8 @@ def placements_of(inputs: Inputs, problem: Problem, decision: Decision) -> tuple
             item.name: item.of(int(j), int(counted.instances[j]), float(counted.share[j]))
             for item in problem.items
         }
+        if standby is not None:
+            costs = {**costs, "recovery": 0.0}
         zones = any(child.parent == site.id and decision.open[k] for k, child in enumerate(inputs.sites))
         stands_by = decision.backup is not None and bool((decision.backup == j).any())
         # Sites whose clients have no weight at all still have a median: each client then counts alike.

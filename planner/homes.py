@@ -50,13 +50,6 @@ def possible_homes(study: Study, catalogs: Sequence[Catalog], sites: Sequence[Si
     None without ``[workload.home]``. Raises :class:`StudyError` for a name that is no Region's.
     """
     tier = study.workload.home
-    for key, limit in (("rto", study.resilience.rto_s), ("rpo", study.resilience.rpo_s)):
-        if limit is not None and tier is None:
-            raise StudyError(
-                study.path or Path(study.name),
-                "speaks of the data of the stateful tier: say where it stands in [workload.home]",
-                column=f"resilience.{key}",
-            )
     if tier is None:
         return ()
     column, file = "workload.home.region", study.path or Path(study.name)

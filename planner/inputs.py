@@ -79,7 +79,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     candidates = choose_candidates(study, catalogs)
     for catalog in catalogs:
         hashes |= catalog.hashes
-    if study.resilience.rto_s is not None or study.resilience.rpo_s is not None:
+    if study.resilience.recovers:
         hashes["recovery.csv"] = strategies_hash()
     hashes["jurisdictions.csv"] = _sha256((data_dir() / "jurisdictions.csv").read_bytes())
     if demand is None:
@@ -140,11 +140,12 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
 def at_home(study: Study, inputs: Inputs, region: str | None, recovery: Recovery | None = None) -> Inputs:
     """``inputs`` with the stateful tier in that Region: latencies become those of whole requests.
 
-    Unchanged without a home. Raises ``KeyError`` for a Region that is none of ``inputs.homes``.
+    Without a home only the recovery is said. Raises ``KeyError`` for a Region that is none of
+    ``inputs.homes``.
     """
     tier = study.workload.home
     if tier is None or region is None:
-        return inputs
+        return replace(inputs, recovery=recovery)
     home = {each.site.id: each for each in inputs.homes}[region]
     return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home, recovery=recovery)
 

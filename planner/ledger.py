@@ -19,7 +19,7 @@ from planner.demand import Client
 from planner.homes import Home
 from planner.inputs import Inputs
 from planner.ledger_failures import heaviest
-from planner.ledger_recovery import standing_by
+from planner.ledger_recovery import sending, standing_by
 from planner.ledger_routing import routing_bill
 from planner.plan import Plan
 from planner.study import Selector, Study, TagsRule
@@ -139,9 +139,13 @@ class Ledger:
             bill["cross_zone"] = crossing * prices.zone_gb.usd
         if site.kind != "region" and prices.parent_gb is not None:
             bill["transfer"] = self.study.workload.home_share * gigabytes * prices.parent_gb.usd
-        if self.plan.recovery is not None:
+        recovery = self.plan.recovery
+        if recovery is not None and recovery.standby is None:
+            # Backups stand in: each site keeps its part of the copies, and sends what its own clients change.
             mine = math.fsum(self.share[self.column == column])
-            bill["recovery"] = standing_by(self.study, self.inputs, self.home, self.plan.recovery) * mine
+            nobody = [0.0] * len(self.inputs.sites)
+            kept = standing_by(self.study, self.inputs, self.home, recovery, nobody)
+            bill["recovery"] = mine * (kept + sending(self.study, self.inputs, self.home, None, column))
         if self.home is not None:
             bill["transfer"] += work.home_share * gigabytes * float(self.home.usd_gb[column])
         if self.plan.routing is not None:
@@ -152,7 +156,25 @@ class Ledger:
     def total_bill(self) -> dict[str, float]:
         """US dollars per month of all open sites, by item."""
         bills = [self.bill(self.site_column[site_id]) for site_id in sorted(self.open_ids)]
-        return {item: math.fsum(bill[item] for bill in bills) for item in ITEMS}
+        return {
+            item: math.fsum(
+                [*(bill[item] for bill in bills), self.standby_usd if item == "recovery" else 0.0]
+            )
+            for item in ITEMS
+        }
+
+    @property
+    def standby_usd(self) -> float:
+        """What the Region that stands by costs a month; nothing where there is none."""
+        recovery = self.plan.recovery
+        if recovery is None or recovery.standby is None:
+            return 0.0
+        return standing_by(self.study, self.inputs, self.home, recovery, self.shares)
+
+    @property
+    def shares(self) -> list[float]:
+        """(n,) of demand, by site."""
+        return [math.fsum(self.share[self.column == column]) for column in range(len(self.inputs.sites))]
 
     def coverage(self) -> float:
         """Share of demand within ``slo_ms``; all that is served where the study sets none."""

@@ -17,6 +17,7 @@ class Placement:
     """One open site. ``role`` is "serving"; of a site that serves nobody, "backup" when it does in a failure,
     or "parent" when it is open only for its zones' sake.
 
+    The plan's ``standby`` has the role of that name: what is ready in a Region to serve when another is lost.
     ``decided_by``: the rules that need it, or the price or latency it is open for.
     """
 
@@ -25,7 +26,7 @@ class Placement:
     kind: str
     parent: str | None
     country: str
-    role: Literal["serving", "backup", "parent"]
+    role: Literal["serving", "backup", "parent", "standby"]
     instances: int
     clients: int
     demand_share: float
@@ -127,7 +128,8 @@ class Plan:
     """A decision with its proof and its audit. ``objective``, ``lower_bound``: USD per month, or ms.
 
     When infeasible: no placements, ``kpi`` None, ``conflict`` set. ``audit`` lists violations found by
-    code that shares nothing with the solver; empty when sound.
+    code that shares nothing with the solver; empty when sound. ``standby``: where the recovery has a Region
+    that stands by, which need not be among the open ones; it bears the item ``recovery``.
     """
 
     study: str
@@ -150,6 +152,12 @@ class Plan:
     home: HomeChoice | None = None
     routing: RoutingPlan | None = None
     recovery: Recovery | None = None
+    standby: Placement | None = None
+
+    @property
+    def rows(self) -> tuple[Placement, ...]:
+        """The open sites and what stands by; what they cost adds up to the plan's cost."""
+        return self.placements if self.standby is None else (*self.placements, self.standby)
 
     @property
     def open(self) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ class Problem:
     backup that is allowed, None where nothing need be survived; a pair is then allowed only if the client
     has a backup there.
 
-    ``arrangement``: the home of the stateful tier and its recovery, if any. ``others``: the same study's
+    ``arrangement``: the home of the stateful tier and the recovery, if any; without a rule that it ``needs``
+    there is no plan so arranged. ``others``: the same study's
     problems with each other one; a plan of any of them is a plan, and solving means all of them.
     """
 
@@ -47,6 +48,7 @@ class Problem:
     effects: tuple[Effect, ...]
     failover: Failover | None = None
     arrangement: Arrangement | None = None
+    needs: frozenset[str] = frozenset()
     others: tuple[Problem, ...] = ()
 
     @property
@@ -104,21 +106,21 @@ class Problem:
 
 def build_problem(study: Study, inputs: Inputs) -> Problem:
     """Apply every cost item and every rule of the study to its inputs, in every arrangement there may be."""
-    if not inputs.homes or inputs.home is not None:
+    if inputs.home is not None or (not inputs.homes and inputs.recovery is not None):
         return _at_one_home(study, inputs)
-    first, *others = (
-        option for home in inputs.homes for option in _recovered(study, at_home(study, inputs, home.site.id))
-    )
+    arranged = [at_home(study, inputs, home.site.id) for home in inputs.homes] or [inputs]
+    first, *others = (option for there in arranged for option in _recovered(study, there))
     return replace(first, others=tuple(others))
 
 
 def _recovered(study: Study, inputs: Inputs) -> Iterator[Problem]:
-    """One home's problem with every recovery that could be the cheapest, if any is asked for.
+    """One home's problem, or that of no home, with every recovery that could be the cheapest, if any is asked
+    for.
 
     They differ in the item ``recovery``, in what counts it or is about it, and in the rules that forbid it.
     """
     bare = _at_one_home(study, inputs)
-    if study.resilience.rto_s is None and study.resilience.rpo_s is None:
+    if not study.resilience.recovers:
         yield bare
         return
     for choice in choices(study, inputs):
@@ -133,7 +135,8 @@ def _recovered(study: Study, inputs: Inputs) -> Iterator[Problem]:
             for effect in effects
         ]
         arrangement = replace(bare.arrangement or Arrangement(""), recovery=choice.recovery)
-        yield _apply(replace(bare, cost=facts.cost, items=items, arrangement=arrangement), effects)
+        option = replace(bare, cost=facts.cost, items=items, arrangement=arrangement, needs=choice.needs)
+        yield _apply(option, effects)
 
 
 def _at_one_home(study: Study, inputs: Inputs) -> Problem:
@@ -153,9 +156,15 @@ def _at_one_home(study: Study, inputs: Inputs) -> Problem:
         cost=facts.cost,
         items=items,
         effects=(),
-        arrangement=None if inputs.home is None else Arrangement(inputs.home.site.id, inputs.recovery),
+        arrangement=_arrangement(inputs),
     )
     return _apply(bare, rule_effects(facts))
+
+
+def _arrangement(inputs: Inputs) -> Arrangement | None:
+    if inputs.home is None and inputs.recovery is None:
+        return None
+    return Arrangement("" if inputs.home is None else inputs.home.site.id, inputs.recovery)
 
 
 def _apply(problem: Problem, effects: Sequence[Effect]) -> Problem:
@@ -166,6 +175,8 @@ def _apply(problem: Problem, effects: Sequence[Effect]) -> Problem:
             may_open &= effect.sites
         if effect.pairs is not None:
             allowed &= effect.pairs
+    if not problem.needs <= {effect.rule for effect in effects}:
+        may_open[:] = False
     allowed &= may_open
     failover = _failover(problem, effects, may_open)
     if failover is not None:

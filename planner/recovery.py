@@ -1,4 +1,4 @@
-"""What is done about the loss of the home Region: the value that a plan carries."""
+"""What is done about the loss of the home Region, or of any: the value that a plan carries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A strategy, the Region that stands by, what recovering takes, and US dollars a month."""
+    """A strategy, the Region that stands by, what recovering takes, and US dollars a month.
+
+    ``standby``, ``country``: None where each client's backup stands in. ``replication_usd``: without a home
+    it depends on who serves, and is zero until the plan is drawn (:mod:`planner.standby_regions`).
+    """
 
     strategy: str
-    standby: str
-    country: str
+    standby: str | None
+    country: str | None
     detection_s: float
     failover_s: float
     provision_s: float
@@ -33,6 +37,11 @@ class Recovery:
         return self.compute_usd + self.storage_usd + self.replication_usd
 
     @property
+    def where(self) -> str:
+        """The standby, in words."""
+        return self.standby or "each client's backup"
+
+    @property
     def words(self) -> str:
         """The arithmetic of the expected RTO and RPO, in seconds."""
         restore = f" + {self.restore_s:.0f} restoring" if self.restore_s else ""
@@ -44,7 +53,8 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """What is decided beside the sites: the home Region of the stateful tier, and its recovery, if any."""
+    """What is decided beside the sites: the home Region of the stateful tier, "" for none, and the recovery,
+    if any."""
 
     home: str
     recovery: Recovery | None = None

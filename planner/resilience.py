@@ -1,20 +1,21 @@
-"""How the stateful tier comes back when its home Region is lost: strategy, standby, time and data lost, cost.
+"""How the data come back when the home Region is lost, or any: strategy, standby, time and data lost, cost.
 
     RTO = check_interval_s × failure_threshold + switch + provisioning + data_gb × 8 / Gbit/s
     RPO = interval between backups, or lag of replication
     USD = ⌈fraction × fleet⌉ × hourly price × 730 + data_gb × storage + change_gb_per_day × 365/12 × transfer
 
-The switch is ``ttl_s`` + ``client_cache_s`` with Route 53, and where routing is not planned; with an
-accelerator, what it takes to send clients elsewhere. The fleet is what the whole demand needs. A plan that
-survives a failure has the room for active/active already, and pays no more compute for it. The restored part
-counts only where data come from a backup.
+Without a home tier the last part is that of :mod:`planner.standby_regions`. The switch is ``ttl_s`` +
+``client_cache_s`` with Route 53, and where routing is not planned; with an accelerator, what it takes to send
+clients elsewhere. The fleet is what the whole demand needs. A plan that survives a failure has the room for
+active/active already, and pays no more compute for it while it does. The restored part counts only where data
+come from a backup.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from planner.catalog import Site
@@ -23,56 +24,72 @@ from planner.recovery import Recovery
 from planner.routing import policy_of, switch_s
 from planner.rules.holding import may_hold
 from planner.sizing import HOURS_PER_MONTH, instances_for, size
+from planner.standby_regions import DAYS_PER_MONTH, backups_hold, lost_together
 from planner.strategies import Strategy, load_strategies
 from planner.study import ProgramRule, ResidencyRule, Study, TagsRule
 from planner.study_values import Routing
 
-DAYS_PER_MONTH: Final = 365 / 12
 BITS_PER_BYTE: Final = 8
+ACTIVE: Final = "active-active"
+SURVIVAL: Final = frozenset({"survive"})
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A way to recover, and the rules that forbid its standby. ``recovery`` None: not at all."""
+    """A way to recover, the rules that forbid its standby and those it needs; None is no way at all."""
 
     recovery: Recovery | None
     forbidden_by: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
 
 
 def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
-    """Every way that could be the cheapest one, with the tier at ``inputs.home``, and none at all.
+    """Every way that could be the cheapest one, with the tier at ``inputs.home`` if there is one, and none
+    at all.
 
-    Of each strategy the standbys from the cheapest on, up to the first that every rule allows: a dearer one
-    is never wanted, whichever rules are dropped.
+    With a home, of each strategy the standbys from the cheapest on, up to the first that every rule allows: a
+    dearer one is never wanted, whichever rules are dropped. Without one, every standby may be: it is closed
+    to sites.
     """
     yield Choice(None)
     standbys = [
-        (j, site, forbidding(study, inputs, site))
+        (j, forbidding(study, inputs, site))
         for j, site in enumerate(inputs.sites)
-        if _apart(study, inputs, site)
+        if site.kind == "region" and (inputs.home is None or _apart(study, inputs.home.site, site))
     ]
     for strategy in load_strategies():
-        priced = [
-            (recovery, forbidden)
-            for j, _, forbidden in standbys
-            if (recovery := recover(study, inputs, strategy, j)) is not None
-        ]
-        for recovery, forbidden in sorted(priced, key=lambda pair: (pair[0].usd, pair[0].standby)):
-            yield Choice(recovery, forbidden)
-            if not forbidden:
-                break
+        if inputs.home is None and strategy.name == ACTIVE and backups_hold(study.resilience):
+            yield Choice(recover(study, inputs, strategy, None), needs=SURVIVAL)
+        yield from _each(study, inputs, strategy, standbys)
+        if inputs.home is not None and strategy.name == ACTIVE and study.resilience.survive != "none":
+            there = replace(strategy, compute_fraction=0.0)
+            yield from _each(study, inputs, there, standbys, SURVIVAL)
 
 
-def _apart(study: Study, inputs: Inputs, site: Site) -> bool:
-    """A Region outside the home's, of the same network: replication crosses no provider. Who prepares for
-    the loss of a metro, or of a Region, does not stand by in the home's own metro."""
-    home = inputs.home
-    if home is None or site.kind != "region" or site.id == home.site.id:
+def _each(
+    study: Study,
+    inputs: Inputs,
+    strategy: Strategy,
+    standbys: Sequence[tuple[int, frozenset[str]]],
+    needs: frozenset[str] = frozenset(),
+) -> Iterator[Choice]:
+    """One strategy with each standby, cheapest first; with a home up to the first that is not forbidden."""
+    priced = [
+        (recovery, forbidden)
+        for j, forbidden in standbys
+        if (recovery := recover(study, inputs, strategy, j)) is not None
+    ]
+    for recovery, forbidden in sorted(priced, key=lambda pair: (pair[0].usd, pair[0].where)):
+        yield Choice(recovery, forbidden, needs)
+        if not forbidden and inputs.home is not None:
+            break
+
+
+def _apart(study: Study, home: Site, site: Site) -> bool:
+    """A Region that is not lost with the home, of the same network: replication crosses no provider."""
+    if lost_together(study.resilience, site, home):
         return False
-    wide = study.resilience.survive in ("metro", "region")
-    if wide and site.metro and (site.metro, site.country) == (home.site.metro, home.site.country):
-        return False
-    return (site.provider, site.partition) == (home.site.provider, home.site.partition)
+    return (site.provider, site.partition) == (home.provider, home.partition)
 
 
 def forbidding(study: Study, inputs: Inputs, region: Site) -> frozenset[str]:
@@ -90,31 +107,32 @@ def forbidding(study: Study, inputs: Inputs, region: Site) -> frozenset[str]:
     return frozenset(found)
 
 
-def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int) -> Recovery | None:
-    """One strategy with one standby, its arithmetic done; None where the standby has no price."""
+def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int | None) -> Recovery | None:
+    """One strategy with one standby, or with everybody's backup; its arithmetic done. None where the standby
+    has no price."""
     asked, routing, home = study.resilience, study.routing or Routing(), inputs.home
-    hour = inputs.prices[standby].instance_hour
-    if home is None or hour is None:
+    site = None if standby is None else inputs.sites[standby]
+    hour = None if standby is None else inputs.prices[standby].instance_hour
+    if site is not None and hour is None:
         return None
     sizing = size(study, inputs)
-    fraction = strategy.compute_fraction
-    if strategy.name == "active-active" and asked.survive != "none":
-        fraction = 0.0
+    fraction = 0.0 if site is None else strategy.compute_fraction
     instances = math.ceil(fraction * instances_for(sizing.peak_rps, sizing) - 1e-9)
     restore = 0.0 if strategy.restore_gbps is None else asked.data_gb * BITS_PER_BYTE / strategy.restore_gbps
+    leaving = 0.0 if home is None else home.leaving_usd_gb
     return Recovery(
         strategy=strategy.name,
-        standby=inputs.sites[standby].id,
-        country=inputs.sites[standby].country,
+        standby=None if site is None else site.id,
+        country=None if site is None else site.country,
         detection_s=float(routing.check_interval_s * routing.failure_threshold),
         failover_s=_switch_s(study, inputs),
         provision_s=strategy.provision_s,
         restore_s=restore,
         rpo_s=strategy.rpo_s,
         instances=instances,
-        compute_usd=instances * hour.usd * HOURS_PER_MONTH,
+        compute_usd=0.0 if hour is None else instances * hour.usd * HOURS_PER_MONTH,
         storage_usd=asked.data_gb * strategy.storage_usd_gb_month,
-        replication_usd=asked.change_gb_per_day * DAYS_PER_MONTH * home.leaving_usd_gb,
+        replication_usd=asked.change_gb_per_day * DAYS_PER_MONTH * leaving,
     )
 
 

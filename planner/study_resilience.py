@@ -55,7 +55,7 @@ def read_resilience(table: Table) -> Resilience:
         raise table.fault("zones_fail_with_parent", words)
     if resilience.backup_within_ms is not None and resilience.survive == "none":
         raise table.fault("backup_within_ms", 'says how near a backup is, but survive = "none" asks for none')
-    if (resilience.data_gb or resilience.change_gb_per_day) and not _recovers(resilience):
+    if (resilience.data_gb or resilience.change_gb_per_day) and not resilience.recovers:
         raise table.fault("data_gb", "is data to recover, but neither rto nor rpo is given")
     return resilience
 
@@ -82,10 +82,6 @@ def read_routing(table: Table) -> Routing:
     if routing.check_interval_s not in (10, 30):
         raise table.fault("check_interval_s", f"{routing.check_interval_s} is not one of 10, 30")
     return routing
-
-
-def _recovers(resilience: Resilience) -> bool:
-    return resilience.rto_s is not None or resilience.rpo_s is not None
 
 
 def _span(table: Table, key: str) -> float | None:

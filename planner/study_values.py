@@ -232,8 +232,8 @@ class Resilience:
     """What may fail, and how soon and how complete the service is back.
 
     ``survive``: while any one of these is down, an open backup within ``backup_within_ms`` has room for each
-    of its clients. ``rto_s``, ``rpo_s``: recovery time and point objectives of the home tier's data, of which
-    there are ``data_gb``, ``change_gb_per_day`` of them changing.
+    of its clients. ``rto_s``, ``rpo_s``: recovery time and point objectives of the data, the home tier's or
+    those of every site, of which there are ``data_gb``, ``change_gb_per_day`` of them changing.
     """
 
     survive: Survive = "none"
@@ -243,6 +243,11 @@ class Resilience:
     rpo_s: float | None = None
     data_gb: float = 0.0
     change_gb_per_day: float = 0.0
+
+    @property
+    def recovers(self) -> bool:
+        """Whether anything is asked of the recovery."""
+        return self.rto_s is not None or self.rpo_s is not None
 
 
 Policy = Literal["auto", "route53-latency", "route53-geoproximity", "global-accelerator"]

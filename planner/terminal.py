@@ -56,7 +56,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
                     *(_figure(place.latency_p50_ms), _figure(place.latency_p95_ms)),
                     f"{place.cost_usd_month:,.0f}",
                 )
-                for place in plan.placements
+                for place in plan.rows
             ],
             flush_right=range(3, 8),
         ),
@@ -73,7 +73,7 @@ def _home(plan: Plan) -> Iterator[str]:
         yield f"  home      {plan.home.region}: {ms(plan.home.mean_ms)} of the mean is between site and home"
     if plan.recovery is not None:
         way = plan.recovery
-        yield f"  recovery  {way.strategy} in {way.standby}, {usd(way.usd)} a month"
+        yield f"  recovery  {way.strategy} in {way.where}, {usd(way.usd)} a month"
         yield f"            {way.words}"
 
 

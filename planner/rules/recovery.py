@@ -1,29 +1,42 @@
-"""RTO of the recovery ≤ rto, and RPO of the recovery ≤ rpo: no site is open where it is not so."""
+"""RTO of the recovery ≤ rto, and RPO of the recovery ≤ rpo; without a home, y_j = 0 beside its standby."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.rules.effect import Effect, Facts
+from planner.standby_regions import spared
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
-    """When the home Region is lost, its data are back in time, and no more than the last few are missing."""
-    asked, recovery = facts.study.resilience, facts.inputs.recovery
+    """When a Region is lost, the data are back in time, and no more than the last few are missing; no site is
+    open where it is not so, nor, without a home tier, where what stands by would be lost with it."""
+    asked, recovery, home = facts.study.resilience, facts.inputs.recovery, facts.study.workload.home
     found = []
+    whose = "the home's data are" if home is not None else "the data of a lost Region are"
+    apart = "" if home is not None else ", where no site was open"
     for name, limit, reached, words in (
         ("rto", asked.rto_s, math.inf if recovery is None else recovery.rto_s, "back within"),
         (
             "rpo",
             asked.rpo_s,
             math.inf if recovery is None else recovery.rpo_s,
-            "losing no more than the last",
+            "back losing no more than the last",
         ),
     ):
         if limit is not None:
-            nowhere = np.zeros(len(facts.inputs.sites), dtype=bool)
-            sites = None if reached <= limit else nowhere
-            found.append(Effect(name, f"the home's data are {words} {limit:g} s", sites=sites))
+            sites = _outside(facts) if reached <= limit else np.zeros(len(facts.inputs.sites), dtype=bool)
+            found.append(Effect(name, f"{whose} {words} {limit:g} s{apart}", sites=sites))
     return tuple(found)
+
+
+def _outside(facts: Facts) -> NDArray[np.bool_] | None:
+    """(n,) True outside the standby; None where a home is what it stands by for, or backups stand in."""
+    recovery, inputs = facts.inputs.recovery, facts.inputs
+    if facts.study.workload.home is not None or recovery is None or recovery.standby is None:
+        return None
+    standby = next(site for site in inputs.sites if site.id == recovery.standby)
+    return spared(facts.study.resilience, inputs, standby)

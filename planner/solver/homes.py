@@ -1,7 +1,8 @@
 """The best over every home of the stateful tier: each is a placement problem of its own.
 
 They are solved in the order of a bound that needs no solver, each from the best plan so far. A home is left
-as soon as no plan of it can be better: the joint optimum is proven by the least of the homes' bounds.
+as soon as no plan of it can be better: the joint optimum is proven by the least of the homes' bounds. So are
+the standbys of a service without a home (:mod:`planner.solver.apart`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from planner.problem import Problem
 from planner.recovery import usd_of
 from planner.solver.answers import OnAnswer
+from planner.solver.apart import at_the_cheapest, joint
 from planner.solver.decision import Deadline, Decision, tally
 
 Solve = Callable[..., Decision]
@@ -40,12 +42,27 @@ def best_of(
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
     options = _worth_solving(problem)
     bounds = np.array([max(_at_their_best(option), lower_bound) for option in options])
+    floors = np.full(len(options), -np.inf)
     best: Decision | None = None
     unproven = False
-    for position, k in enumerate(np.argsort(bounds, kind="stable")):
+    together = joint(options)
+    if together is not None:
+        whole = solve(
+            together.problem, gap=gap, time_limit_s=deadline.remaining_s, progress=progress, start=start,
+            on_answer=None, lower_bound=lower_bound, cutoff=cutoff,
+        )  # fmt: skip
+        bounds = np.maximum(bounds, together.bounds(whole))
+        floors = together.costs(whole, gap)
+        best = at_the_cheapest(options, whole)
+        if best is not None and on_answer is not None:
+            lower = min(float(bounds.min()), best.objective)
+            on_answer(replace(best, lower_bound=lower, termination="feasible"))
+    for position, k in enumerate(np.lexsort((floors, bounds))):
         option = options[k]
-        enough = cutoff if best is None else min(cutoff, best.objective * (1 - LEAVE * gap))
+        enough = cutoff if best is None else min(cutoff, _enough(option, best, gap))
         if bounds[k] > enough or np.isposinf(bounds[k]):
+            continue
+        if best is not None and bounds[k] >= best.objective and floors[k] >= _cost(problem, best):
             continue
         if deadline.passed():
             unproven = True
@@ -67,8 +84,11 @@ def best_of(
         )
         bounds[k] = np.inf if found.termination == "infeasible" else max(bounds[k], found.lower_bound)
         unproven |= found.termination == "time_limit" and bounds[k] < enough
-        if found.open is not None and (best is None or _better(option, found, problem, best)):
-            best = replace(found, arrangement=option.arrangement)
+        found = replace(found, arrangement=option.arrangement)
+        if together is not None:
+            found = at_the_cheapest(options, found) or found
+        if found.open is not None and (best is None or _better(problem, found, best)):
+            best = found
     seconds, lower = time.perf_counter() - started, float(bounds.min())
     if best is None:
         ended = "infeasible" if np.isposinf(lower) else "time_limit"
@@ -79,17 +99,19 @@ def best_of(
 
 
 def _worth_solving(problem: Problem) -> tuple[Problem, ...]:
-    """Of the recoveries of one home, which differ in their cost alone, the cheapest that is allowed.
+    """Of the recoveries of one home, which differ in their cost alone, the cheapest that is allowed; without
+    a home, of those with one standby.
 
     All options where none is, so that there is one to prove infeasible.
     """
-    kept: dict[str, Problem] = {}
+    kept: dict[str | None, Problem] = {}
     for option in problem.options:
-        home = option.arrangement.home if option.arrangement is not None else ""
-        if not option.servable:
-            continue
-        if home not in kept or usd_of(option.arrangement) < usd_of(kept[home].arrangement):
-            kept[home] = option
+        at = None
+        if (arranged := option.arrangement) is not None:
+            recovery = arranged.recovery
+            at = arranged.home or (None if recovery is None else recovery.where)
+        if option.servable and (at not in kept or usd_of(arranged) < usd_of(kept[at].arrangement)):
+            kept[at] = option
     return tuple(kept.values()) or problem.options
 
 
@@ -104,16 +126,22 @@ def _at_their_best(problem: Problem) -> float:
     return float(nearest.max() if problem.minimize == "max_latency" else problem.sizing.share @ nearest)
 
 
-def _better(option: Problem, found: Decision, problem: Problem, best: Decision) -> bool:
+def _enough(option: Problem, best: Decision, gap: float) -> float:
+    """Nothing with a bound above it is better; of equal highest latency, something may be cheaper."""
+    return best.objective if option.minimize == "max_latency" else best.objective * (1 - LEAVE * gap)
+
+
+def _better(problem: Problem, found: Decision, best: Decision) -> bool:
     """By the objective, and by cost where the highest latency is the same."""
-    if option.minimize != "max_latency" or found.objective != best.objective:
+    if problem.minimize != "max_latency" or found.objective != best.objective:
         return found.objective < best.objective
-    return _cost(option, found) < _cost(problem.at(best.arrangement), best)
+    return _cost(problem, found) < _cost(problem, best)
 
 
 def _cost(problem: Problem, decision: Decision) -> float:
     assert decision.open is not None
     assert decision.assignment is not None
+    problem = problem.at(decision.arrangement)
     return tally(problem, decision.open, decision.assignment, decision.backup).cost_usd
 
 

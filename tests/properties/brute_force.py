@@ -60,9 +60,13 @@ def best(
 
     ``settled``: sites that are open, or closed, whatever is best.
     """
-    if study.workload.home is None:
-        return _best_of_sites(study, inputs, without, settled)
     found: Best | None = None
+    if study.workload.home is None:
+        for closed, usd in _standbys(study, inputs, without):
+            shut = {**(settled or {}), **dict.fromkeys(closed, False)}
+            if all(shut[name] == is_open for name, is_open in (settled or {}).items()):
+                found = _better(found, _best_of_sites(study, inputs, without, shut, usd))
+        return found
     for home in inputs.homes:
         if study.workload.home.region in ("auto", home.site.id) and _may_hold(study, inputs, home, without):
             there = replace(inputs, homes=(home,))
@@ -72,20 +76,76 @@ def best(
     return found
 
 
-def _cheapest_recovery(study, inputs, without) -> float | None:
-    """US dollars a month of the cheapest lawful way that is quick enough; None where there is none."""
+def _standbys(study, inputs, without):
+    """Without a home: ids of the sites closed beside each standby, and (n,) dollars a month if a site had all
+    of the demand. One way for each standby, the cheapest that is quick enough."""
+    asked, sites = study.resilience, inputs.sites
+    if not _limits(study, without):
+        yield (), np.zeros(len(sites))
+        return
+    one_network = len({(site.provider, site.partition) for site in sites}) == 1
+    month = asked.change_gb_per_day * 365 / 12
+    ways, fleet = list(_quick_enough(study, without)), _fleet(study)
+    outlives = asked.survive == "region" or (asked.survive != "none" and asked.zones_fail_with_parent)
+    outlives = outlives and "survive" not in without
+    for way in ways:
+        if way["strategy"] == "active-active" and outlives:
+            dollars = [
+                price.home_gb.usd + (price.parent_gb.usd if price.parent_gb else 0)
+                if one_network
+                else price.egress_gb.usd
+                for price in inputs.prices
+            ]
+            yield (), month * np.array(dollars) + float(way["storage_usd_gb_month"]) * asked.data_gb
+    for standby, price in zip(sites, inputs.prices, strict=True):
+        if standby.kind != "region" or not _may_hold_all(study, inputs, standby, without):
+            continue
+        usd = [
+            np.ceil(float(way["compute_fraction"]) * fleet) * price.instance_hour.usd * 730
+            + float(way["storage_usd_gb_month"]) * asked.data_gb
+            for way in ways
+        ]
+        if not usd:
+            continue
+        lost = {site.id for site in sites if site.kind == "region" and _one_place(study, site, standby)}
+        closed = [
+            site.id
+            for site in sites
+            if site.kind != "outpost"
+            and (site.id in lost or site.parent in lost or _one_place(study, site, standby))
+        ]
+        copying = [
+            each.home_gb.usd + (each.parent_gb.usd if each.parent_gb else 0)
+            if (site.provider, site.partition) == (standby.provider, standby.partition)
+            else each.egress_gb.usd
+            for site, each in zip(sites, inputs.prices, strict=True)
+        ]
+        yield closed, month * np.array(copying) + min(usd)
+
+
+def _one_place(study, one, other) -> bool:
+    """One Region, or one metro where metros may be lost."""
+    metro = study.resilience.survive in ("metro", "region") and one.metro
+    return one.id == other.id or bool(metro and (one.metro, one.country) == (other.metro, other.country))
+
+
+def _limits(study, without):
     asked = study.resilience
-    limits = [
+    return [
         (key, limit)
         for key, limit in (("rto", asked.rto_s), ("rpo", asked.rpo_s))
         if limit is not None and key not in without
     ]
-    if not limits:
-        return 0.0
-    routing, (home,) = study.routing or Routing(), inputs.homes
+
+
+def _fleet(study) -> int:
     fleet = study.demand.peak_rps * (1 + study.workload.headroom) / study.workload.rps_per_instance
-    fleet = max(study.workload.min_instances, int(np.ceil(fleet - 0.02)))
-    found = []
+    return max(study.workload.min_instances, int(np.ceil(fleet - 0.02)))
+
+
+def _quick_enough(study, without):
+    """The strategies that keep what is asked of RTO and RPO."""
+    asked, routing = study.resilience, study.routing or Routing()
     with (data_dir() / "recovery.csv").open(newline="") as file:
         strategies = list(csv.DictReader(file))
     for way in strategies:
@@ -94,15 +154,26 @@ def _cheapest_recovery(study, inputs, without) -> float | None:
         reached["rto"] += routing.ttl_s + routing.client_cache_s
         if way["restore_gbps"]:
             reached["rto"] += asked.data_gb * 8 / float(way["restore_gbps"])
+        if all(reached[key] <= limit for key, limit in _limits(study, without)):
+            yield way
+
+
+def _cheapest_recovery(study, inputs, without) -> float | None:
+    """US dollars a month of the cheapest lawful way that is quick enough; None where there is none."""
+    asked, (home,) = study.resilience, inputs.homes
+    if not _limits(study, without):
+        return 0.0
+    fleet, found = _fleet(study), []
+    for way in _quick_enough(study, without):
         part = float(way["compute_fraction"])
-        if asked.survive != "none" and way["strategy"] == "active-active":
+        if asked.survive != "none" and "survive" not in without and way["strategy"] == "active-active":
             part = 0.0
         for site, price in zip(inputs.sites, inputs.prices, strict=True):
             elsewhere = site.kind == "region" and site.id != home.site.id
             if asked.survive in ("metro", "region") and site.metro == home.site.metro != "":
                 elsewhere = elsewhere and site.country != home.site.country
             lawful = _may_hold(study, inputs, replace(home, site=site), without)
-            if elsewhere and lawful and all(reached[key] <= limit for key, limit in limits):
+            if elsewhere and lawful:
                 kept = float(way["storage_usd_gb_month"]) * asked.data_gb
                 sent = asked.change_gb_per_day * 365 / 12 * home.leaving_usd_gb
                 found.append(np.ceil(part * fleet) * price.instance_hour.usd * 730 + kept + sent)
@@ -110,8 +181,12 @@ def _cheapest_recovery(study, inputs, without) -> float | None:
 
 
 def _may_hold(study, inputs, home, without) -> bool:
+    return _may_hold_all(study, inputs, home.site, without)
+
+
+def _may_hold_all(study, inputs, region, without) -> bool:
     """Whether the data of every client may lie in that Region."""
-    if "services" not in without and not set(study.workload.services) <= home.site.services:
+    if "services" not in without and not set(study.workload.services) <= region.services:
         return False
     for rule in study.rules:
         if isinstance(rule, TagsRule) and "tags" not in without:
@@ -120,16 +195,16 @@ def _may_hold(study, inputs, home, without) -> bool:
                 spoken_of = (
                     own is not None if rule.clients is None else _selects(rule.clients, client, inputs)
                 )
-                if spoken_of and (own is None or home.site.tags.get(rule.key) != own):
+                if spoken_of and (own is None or region.tags.get(rule.key) != own):
                     return False
         if not isinstance(rule, ResidencyRule | ProgramRule):
             continue
         if not any(_selects(rule.clients, client, inputs) for client in inputs.demand.clients):
             continue
         if isinstance(rule, ResidencyRule):
-            if "residency" not in without and home.site.country not in _places(rule.sites, inputs):
+            if "residency" not in without and region.country not in _places(rule.sites, inputs):
                 return False
-        elif "program" not in without and not set(rule.programs) <= home.site.programs:
+        elif "program" not in without and not set(rule.programs) <= region.programs:
             return False
     return True
 
@@ -385,7 +460,9 @@ def _best_assignment(study, inputs, without, chosen, options, recovery) -> Best 
     if study.latency.slo_ms is not None and "coverage" not in without:
         covered = (latency <= study.latency.slo_ms) @ share
         keep &= covered >= study.latency.coverage - 1e-9
-    cost = np.full(len(ways), recovery)
+    cost = np.zeros(len(ways))
+    for j, usd in enumerate(np.broadcast_to(recovery, len(inputs.sites))):
+        cost += usd * ((ways == j) @ share)
     work = study.workload
     for j, (site, price) in enumerate(zip(inputs.sites, inputs.prices, strict=True)):
         if not chosen[j]:

@@ -46,7 +46,7 @@ class Instance:
     inputs: Inputs
 
 
-def draw(seed: int, rule: str | None = None, *, home: bool = False) -> Instance:
+def draw(seed: int, rule: str | None = None, *, home: bool = False, recovers: bool = False) -> Instance:
     """One instance; ``rule`` is present in it, each of the others with a chance of one in five.
 
     But ``survive``, and a ``home`` for the stateful tier, only where asked for: they leave fewer instances
@@ -59,6 +59,8 @@ def draw(seed: int, rule: str | None = None, *, home: bool = False) -> Instance:
     study, inputs = further(seed, rule, _study(random, present, inputs), inputs)
     if home:
         study, inputs = _with_home(random, study, inputs)
+    if recovers:
+        study, inputs = _with_recovery(random, study, inputs)
     if "budget" in present:
         study = replace(study, budget_usd_per_month=_budget(random, study, inputs))
     return Instance(study, inputs)
@@ -283,17 +285,35 @@ def _with_home(random, study, inputs) -> tuple[Study, Inputs]:
     )
     study = replace(study, workload=replace(study.workload, home=tier))
     if random.random() < 0.5 and len(regions) > 1:
-        study = replace(
-            study,
-            resilience=replace(
-                study.resilience,
-                rto_s=_one_of(random, (None, 100.0, 200.0, 400.0, 2000.0, 90_000.0)),
-                rpo_s=_one_of(random, (None, 10.0, 40.0, 100.0, 90_000.0)),
-                data_gb=float(_one_of(random, (0.0, 1000.0))),
-                change_gb_per_day=float(_one_of(random, (0.0, 50.0))),
-            ),
-        )
+        study = replace(study, resilience=_recovering(random, study.resilience))
     return study, replace(inputs, homes=tuple(homes))
+
+
+def _recovering(random, resilience) -> Resilience:
+    return replace(
+        resilience,
+        rto_s=_one_of(random, (None, 100.0, 200.0, 400.0, 2000.0, 90_000.0)),
+        rpo_s=_one_of(random, (None, 10.0, 40.0, 100.0, 90_000.0)),
+        data_gb=float(_one_of(random, (0.0, 1000.0))),
+        change_gb_per_day=float(_one_of(random, (0.0, 50.0, 2000.0))),
+    )
+
+
+def _with_recovery(random, study, inputs) -> tuple[Study, Inputs]:
+    """A standby for the data of every site; one time in four some sites are another provider's."""
+    prices = tuple(
+        replace(price, home_gb=_price(_one_of(random, (0.01, 0.02, 0.1)), "GB")) for price in inputs.prices
+    )
+    asked = _recovering(random, study.resilience)
+    if not asked.recovers:
+        asked = replace(asked, rto_s=2000.0)
+    sites = inputs.sites
+    if random.random() < 0.25:
+        sites = tuple(
+            replace(site, provider="gcp") if site.kind == "region" and random.random() < 0.5 else site
+            for site in sites
+        )
+    return replace(study, resilience=asked), replace(inputs, prices=prices, sites=sites)
 
 
 def _resilience(random) -> Resilience:

@@ -99,6 +99,23 @@ def test_a_rule_binds_the_home_and_what_stands_by_for_it(rule):
             return
 
 
+@pytest.mark.parametrize("rule", [None, "survive", "residency", "budget"])
+def test_without_a_home_the_standby_is_outside_of_every_open_sites_region(rule):
+    """Drawn until the two objectives have changed the optimum, or what it costs, several times."""
+    binding = 0
+    for seed in itertools.count():
+        assert seed < 1000, f"of {seed} instances in too few anything was binding"
+        instance = draw(seed, rule, recovers=True)
+        expected = best(instance.study, instance.inputs)
+        free = best(instance.study, instance.inputs, without=frozenset({"rto", "rpo"}))
+        binds = expected is not None and free.objective < expected.objective * (1 - 1e-6) - 1e-9
+        binding += binds
+        if binds or seed < 2 * SLACK:
+            agree(instance, expected)
+        if binding == BINDING:
+            return
+
+
 @pytest.mark.parametrize("aim", ["cost", "mean_latency", "max_latency"])
 def test_every_aim_is_drawn(aim):
     assert sum(draw(seed).study.minimize == aim for seed in range(MIXED)) >= 5

@@ -1,19 +1,20 @@
-"""The stateful tier comes back: the cheapest lawful way that is quick enough, worked out by hand."""
+"""What is lost with a Region comes back: the cheapest lawful way that is quick enough, worked out by hand."""
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from planner.audit import audit_plan
 from planner.decide import decide, explain
-from planner.export import plan_document
-from planner.inputs import at_home, load_inputs
+from planner.export import placements_csv, plan_document
+from planner.inputs import at_home
 from planner.resilience import recover
 from planner.strategies import STRATEGIES, RecoveryError, load_strategies
-from planner.study import Resilience, Routing, StudyError, TagsRule, parse_study
+from planner.study import Resilience, Routing, TagsRule
 from planner.terminal import plan_text
 from tests.planner.audit import estate
 from tests.planner.decide import test_home as home
@@ -56,7 +57,6 @@ def test_cost_by_hand():
     assert warm.storage_usd == pytest.approx(450 * 0.115)
     assert warm.replication_usd == pytest.approx(365 * 0.02)
     assert way("active-active").instances == 7
-    assert way("active-active", replace(ASKED, survive="site")).instances == 0
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,101 @@ def test_the_audit_names_a_wrong_recovery(spoil, words):
     assert any(words in sentence for sentence in found), found
 
 
-def test_recovery_needs_a_home():
-    asked = parse_study(home.STUDY + '[resilience]\nrto = "1h"\n', name="x", directory=Path())
-    with pytest.raises(StudyError, match=r"resilience\.rto: speaks of the data of the stateful tier"):
-        load_inputs(asked)
+def homeless(**changes):
+    """Without a home tier: each site has the data of its clients, at 0.02 dollars a GB between Regions,
+    a zone's or rack's by way of its parent."""
+    workload = replace(study().workload, home=None)
+    priced = tuple(replace(each, home_gb=estate.price(0.02, "GB")) for each in estate.PRICES)
+    return study(workload=workload, **changes), replace(inputs(), homes=(), prices=priced)
+
+
+def test_without_a_home_the_standby_is_no_open_sites_region_by_hand():
+    """All in iad, the cheapest: a pilot light in fra or mad, of which none runs, so the first is it. 365
+    GB a month leave iad for it at 0.02."""
+    asked, known = homeless(limits=replace(study().limits, max_sites=1))
+    plan = decide(asked, known)
+    assert plan.audit == ()
+    assert plan.open == ("iad",)
+    assert (plan.recovery.strategy, plan.recovery.standby) == ("pilot-light", "fra")
+    assert plan.recovery.replication_usd == pytest.approx(365 * 0.02)
+    assert plan.recovery.usd == pytest.approx(450 * 0.115 + 365 * 0.02)
+    free = decide(replace(asked, resilience=Resilience()), known)
+    assert plan.kpi.cost_usd_month == pytest.approx(free.kpi.cost_usd_month + plan.recovery.usd)
+
+
+def test_without_a_home_a_cheap_standby_may_be_worth_another_site():
+    """A fleet of seven stands by where an hour costs least and nobody serves. With fra dear and egress level,
+    iad and mad take one part each."""
+    asked, known = homeless(
+        limits=replace(study().limits, max_sites=1), resilience=replace(ASKED, rto_s=160.0)
+    )
+    plan = decide(asked, known)
+    assert plan.audit == ()
+    assert (plan.open, plan.recovery.standby) == (("iad",), "fra")
+    level = tuple(replace(price, egress_gb=estate.price(0.08, "GB")) for price in known.prices)
+    level = (replace(level[0], instance_hour=estate.price(0.5, "hour")), *level[1:])
+    plan = decide(asked, replace(known, prices=level))
+    assert plan.audit == ()
+    assert {*plan.open, plan.recovery.standby} == {"mad", "iad"}
+    assert plan.kpi.cost_usd_month == pytest.approx(
+        7 * 730 * (0.19 + 0.22) + 40_000 * 0.08 + 450 * 0.115 + 365 * 0.02
+    )
+
+
+def test_without_a_home_backups_that_outlive_a_region_are_active_already():
+    """Each client's backup has its data; the copies are paid, no instance more. So to drop ``survive`` saves
+    nothing: a second fleet of seven would have to stand by instead."""
+    asked, known = homeless(resilience=replace(ASKED, rto_s=160.0, survive="site"))
+    plan = decide(asked, known)
+    assert plan.audit == ()
+    assert (plan.recovery.strategy, plan.recovery.standby, plan.standby) == ("active-active", None, None)
+    assert plan.recovery.instances == 0
+    assert plan.cost_items["recovery"] == pytest.approx(plan.recovery.usd)
+    assert "active-active in each client's backup" in plan_text(plan, slo_ms=None)
+    prices = {price.rule: price.saves for price in explain(asked, known).rule_prices}
+    alone = decide(replace(asked, resilience=replace(asked.resilience, survive="none")), known)
+    assert alone.objective > plan.objective
+    assert prices["survive"] == 0.0
+
+
+APART = [
+    (lambda p: replace(p, recovery=None), "recovery: the plan has none"),
+    (lambda p: replace(p, standby=None), "the standby fra has no row in the plan"),
+    (lambda p: replace(p, recovery=replace(p.recovery, standby="iad")), "the standby iad falls with iad"),
+    (lambda p: replace(p, recovery=replace(p.recovery, standby=None)), "is no way to recover"),
+    (
+        lambda p: replace(p, recovery=replace(p.recovery, replication_usd=0.0)),
+        "replication_usd is stated as 0.0",
+    ),
+    (
+        lambda p: replace(p, standby=replace(p.standby, cost_usd_month=1.0)),
+        "cost_usd_month of the standby's row",
+    ),
+    (lambda p: replace(p, standby=replace(p.standby, role="serving")), "role of the standby's row"),
+    (
+        lambda p: replace(p, cost_items={**p.cost_items, "recovery": 0.0}),
+        "the plan: recovery is stated as 0.0 USD",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), APART)
+def test_the_audit_names_a_wrong_standby_of_no_home(spoil, words):
+    asked, known = homeless(limits=replace(study().limits, max_sites=1))
+    found = audit_plan(spoil(decide(asked, known)), asked, known)
+    assert any(words in sentence for sentence in found), found
+
+
+def test_the_standby_has_a_row_and_a_bill_of_its_own():
+    plan = decide(study(), inputs())
+    assert plan.standby.site_id == plan.recovery.standby
+    assert plan.standby.cost_items["recovery"] == plan.standby.cost_usd_month == plan.recovery.usd
+    assert all(place.cost_items["recovery"] == 0.0 for place in plan.placements)
+    assert sum(row.cost_usd_month for row in plan.rows) == pytest.approx(plan.kpi.cost_usd_month)
+    *_, last = list(csv.DictReader(io.StringIO(placements_csv(plan))))
+    assert (last["site_id"], last["role"], last["clients"]) == (plan.standby.site_id, "standby", "0")
+    assert float(last["cost_usd_month"]) == pytest.approx(plan.recovery.usd)
+    assert plan.standby.site_id not in plan.open or plan.standby not in plan.placements
 
 
 def test_the_file_knows_the_four_and_no_other(tmp_path):
