@@ -32,6 +32,7 @@ from planner.site_values import (
     SiteKind,
     SiteStatus,
 )
+from probes.shipped import provider_directories
 from probes.strict_toml import Table, nearest_name, read_toml
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "SitePrices",
     "SiteStatus",
     "load_catalog",
+    "provider_directory",
     "shipped_providers",
 ]
 
@@ -58,6 +60,9 @@ DIRECT_EGRESS: Final = "egress"
 
 LOCAL_EGRESS: Final = "local-gateway-egress"
 """Item of a GB that leaves a rack by the customer's own line; no provider lists it."""
+
+SAID: Final = 12
+"""Up to so many instance families and types are named in a complaint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +180,9 @@ class Catalog:
         if site.kind == "outpost":
             return self._outpost_prices(site, goes_home=goes_home)
         offered = self.offers.families(site.kind, site.partition, _names(site))
-        if offered is not None and instance.split(".")[0] not in offered:
-            families = ", ".join(sorted(offered))
-            message = f"{site.id} offers {families} only, not {instance}"
-            raise NoPriceError(self.path / "services.csv", message)
+        if offered is not None and offered.isdisjoint((instance, instance.split(".")[0])):
+            families = f"offers {', '.join(sorted(offered))} only, not" if len(offered) <= SAID else "lacks"
+            raise NoPriceError(self.path / "services.csv", f"{site.id} {families} {instance}")
         hour = self._price("instance_hour", site, instance, premium=local_zone_premium)
         egress = self._price("internet_egress", site, "to-internet", premium=0.0)
         return SitePrices(
@@ -276,11 +280,11 @@ def _names(site: Site) -> tuple[str, str]:
 
 
 def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalog:
-    """Read one provider's catalog; ``directory`` replaces the shipped ``providers/<provider>/``.
+    """Read one provider's catalog; ``directory`` replaces :func:`provider_directory`.
 
     Raises :class:`CatalogError` about an unknown provider or a malformed file.
     """
-    path = directory or _provider_directory(provider)
+    path = directory or provider_directory(provider)
     files = ("sites.csv", "prices.csv", "services.csv", "compliance.csv", "endpoints.csv", "source.toml")
     optional = tuple(
         name
@@ -319,16 +323,18 @@ def load_catalog(provider: str = "aws", directory: Path | None = None) -> Catalo
 
 
 def shipped_providers() -> tuple[str, ...]:
-    """The providers whose sites and prices ship with edgeplan."""
-    return tuple(sorted(path.name for path in (data_dir() / "providers").iterdir() if path.is_dir()))
+    """The providers whose sites and prices ship with edgeplan, or stand in a directory of one's own
+    (:func:`~probes.shipped.provider_directories`)."""
+    return tuple(provider_directories())
 
 
-def _provider_directory(provider: str) -> Path:
-    root, known = data_dir() / "providers", shipped_providers()
+def provider_directory(provider: str) -> Path:
+    """Where the files of ``provider`` stand. Raises :class:`CatalogError` with the nearest provider."""
+    known = provider_directories()
     if provider not in known:
         hint = nearest_name(provider, known)
-        raise CatalogError(root, f"{provider!r} is not a known provider", nearest=hint)
-    return root / provider
+        raise CatalogError(data_dir() / "providers", f"{provider!r} is not a known provider", nearest=hint)
+    return known[provider]
 
 
 def _sha256(path: Path) -> str:

@@ -31,7 +31,7 @@ from planner.study_lookup import find_study
 from planner.tabulate import table
 from probes.settings import check_vantage
 from probes.settings_writing import render_settings
-from probes.shipped import prefixes
+from probes.shipped import CATALOG, prefixes
 from probes.strict_toml import InputError, nearest_name
 from probes.target import Target
 
@@ -82,7 +82,12 @@ def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) ->
     sites = [site for site in catalog.sites if site.kind in check_kinds(kinds)]
     rows = [_priced(catalog, site, instance) for site in sites]
     if as_json:
-        document = {"provider": provider, "instance": instance, "inputs": dict(catalog.hashes), "sites": rows}
+        document: dict[str, Any] = {
+            "provider": provider,
+            "directory": str(catalog.path),
+            "instance": instance,
+        }
+        document |= {"inputs": dict(catalog.hashes), "sites": rows}
         if shown.own is not None:
             document["own"] = [
                 {"category": category, "site": site, "item": item, **asdict(price)}
@@ -105,6 +110,8 @@ def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) ->
         )
     )
     own = "* your own; " if shown.own is not None else ""
+    if CATALOG in os.environ:
+        own = f"from {catalog.path}; {own}"
     print(f"\n{own}~ estimated; --json gives the source and date of every figure")
     return DONE
 

@@ -26,7 +26,7 @@ TOOL_FAILED: Final = 5
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
-EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3"}
+EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3", "boto3": "aws", "botocore": "aws"}
 """Which extra installs a package that is missing, where it is not ``planner``."""
 
 
@@ -113,6 +113,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             from planner import commands
 
             return commands.matrix(_options(given), out=given.out)
+        case "catalog" if given.action == "refresh":
+            from planner.refresh.command import Refresh, refresh
+
+            return refresh(Refresh(given.provider, given.instances, given.out, given.write, given.json))
         case "catalog":
             from planner import catalog_commands
 
@@ -195,16 +199,35 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    catalog = _add(commands, "catalog", "the sites and prices in use")
-    catalog.add_argument("action", choices=["show"])
-    _takes_catalog(catalog, kinds="region,local_zone,wavelength_zone")
-    catalog.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
-    catalog.add_argument(
+    catalog = commands.add_parser(
+        "catalog",
+        help="the sites and prices in use; from the cloud's own APIs",
+        description="The sites and prices in use, and how to bring them up to date.",
+        allow_abbrev=False,
+    )
+    actions = catalog.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = _add(actions, "show", "the sites and prices in use")
+    _takes_catalog(shown, kinds="region,local_zone,wavelength_zone")
+    shown.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
+    shown.add_argument(
         "--own", type=Path, metavar="FILE.csv", help="a file of your own prices, which go before these"
     )
-    catalog.add_argument(
+    shown.add_argument(
         "--prices", action="store_true", help="every price as CSV: a start for a file of your own"
     )
+    refreshed = _add(actions, "refresh", "ask the cloud's own APIs, and show what is not as it was")
+    refreshed.add_argument("--provider", default="aws", help="default: aws")
+    refreshed.add_argument(
+        "--instances",
+        type=_listed,
+        default=(),
+        metavar="TYPE,...",
+        help="prices of these only (default: those in the catalog)",
+    )
+    refreshed.add_argument(
+        "--out", type=Path, metavar="DIR", help="your catalogs (default: EDGEPLAN_CATALOG): compare and write"
+    )
+    refreshed.add_argument("--write", action="store_true", help="write what was found; without, nothing is")
 
     targets = _add(commands, "targets", "an agent configuration that measures the catalog's sites")
     _takes_catalog(targets, kinds="region,local_zone")

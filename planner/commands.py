@@ -26,11 +26,11 @@ from planner.export import (
 )
 from planner.inputs import load_inputs
 from planner.plan import Plan
+from planner.progress_line import ProgressLine
 from planner.solver.placement import Progress
 from planner.study import StudyError
 from planner.study_lookup import find_study
 from planner.terminal import (
-    ProgressLine,
     difference_text,
     explanation_text,
     frontier_text,

@@ -67,7 +67,8 @@ class Offers:
         return {name: claim.row.text("note", "") for name, claim in claims.items() if claim.offered}
 
     def families(self, kind: str, partition: str, names: Collection[str]) -> frozenset[str] | None:
-        """Instance families a site is limited to, or None where no limit is known."""
+        """Instance families, and single types of further ones, that a site is limited to; None where no limit
+        is known."""
         ec2 = _deciding(self.services, kind, partition, names).get("ec2")
         return (ec2.families or None) if ec2 is not None else None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from typing import Final
 from probes.addresses import Network, Prefixes
 from probes.strict_toml import InputError
 from probes.target import Target, is_host
+
+CATALOG: Final = "EDGEPLAN_CATALOG"
+"""Environment variable: a directory with catalogs of one's own, as `edgeplan catalog refresh` writes them."""
 
 DEFAULT_PORT: Final = 443
 SITE_KINDS: Final = ("region", "local_zone", "wavelength_zone")
@@ -48,9 +52,33 @@ def data_dir() -> Path:
     return packaged if packaged.is_dir() else root / "data"
 
 
+def provider_directories() -> dict[str, Path]:
+    """Where the files of each provider stand, sorted by name: of those in the directory that
+    ``EDGEPLAN_CATALOG`` names there, of the rest where the shipped ones are.
+
+    Each path is resolved, so that who reads one file after another reads one version of a catalog even when
+    another takes its place meanwhile. Names that begin with a dot are leftovers and versions, not providers.
+    Raises InputError when the variable names no directory, or a provider in it leads nowhere.
+    """
+    found = {path.name: path for path in _visible(data_dir() / "providers") if path.is_dir()}
+    if own := os.environ.get(CATALOG):
+        if not Path(own).is_dir():
+            raise InputError(CATALOG, f"{own} is not a directory; make it, or unset the variable")
+        for path in _visible(Path(own)):
+            if path.is_symlink() and not path.exists():
+                raise InputError(CATALOG, f"{path} leads nowhere; refresh it again or remove it")
+            if path.is_dir():
+                found[path.name] = path
+    return {name: found[name].resolve() for name in sorted(found)}
+
+
+def _visible(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if not path.name.startswith(".")]
+
+
 def providers() -> tuple[str, ...]:
     """The providers that ship endpoints, sorted."""
-    return tuple(sorted(path.parent.name for path in data_dir().glob("providers/*/endpoints.csv")))
+    return tuple(name for name, path in provider_directories().items() if (path / "endpoints.csv").is_file())
 
 
 def catalog_targets(provider: str, kinds: Collection[str], protocols: Sequence[str]) -> tuple[Target, ...]:
@@ -59,7 +87,7 @@ def catalog_targets(provider: str, kinds: Collection[str], protocols: Sequence[s
 
     An endpoint that answers none of them is left out. Raises InputError when the shipped file is damaged.
     """
-    path = data_dir() / "providers" / provider / "endpoints.csv"
+    path = _directory(provider) / "endpoints.csv"
     found = []
     for row, cells in _rows(path, ("site_id", "kind", "host", "port", "protocols", "path")):
         if cells["kind"] not in kinds:
@@ -83,11 +111,12 @@ def catalog_sites() -> dict[str, CatalogSite]:
     """Every site of every shipped provider, by id. Raises InputError when a shipped file is damaged."""
     columns = ("site_id", "kind", "lat", "lon", "coordinates", "status", "network_border_group", "carrier")
     found = {}
-    for path in sorted(data_dir().glob("providers/*/sites.csv")):
-        for row, cells in _rows(path, columns):
+    for provider, directory in provider_directories().items():
+        path = directory / "sites.csv"
+        for row, cells in _rows(path, columns) if path.is_file() else ():
             found[cells["site_id"]] = CatalogSite(
                 cells["site_id"],
-                path.parent.name,
+                provider,
                 cells["kind"],
                 _degrees(path, row, cells, "lat", 90),
                 _degrees(path, row, cells, "lon", 180),
@@ -132,7 +161,7 @@ def prefixes(provider: str) -> Prefixes:
 
     Raises InputError when the file is damaged.
     """
-    path = data_dir() / "providers" / provider / "prefixes.csv"
+    path = _directory(provider) / "prefixes.csv"
     named: list[tuple[Network, str]] = []
     for row, cells in _rows(path, ("network_border_group", "prefix")) if path.is_file() else ():
         try:
@@ -140,6 +169,10 @@ def prefixes(provider: str) -> Prefixes:
         except ValueError as fault:
             raise InputError(path, str(fault), row=row, column="prefix") from None
     return Prefixes(named)
+
+
+def _directory(provider: str) -> Path:
+    return provider_directories().get(provider, data_dir() / "providers" / provider)
 
 
 def country_codes() -> frozenset[str]:
