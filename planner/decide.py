@@ -22,6 +22,7 @@ from planner.loosening import rungs
 from planner.options import Option, decide_among, options
 from planner.plan import Conflict, Plan
 from planner.problem import Problem, build_problem
+from planner.recovery_ways import recovery_ways
 from planner.remedies import least_changes
 from planner.solver.answers import OnAnswer
 from planner.solver.conflict import find_clash
@@ -317,4 +318,5 @@ def _plan(
         routing=routing,
         recovery=recovery,
         standby=standby,
+        recovery_ways=recovery_ways(study, inputs, problem, decision, recovery),
     )

@@ -212,6 +212,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "rto_s": plan.recovery.rto_s,
             "usd_month": plan.recovery.usd,
             "words": plan.recovery.words,
+            "ways": [asdict(way) for way in plan.recovery_ways],
         },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.recovery import Recovery
+from planner.recovery import Recovery, Way
 from planner.study_values import Policy
 
 Termination = Literal["optimal", "feasible", "infeasible", "time_limit"]
@@ -130,6 +130,7 @@ class Plan:
     When infeasible: no placements, ``kpi`` None, ``conflict`` set. ``audit`` lists violations found by
     code that shares nothing with the solver; empty when sound. ``standby``: where the recovery has a Region
     that stands by, which need not be among the open ones; it bears the item ``recovery``.
+    ``recovery_ways``: a row for each strategy there is, the one taken among them.
     """
 
     study: str
@@ -153,6 +154,7 @@ class Plan:
     routing: RoutingPlan | None = None
     recovery: Recovery | None = None
     standby: Placement | None = None
+    recovery_ways: tuple[Way, ...] = ()
 
     @property
     def rows(self) -> tuple[Placement, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A strategy, the Region that stands by, what recovering takes, and US dollars a month.
+    """A strategy, the Region that stands by, what recovering takes, and US dollars a month. ``detection`` and
+    ``failover`` are the arithmetic of what stands below in seconds.
 
     ``standby``, ``country``: None where each client's backup stands in. ``replication_usd``: without a home
     it depends on who serves, and is zero until the plan is drawn (:mod:`planner.standby_regions`).
@@ -16,6 +17,8 @@ class Recovery:
     strategy: str
     standby: str | None
     country: str | None
+    detection: str
+    failover: str
     detection_s: float
     failover_s: float
     provision_s: float
@@ -44,11 +47,23 @@ class Recovery:
     @property
     def words(self) -> str:
         """The arithmetic of the expected RTO and RPO, in seconds."""
-        restore = f" + {self.restore_s:.0f} restoring" if self.restore_s else ""
+        restore = f" + {self.restore_s:g} s restoring" if self.restore_s else ""
         return (
-            f"RTO {self.rto_s:.0f} s = {self.detection_s:.0f} detection + {self.failover_s:.0f} failover"
-            f" + {self.provision_s:.0f} provisioning{restore}; RPO {self.rpo_s:.0f} s"
+            f"RTO {self.rto_s:g} s = {self.detection} + {self.failover} + {self.provision_s:g} s"
+            f" provisioning{restore}; RPO {self.rpo_s:g} s"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A strategy as it would be beside the plan's sites, at its cheapest standby; None where none is."""
+
+    strategy: str
+    standby: str | None
+    usd_month: float | None
+    rto_s: float | None
+    rpo_s: float | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

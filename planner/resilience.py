@@ -21,7 +21,7 @@ from typing import Final
 from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.recovery import Recovery
-from planner.routing import policy_of, switch_s
+from planner.routing import policy_of, resolvers_words, switch_s, switch_words
 from planner.rules.holding import may_hold
 from planner.sizing import HOURS_PER_MONTH, instances_for, size
 from planner.standby_regions import DAYS_PER_MONTH, backups_hold, lost_together
@@ -124,8 +124,10 @@ def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int | Non
         strategy=strategy.name,
         standby=None if site is None else site.id,
         country=None if site is None else site.country,
+        detection=f"{routing.check_interval_s} s × {routing.failure_threshold} to find it down",
+        failover=_switch(study, inputs)[1],
         detection_s=float(routing.check_interval_s * routing.failure_threshold),
-        failover_s=_switch_s(study, inputs),
+        failover_s=_switch(study, inputs)[0],
         provision_s=strategy.provision_s,
         restore_s=restore,
         rpo_s=strategy.rpo_s,
@@ -136,8 +138,11 @@ def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int | Non
     )
 
 
-def _switch_s(study: Study, inputs: Inputs) -> float:
+def _switch(study: Study, inputs: Inputs) -> tuple[float, str]:
+    """Seconds from there until clients are sent to the standby, and their arithmetic."""
     routing = study.routing or Routing()
     if study.routing is None or inputs.routing is None:
-        return routing.ttl_s + routing.client_cache_s
-    return switch_s(policy_of(study, inputs.routing, inputs.sites), routing, inputs.routing)
+        return routing.ttl_s + routing.client_cache_s, resolvers_words(routing)
+    policy = policy_of(study, inputs.routing, inputs.sites)
+    seconds = switch_s(policy, routing, inputs.routing)
+    return seconds, switch_words(policy, routing, inputs.routing)

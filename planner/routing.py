@@ -40,13 +40,21 @@ def switch_s(policy: Policy, routing: Routing, facts: RoutingFacts) -> float:
 
 def failover_words(policy: Policy, routing: Routing, facts: RoutingFacts) -> str:
     """The arithmetic of :func:`failover_s`."""
-    redirect = facts.policies[policy].redirect_s
     parts = f"{routing.check_interval_s} s × {routing.failure_threshold} to find a site down"
+    return f"{failover_s(policy, routing, facts):g} s = {parts} + {switch_words(policy, routing, facts)}"
+
+
+def switch_words(policy: Policy, routing: Routing, facts: RoutingFacts) -> str:
+    """The arithmetic of :func:`switch_s`."""
+    redirect = facts.policies[policy].redirect_s
     if redirect is None:
-        parts += f" + {routing.ttl_s:g} s TTL + {routing.client_cache_s:g} s that clients remember it"
-    else:
-        parts += f" + {redirect:g} s to send clients elsewhere (not verified)"
-    return f"{failover_s(policy, routing, facts):g} s = {parts}"
+        return resolvers_words(routing)
+    return f"{redirect:g} s to send clients elsewhere (not verified)"
+
+
+def resolvers_words(routing: Routing) -> str:
+    """How long the old answer of a DNS query is believed."""
+    return f"{routing.ttl_s:g} s TTL + {routing.client_cache_s:g} s that clients remember it"
 
 
 def knows(policy: PolicyFacts, sites: Sequence[Site]) -> NDArray[np.bool_]:

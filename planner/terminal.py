@@ -59,6 +59,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
     ]
     lines += _list("binds", plan.binding)
     lines += _routing(plan, slo_ms)
+    lines += _ways(plan)
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     lines += _list("notes", plan.notes)
     return "\n".join(lines)
@@ -87,6 +88,20 @@ def _routing(plan: Plan, slo_ms: float | None) -> Iterator[str]:
     )
     if routed.forbidden:
         yield f"  as routed, {share(routed.forbidden)} of demand is at a site that a rule forbids it"
+
+
+def _ways(plan: Plan) -> Iterator[str]:
+    """Every strategy of recovery, and why it is, or is not, the one."""
+    if plan.recovery_ways:
+        heads = ("recovery", "standby", "USD a month", "RTO s", "RPO s", "")
+        rows = [
+            (
+                *(way.strategy, way.standby or "", _figure(way.usd_month), _figure(way.rto_s)),
+                *(_figure(way.rpo_s), way.why),
+            )
+            for way in plan.recovery_ways
+        ]
+        yield from ("", table(heads, rows, flush_right=range(2, 5)))
 
 
 def nothing_text(plan: Plan) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from planner.export import promise_ms
 from planner.pages.theme import ITEM_ORDER, Palette, figure, item_colours
 from planner.pages.words import count, item_name, ms, share, short_usd, usd
-from planner.plan import Plan
+from planner.plan import Placement, Plan
 
 
 def item_names(plans: Sequence[Plan]) -> list[str]:
@@ -20,11 +20,11 @@ def item_names(plans: Sequence[Plan]) -> list[str]:
 
 
 def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
-    """One bar per open site, dearest on top, stacked by cost item; the whole at its end."""
-    ranked = sorted(plan.placements, key=lambda placement: placement.cost_usd_month)
+    """A bar per open site, and for what stands by, dearest on top, stacked by item; the whole at its end."""
+    ranked = sorted(plan.rows, key=lambda placement: placement.cost_usd_month)
     hues = item_colours(colours)
     chart = figure(colours, height=90 + 26 * max(3, len(ranked)), barmode="stack", bargap=0.35)
-    names = [placement.site_id for placement in ranked]
+    names = [_bar_name(placement) for placement in ranked]
     total = sum(plan.cost_items.values()) or 1.0
     for item in item_names([plan]):
         chart.add_bar(
@@ -41,7 +41,7 @@ def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
     for placement in ranked:
         chart.add_annotation(
             x=placement.cost_usd_month,
-            y=placement.site_id,
+            y=_bar_name(placement),
             text=short_usd(placement.cost_usd_month),
             xanchor="left",
             xshift=5,
@@ -52,6 +52,11 @@ def cost_by_item(plan: Plan, colours: Palette) -> go.Figure:
     chart.update_xaxes(range=[0, largest * 1.12], tickprefix="$", tickformat="~s", nticks=6)
     chart.update_yaxes(showgrid=False, tickfont={"color": colours.text, "size": 12.5})
     return chart
+
+
+def _bar_name(placement: Placement) -> str:
+    """A Region that stands by may be open besides."""
+    return placement.site_id + (", standby" if placement.role == "standby" else "")
 
 
 def frontier_chart(

@@ -13,6 +13,7 @@ from planner.export import assignments_csv, placements_csv, plan_json, promise_m
 from planner.pages import frame, session, work
 from planner.pages.charts import cost_by_item
 from planner.pages.frame import Setting
+from planner.pages.recovery_box import recovery_box
 from planner.pages.tables import countries_table, sites_table
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, trust_box
@@ -42,7 +43,13 @@ def render() -> None:
     _figures(plan, plan.kpi, setting.study)
     with st.container(border=True):
         st.plotly_chart(
-            world_map(plan, setting.clients(), setting.inputs.sites, setting.colours),
+            world_map(
+                plan,
+                setting.clients(),
+                setting.inputs.sites,
+                setting.colours,
+                homes=[home.site for home in setting.inputs.homes],
+            ),
             key="plan-map",
             theme=None,
             config=dict(PLOTLY_CONFIG),
@@ -58,6 +65,9 @@ def render() -> None:
     if plan.routing is not None:
         with st.container(border=True):
             _routing(plan.routing, setting.study.latency.slo_ms)
+    if plan.home is not None or plan.recovery is not None:
+        with st.container(border=True):
+            recovery_box(plan)
     _tables(plan, setting)
     _downloads(plan, setting)
     trust_box(plan, setting)
@@ -98,6 +108,8 @@ def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
     kinds = f"{roles['serving']} serving" + "".join(
         f", {roles[role]} as {role}" for role in ("backup", "parent") if roles[role]
     )
+    if plan.standby is not None:
+        kinds += ", 1 Region stands by"
     promise = (
         "no SLO in this study"
         if study.latency.slo_ms is None

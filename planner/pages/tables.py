@@ -11,7 +11,7 @@ from planner.catalog import Site, SitePrices
 from planner.pages.words import KIND_NAMES, item_name
 from planner.plan import Plan
 
-_AS = {"parent": " (as parent)", "backup": " (as backup)"}
+_AS = {"parent": " (as parent)", "backup": " (as backup)", "standby": " (as standby)"}
 
 
 def measured_by_site(plan: Plan) -> Mapping[str, float]:
@@ -26,11 +26,14 @@ def measured_by_site(plan: Plan) -> Mapping[str, float]:
 
 
 def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices]) -> pd.DataFrame:
-    """A row per open site, the busiest first; shares in percent. ``sites`` and ``prices`` in one order."""
+    """A row per open site, the busiest first, and one for what stands by; shares in percent.
+
+    ``sites`` and ``prices`` in one order.
+    """
     by_id = {site.id: (site, price) for site, price in zip(sites, prices, strict=True)}
     measured = measured_by_site(plan)
     rows = []
-    for placement in sorted(plan.placements, key=lambda p: (-p.demand_share, p.site_id)):
+    for placement in sorted(plan.rows, key=lambda p: (-p.demand_share, p.role == "standby", p.site_id)):
         site, price = by_id[placement.site_id]
         rows.append(
             {
@@ -67,6 +70,21 @@ def price_words(price: SitePrices) -> str:
     words = [f"own {', '.join(own)}"] if own else []
     words += [f"estimated {', '.join(estimated)}"] if estimated else []
     return "; ".join(words) or "published"
+
+
+def recovery_table(plan: Plan) -> pd.DataFrame:
+    """A row per strategy of recovery: what it costs and takes, and why it is the one or is not."""
+    return pd.DataFrame(
+        {
+            "Strategy": way.strategy,
+            "Standby": way.standby or "none",
+            "Monthly cost": way.usd_month,
+            "Back after": way.rto_s,
+            "Loses at most": way.rpo_s,
+            "Why": way.why,
+        }
+        for way in plan.recovery_ways
+    )
 
 
 def countries_table(plan: Plan) -> pd.DataFrame:

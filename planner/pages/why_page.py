@@ -8,6 +8,7 @@ import streamlit as st
 from planner.decide import Explanation
 from planner.pages import frame, work
 from planner.pages.frame import Setting
+from planner.pages.recovery_box import recovery_box
 from planner.pages.words import OBJECTIVE_NAMES, count, listed, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
@@ -32,6 +33,7 @@ def render() -> None:
         return
     _in_short(explained)
     _rules(explained)
+    recovery_box(plan)
     _sites(explained, setting)
     _alternatives(explained)
 

@@ -38,12 +38,18 @@ Box = tuple[float, float, float, float]
 
 
 def world_map(
-    plan: Plan, clients: Mapping[str, Client], sites: Sequence[Site], colours: Palette
+    plan: Plan,
+    clients: Mapping[str, Client],
+    sites: Sequence[Site],
+    colours: Palette,
+    homes: Sequence[Site] = (),
 ) -> go.Figure:
-    """The map of ``plan``; ``sites`` are all candidates, so that what was not opened shows as well."""
-    by_id = {site.id: site for site in sites}
+    """The map of ``plan``; ``sites`` are all candidates, so that what was not opened shows as well, ``homes``
+    where the stateful tier might stand."""
+    by_id = {site.id: site for site in (*homes, *sites)}
     found = cells(plan.assignments, clients)
-    view = _view(found, [by_id[p.site_id] for p in plan.placements] or list(sites))
+    named = [row.site_id for row in plan.rows] + ([] if plan.home is None else [plan.home.region])
+    view = _view(found, [by_id[site_id] for site_id in named if site_id in by_id] or list(sites))
     chart = figure(colours, height=HEIGHT, dragmode="pan", legend={"y": 1.0, "itemsizing": "constant"})
     axis = {"visible": False, "constrain": "domain"}
     chart.update_xaxes(**axis, range=[view[0], view[2]])
@@ -54,8 +60,9 @@ def world_map(
         part = [cell for cell in found if cell.measured is measured]
         _draw_links(chart, part, by_id, measured, colours)
         _draw_demand(chart, part, found, measured, worst, colours)
-    opened = set(plan.open)
+    opened = {row.site_id for row in plan.rows}
     _draw_candidates(chart, [site for site in sites if site.id not in opened], colours)
+    _draw_state(chart, plan, by_id, colours)
     _draw_sites(chart, plan.placements, by_id, view, colours)
     return chart
 
@@ -207,6 +214,39 @@ def _draw_candidates(chart: go.Figure, closed: Sequence[Site], colours: Palette)
         ],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _draw_state(chart: go.Figure, plan: Plan, sites: Mapping[str, Site], colours: Palette) -> None:
+    """A ring around the home of the stateful tier, a cross in one around what stands by."""
+    found = []
+    if plan.home is not None and plan.home.region in sites:
+        words = f"home of the stateful tier<br>{ms(plan.home.mean_ms)} of the mean on the way there"
+        found.append(("Home Region", plan.home.region, words, "circle-open"))
+    if plan.standby is not None and plan.recovery is not None:
+        way = plan.recovery
+        words = f"stands by: {way.strategy}<br>back after {way.rto_s:,.0f} s, ${way.usd:,.0f} a month"
+        found.append(("Standby", plan.standby.site_id, words, "circle-x-open"))
+    for name, site_id, words, symbol in found:
+        x, y = natural_earth([sites[site_id].lon], [sites[site_id].lat])
+        chart.add_scatter(
+            x=x,
+            y=y,
+            # An open site has its name already.
+            mode="markers" if site_id in plan.open else "markers+text",
+            name=f"{name}: {escape(site_id)}",
+            marker={
+                "symbol": symbol,
+                "size": 24 if name == "Home Region" else 18,
+                "color": colours.text,
+                "line": {"width": 2},
+            },
+            text=[f"<b>{escape(site_id)}</b><br>{words}"],
+            texttemplate=f"<b>{escape(site_id)}</b>",
+            textposition="bottom center",
+            textfont={"size": 12, "color": colours.text, "shadow": _halo(colours)},
+            hovertemplate="%{text}<extra></extra>",
+            cliponaxis=False,
+        )
 
 
 def _draw_sites(

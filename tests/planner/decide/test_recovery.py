@@ -44,8 +44,9 @@ def test_time_to_recover_by_hand():
     assert way("pilot-light").rto_s == 90 + 60 + 900
     quick = Routing(ttl_s=10, check_interval_s=10, failure_threshold=2, client_cache_s=5)
     assert way("warm-standby", routing=quick).rto_s == 20 + 15 + 180
-    assert "RTO 215 s = 20 detection + 15 failover + 180 provisioning; RPO 30 s" in (
-        way("warm-standby", routing=quick).words
+    assert way("warm-standby", routing=quick).words == (
+        "RTO 215 s = 10 s × 2 to find it down + 10 s TTL + 5 s that clients remember it"
+        " + 180 s provisioning; RPO 30 s"
     )
 
 
@@ -271,6 +272,22 @@ def test_the_standby_has_a_row_and_a_bill_of_its_own():
     assert (last["site_id"], last["role"], last["clients"]) == (plan.standby.site_id, "standby", "0")
     assert float(last["cost_usd_month"]) == pytest.approx(plan.recovery.usd)
     assert plan.standby.site_id not in plan.open or plan.standby not in plan.placements
+
+
+def test_every_strategy_is_told_with_why_it_is_not_the_one():
+    """1,200 s and 120 s are asked for, by hand: a quarter of seven instances runs in a warm standby."""
+    plan = decide(study(), inputs())
+    told = {way.strategy: way for way in plan.recovery_ways}
+    assert tuple(told) == STRATEGIES
+    assert told["pilot-light"].why == "taken: the cheapest that meets what is asked"
+    assert told["pilot-light"].usd_month == pytest.approx(plan.recovery.usd)
+    assert told["backup-restore"].why == ("takes 7,350 s, rto is 1,200 s; loses up to 14,400 s, rpo is 120 s")
+    assert told["warm-standby"].standby == "fra"
+    assert told["warm-standby"].usd_month - plan.recovery.usd == pytest.approx(2 * 730 * 0.20)
+    assert told["warm-standby"].why == "meets it, for $292 a month more"
+    text = plan_text(plan, slo_ms=None)
+    assert all(name in text for name in STRATEGIES)
+    assert [way["strategy"] for way in plan_document(plan)["recovery"]["ways"]] == list(STRATEGIES)
 
 
 def test_the_file_knows_the_four_and_no_other(tmp_path):

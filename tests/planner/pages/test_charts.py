@@ -28,6 +28,19 @@ def test_bars_sum_to_the_cost_and_leave_out_what_costs_nothing(plan):
     assert len(chart.layout.annotations) == len(plan.placements)
 
 
+def test_what_stands_by_has_a_bar_and_a_row_of_its_own(plan, inputs):
+    at = plan.placements[0]
+    items = {**dict.fromkeys(plan.cost_items, 0.0), "recovery": 70.0}
+    standby = replace(at, role="standby", clients=0, demand_share=0.0, cost_usd_month=70.0, cost_items=items)
+    both = replace(plan, standby=standby, cost_items={**plan.cost_items, "recovery": 70.0})
+    chart = cost_by_item(both, LIGHT)
+    assert sum(sum(bar.x) for bar in chart.data) == pytest.approx(plan.kpi.cost_usd_month + 70.0)
+    assert {f"{at.site_id}, standby", at.site_id} <= set(chart.data[0].y)
+    table = sites_table(both, inputs.sites, inputs.prices)
+    assert list(table["Kind"]).count("Region (as standby)") == 1
+    assert table["Monthly cost"].sum() == pytest.approx(plan.kpi.cost_usd_month + 70.0)
+
+
 def test_the_front_carries_point_numbers_and_marks_the_loaded_one(plan):
     dear = replace(plan, kpi=replace(plan.kpi, cost_usd_month=9000.0))
     unproven = replace(plan, termination="time_limit", kpi=replace(plan.kpi, cost_usd_month=7000.0))

@@ -10,9 +10,11 @@ import pytest
 from planner.demand import Client
 from planner.pages.aggregate import MAX_CELLS, cells
 from planner.pages.labels import CHARACTER_PX, LINE_PX, MARK_PX, POSITIONS, place_labels
+from planner.pages.projection import natural_earth
 from planner.pages.theme import DARK, LIGHT
 from planner.pages.worldmap import world_map
-from planner.plan import Assignment
+from planner.plan import Assignment, HomeChoice
+from planner.recovery import Recovery
 
 
 def test_cells_lose_no_demand_and_keep_the_mean(plan, clients):
@@ -123,3 +125,28 @@ def test_an_infeasible_plan_still_has_a_map(plan, inputs, clients):
     empty = replace(plan, placements=(), assignments=(), kpi=None, termination="infeasible")
     chart = world_map(empty, clients, inputs.sites, LIGHT)
     assert next(trace for trace in chart.data if trace.name == "Candidate, not opened").x.size == 5
+
+
+def test_the_home_and_what_stands_by_are_marked_by_name(plan, inputs, clients):
+    """The home need be no candidate; what stands by may be a Region that is open too."""
+    at = plan.placements[0]
+    away = replace(next(site for site in inputs.sites if site.id == at.site_id), id="far-1", lon=20.0)
+    standby = replace(at, role="standby", clients=0, demand_share=0.0, cost_usd_month=70.0)
+    way = Recovery(
+        *("pilot-light", at.site_id, at.country, "30 s × 3", "60 s TTL", 90.0, 60.0, 900.0, 0.0, 60.0),
+        *(0, 0.0, 60.0, 10.0),
+    )
+    held = replace(
+        plan,
+        home=HomeChoice("far-1", "DE", 4.0),
+        recovery=way,
+        standby=standby,
+        placements=plan.placements[1:],
+    )
+    by_name = {trace.name: trace for trace in world_map(held, clients, inputs.sites, LIGHT, [away]).data}
+    assert by_name["Home Region: far-1"].x[0] == pytest.approx(float(natural_earth([20.0], [away.lat])[0][0]))
+    assert "back after 1,050 s, $70 a month" in by_name[f"Standby: {at.site_id}"].text[0]
+    assert by_name[f"Standby: {at.site_id}"].mode == "markers+text"
+    named = replace(held, placements=plan.placements)
+    by_name = {trace.name: trace for trace in world_map(named, clients, inputs.sites, LIGHT, [away]).data}
+    assert by_name[f"Standby: {at.site_id}"].mode == "markers"

@@ -1,0 +1,67 @@
+"""Every strategy of recovery beside the one taken: where it would stand by, for how much, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.inputs import Inputs
+from planner.problem import Problem
+from planner.recovery import Recovery, Way
+from planner.resilience import choices
+from planner.solver.decision import Decision, tally
+from planner.standby_regions import copying_usd, spared
+from planner.strategies import STRATEGIES
+from planner.study import Study
+
+
+def recovery_ways(
+    study: Study, inputs: Inputs, problem: Problem, decision: Decision, taken: Recovery | None
+) -> tuple[Way, ...]:
+    """A way for each strategy, with the standby that costs least where these sites are open; none where
+    nothing is to be recovered. ``inputs`` with the plan's home."""
+    if taken is None:
+        return ()
+    assert decision.open is not None
+    assert decision.assignment is not None
+    share = tally(problem, decision.open, decision.assignment, decision.backup).share
+    best: dict[str, tuple[float, Recovery]] = {}
+    for recovery in _fitting(study, inputs, decision):
+        usd = recovery.usd
+        if inputs.home is None:
+            usd += float(share @ copying_usd(study, inputs, recovery.standby))
+        if recovery.strategy not in best or usd < best[recovery.strategy][0]:
+            best[recovery.strategy] = usd, recovery
+    return tuple(_way(study, name, best.get(name), taken) for name in STRATEGIES)
+
+
+def _fitting(study: Study, inputs: Inputs, decision: Decision) -> Iterator[Recovery]:
+    """Every recovery that is lawful, whose standby is lost with none of the open sites."""
+    assert decision.open is not None
+    by_id = {site.id: site for site in inputs.sites}
+    for choice in choices(study, inputs):
+        recovery = choice.recovery
+        if recovery is None or choice.forbidden_by:
+            continue
+        if inputs.home is None and recovery.standby is not None:
+            apart = spared(study.resilience, inputs, by_id[recovery.standby])
+            if bool((decision.open & ~apart).any()):
+                continue
+        yield recovery
+
+
+def _way(study: Study, name: str, found: tuple[float, Recovery] | None, taken: Recovery) -> Way:
+    if found is None:
+        return Way(name, None, None, None, None, "no Region may stand by")
+    usd, recovery = found
+    asked, why = study.resilience, list[str]()
+    if asked.rto_s is not None and recovery.rto_s > asked.rto_s:
+        why.append(f"takes {recovery.rto_s:,.0f} s, rto is {asked.rto_s:,.0f} s")
+    if asked.rpo_s is not None and recovery.rpo_s > asked.rpo_s:
+        why.append(f"loses up to {recovery.rpo_s:,.0f} s, rpo is {asked.rpo_s:,.0f} s")
+    if name == taken.strategy:
+        why = ["taken: the cheapest that meets what is asked"]
+    elif not why and usd - taken.usd < 0.5:
+        why.append("meets it at the same cost; the simpler one is taken")
+    elif not why:
+        why.append(f"meets it, for ${usd - taken.usd:,.0f} a month more")
+    return Way(name, recovery.where, usd, recovery.rto_s, recovery.rpo_s, "; ".join(why))
