@@ -30,6 +30,7 @@ class Candidates:
     parent_country: Mapping[str, str]
     set_aside: Mapping[str, str]
     notes: tuple[str, ...]
+    duties: Mapping[str, str]
 
 
 def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
@@ -92,6 +93,7 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
         parent_country={site.id: known[site.parent].country for site in sites if site.parent is not None},
         set_aside=set_aside,
         notes=tuple(_notes(study, priced.values(), passed_over, catalog_of)),
+        duties=_said_of(study, sites, catalog_of, covered=True),
     )
 
 
@@ -305,8 +307,11 @@ def _notes(
         sites = "site is not a candidate" if passed_over.total() == 1 else "sites are not candidates"
         yield f"{kinds} {sites}; name one in candidates.include to use it"
     programs = {name for rule in study.rules if isinstance(rule, ProgramRule) for name in rule.programs}
-    for note, names in _duties(programs, priced, catalog_of).items():
-        yield f"{', '.join(names)} at Outposts: {note}"
+    racks = [site for site, _ in priced if site.kind == "outpost"]
+    for words in dict.fromkeys(
+        said for covered in (True, False) for said in _said_of(study, racks, catalog_of, covered).values()
+    ):
+        yield f"at Outposts, {words}"
     relied_on = programs | set(study.workload.services)
     unsourced = Counter(
         name for site, _ in priced for name in catalog_of[site.id].unverified(site) & relied_on
@@ -316,19 +321,21 @@ def _notes(
         yield f"{names} at {count} of {len(priced)} sites: no source was found; verify before relying on it"
 
 
-def _duties(
-    programs: Collection[str],
-    priced: Collection[tuple[Site, SitePrices]],
-    catalog_of: Mapping[str, Catalog],
-) -> Mapping[str, Sequence[str]]:
-    """What stays with the customer where a program rule relies on an Outpost, in the words of its row."""
-    found: dict[str, list[str]] = {}
-    for site, _ in priced:
-        if site.kind == "outpost":
-            notes = catalog_of[site.id].program_notes(site)
-            for name in sorted(notes.keys() & set(programs)):
-                if notes[name] and name not in found.setdefault(notes[name], []):
-                    found[notes[name]].append(name)
+def _said_of(
+    study: Study, sites: Collection[Site], catalog_of: Mapping[str, Catalog], covered: bool
+) -> Mapping[str, str]:
+    """By Outpost, what is noted of the programs that a rule relies on: of those that cover it, what stays
+    with the customer; of those that do not, why."""
+    relied_on = {name for rule in study.rules if isinstance(rule, ProgramRule) for name in rule.programs}
+    found = {}
+    for site in sites:
+        notes = catalog_of[site.id].program_notes(site) if site.kind == "outpost" else {}
+        by_note: dict[str, list[str]] = {}
+        for name in sorted(notes.keys() & relied_on):
+            if notes[name] and (name in site.programs) == covered:
+                by_note.setdefault(notes[name], []).append(name)
+        if by_note:
+            found[site.id] = "; ".join(f"{', '.join(names)}: {note}" for note, names in by_note.items())
     return found
 
 

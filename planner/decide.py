@@ -319,4 +319,9 @@ def _plan(
         recovery=recovery,
         standby=standby,
         recovery_ways=recovery_ways(study, inputs, problem, decision, recovery),
+        duties={
+            place.site_id: inputs.duties[place.site_id]
+            for place in placements
+            if place.site_id in inputs.duties
+        },
     )

@@ -216,6 +216,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         },
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),
+        "duties": dict(plan.duties),
     }
 
 

@@ -41,7 +41,7 @@ class Inputs:
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
     ``homes``: where the stateful tier may stand; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
-    has none.
+    has none. ``duties``: by Outpost, what stays with the customer for a program of a rule to hold there.
     """
 
     demand: Demand
@@ -58,6 +58,7 @@ class Inputs:
     home: Home | None = None
     routing: RoutingFacts | None = None
     recovery: Recovery | None = None
+    duties: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -134,6 +135,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         links=links,
         homes=build_homes(study, catalogs, candidates.sites, candidates.prices, statistics),
         routing=None if study.routing is None else load_routing_facts(_amazon(catalogs), demand),
+        duties=candidates.duties,
     )
 
 

@@ -131,6 +131,7 @@ class Plan:
     code that shares nothing with the solver; empty when sound. ``standby``: where the recovery has a Region
     that stands by, which need not be among the open ones; it bears the item ``recovery``.
     ``recovery_ways``: a row for each strategy there is, the one taken among them.
+    ``duties``: by open Outpost, what stays with the customer for a program of a rule to hold there.
     """
 
     study: str
@@ -155,6 +156,7 @@ class Plan:
     recovery: Recovery | None = None
     standby: Placement | None = None
     recovery_ways: tuple[Way, ...] = ()
+    duties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[Placement, ...]:

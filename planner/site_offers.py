@@ -62,9 +62,9 @@ class Offers:
         )
 
     def program_notes(self, kind: str, partition: str, names: Collection[str]) -> Mapping[str, str]:
-        """What the file notes of each program that covers a site."""
+        """What the file notes of each program, whether it covers a site or not."""
         claims = _deciding(self.programs, kind, partition, names)
-        return {name: claim.row.text("note", "") for name, claim in claims.items() if claim.offered}
+        return {name: claim.row.text("note", "") for name, claim in claims.items()}
 
     def families(self, kind: str, partition: str, names: Collection[str]) -> frozenset[str] | None:
         """Instance families, and single types of further ones, that a site is limited to; None where no limit

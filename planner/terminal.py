@@ -60,6 +60,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
     lines += _list("binds", plan.binding)
     lines += _routing(plan, slo_ms)
     lines += _ways(plan)
+    lines += _list("stays with you", duty_words(plan))
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     lines += _list("notes", plan.notes)
     return "\n".join(lines)
@@ -102,6 +103,14 @@ def _ways(plan: Plan) -> Iterator[str]:
             for way in plan.recovery_ways
         ]
         yield from ("", table(heads, rows, flush_right=range(2, 5)))
+
+
+def duty_words(plan: Plan) -> list[str]:
+    """What stays with the customer at the open Outposts, those of one duty together."""
+    by_duty: dict[str, list[str]] = {}
+    for site_id, duty in plan.duties.items():
+        by_duty.setdefault(duty, []).append(site_id)
+    return [f"at {', '.join(sorted(sites))}, {duty}" for duty, sites in by_duty.items()]
 
 
 def nothing_text(plan: Plan) -> str:

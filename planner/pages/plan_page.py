@@ -23,6 +23,7 @@ from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan, RoutingPlan
 from planner.routing import NAMES
 from planner.study import Study
+from planner.terminal import duty_words
 
 TALLEST_TABLE = 16
 DEPLOYMENT_LABELS = dict(
@@ -137,6 +138,9 @@ def _reasons(plan: Plan, setting: Setting) -> None:
         st.markdown("\n".join(f"- {plain(words.get(rule, rule))}" for rule in plan.binding))
     else:
         st.markdown("**What binds.** Nothing: the goal alone decides.")
+    if plan.duties:
+        st.markdown("**Stays with you.** For a program to hold on your own premises:")
+        st.markdown("\n".join(f"- {plain(words)}" for words in duty_words(plan)))
     top = plan.placements[:3]
     st.markdown(
         f"**Who serves most.** {'; '.join(_serving(placement) for placement in top)}."

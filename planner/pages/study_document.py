@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.pages.study_fields import Field, Grid
+from probes.strict_toml import InputError, nearest_name
 
 OPTIONAL_TABLES = {
     "demand.cities": "demand.csv",
@@ -68,10 +69,17 @@ def taken(value: Any, field: Field) -> Any:
     return text or None
 
 
+class FormError(InputError):
+    """A row of the form that cannot be written as a study: nothing a reader put in is dropped."""
+
+
 def document_of(
     values: Mapping[str, Any], grids: Sequence[tuple[Grid, Sequence[Mapping[str, Any]]]]
 ) -> dict[str, Any]:
-    """The study's document from the fields' values, by dotted key, and the grids' rows."""
+    """The study's document from the fields' values, by dotted key, and the grids' rows.
+
+    Raises :class:`FormError` for a row that belongs to nothing.
+    """
     document: dict[str, Any] = {}
     for key, value in values.items():
         if value is not None and not _left_out(key, values):
@@ -82,23 +90,39 @@ def document_of(
         if not written:
             continue
         if grid.key == "candidates.tags":
-            _put(
-                document,
-                "candidates",
-                {**document.get("candidates", {}), "tags": {row["pattern"]: row["tags"] for row in written}},
-            )
+            document.setdefault("candidates", {})["tags"] = _by_pattern(grid, written)
         elif grid.key == "candidates.outpost.size":
             sizes = written
         else:
             _put(document, grid.key, [*(value_at(document, grid.key) or []), *written])
-    for size in sizes:
-        for post in value_at(document, "candidates.outpost") or []:
-            if post.get("id") == size.get("outpost"):
-                own = {key: value for key, value in size.items() if key != "outpost"}
-                post.setdefault("size", []).append(own)
-                for key in ("capacity_rps", "upfront_usd", "monthly_usd"):
-                    post.pop(key, None)
+    _put_sizes(document, sizes)
     return document
+
+
+def _by_pattern(grid: Grid, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The tags of each pattern; rows of one pattern add up."""
+    found: dict[str, list[str]] = {}
+    for position, row in enumerate(rows, start=1):
+        if "pattern" not in row or "tags" not in row:
+            raise FormError(grid.title, f"row {position} needs a site and a tag")
+        found.setdefault(row["pattern"], []).extend(row["tags"])
+    return found
+
+
+def _put_sizes(document: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]]) -> None:
+    """Each size into the Outpost it is one of, whose own capacity and prices give way."""
+    posts = {post.get("id"): post for post in value_at(document, "candidates.outpost") or []}
+    for position, size in enumerate(sizes, start=1):
+        name = size.get("outpost")
+        if name not in posts:
+            message = f"row {position}: {name or 'nothing'!r} is not the id of an Outpost above"
+            hint = None if name is None else nearest_name(name, [id_ for id_ in posts if id_])
+            raise FormError("Sizes of an Outpost", message, nearest=hint)
+        posts[name].setdefault("size", []).append(
+            {key: value for key, value in size.items() if key != "outpost"}
+        )
+        for key in ("capacity_rps", "upfront_usd", "monthly_usd"):
+            posts[name].pop(key, None)
 
 
 def _left_out(key: str, values: Mapping[str, Any]) -> bool:

@@ -41,10 +41,10 @@ def render() -> None:
 
 def _form(base: Study, name: str, directory: Path) -> None:
     """Every key as a field. What comes back is written as a file, so comments of the old one are lost."""
-    document = study_form(study_document(replace(base, path=directory / name)), _offered(base))
-    if document is None:
-        return
     try:
+        document = study_form(study_document(replace(base, path=directory / name)), _offered(base))
+        if document is None:
+            return
         study = study_from_document(document, name=name, directory=directory)
     except InputError as fault:
         frame.complain("This study was not taken", fault)

@@ -61,6 +61,14 @@ def test_the_plan_page_says_what_is_measured_proven_and_audited():
     assert {metric.label for metric in app.metric} >= {"Cost a month", "Demand in time", "Measured"}
 
 
+def test_what_stays_with_the_customer_is_said_with_the_plan():
+    app = run_page("plan_page", study="factory-outposts")
+    said = words(app)
+    assert "Stays with you" in said
+    assert "physical security, power and network of the rack" in said
+    assert "Stays with you" not in words(run_page("plan_page", study="eu-regulated"))
+
+
 def test_a_slider_moves_the_plan_and_the_address():
     app = run_page("plan_page", study="factory-outposts")
     before = {metric.label: metric.value for metric in app.metric}

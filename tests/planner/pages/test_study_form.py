@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from planner.pages.study_document import document_of, rows_of, shown, taken, value_at
+from planner.pages.study_document import FormError, document_of, rows_of, shown, taken, value_at
 from planner.pages.study_fields import GRIDS, SECTIONS
 from planner.study import load_study, shipped_studies, study_document, study_from_document
 from tests.planner.study.test_round_trip import STUDIES
@@ -121,3 +121,31 @@ def test_without_its_deciding_key_a_table_does_not_stand():
     assert "home" not in written["workload"]
     assert "network" not in written
     assert "cities" not in written["demand"]
+
+
+def rows_in(title, *rows):
+    (grid,) = (grid for grid in GRIDS if grid.title == title)
+    return grid, [{column.key: row.get(column.key) for column in grid.columns} for row in rows]
+
+
+def test_nothing_that_was_put_in_is_dropped():
+    rack = rows_in("Outposts", {"id": "op-1", "capacity_rps": 5.0})
+    stray = rows_in("Sizes of an Outpost", {"outpost": "op-2", "name": "half", "capacity_rps": 5.0})
+    with pytest.raises(FormError) as caught:
+        document_of({}, [rack, stray])
+    assert str(caught.value) == (
+        "Sizes of an Outpost: row 1: 'op-2' is not the id of an Outpost above; did you mean 'op-1'?"
+    )
+    nameless = rows_in("Sizes of an Outpost", {"name": "half", "capacity_rps": 5.0})
+    with pytest.raises(FormError, match="row 1: 'nothing' is not the id of an Outpost above"):
+        document_of({}, [rack, nameless])
+    for row in ({"pattern": "eu-*"}, {"tags": ["a=1"]}):
+        with pytest.raises(FormError, match="Tags of sites: row 1 needs a site and a tag"):
+            document_of({}, [rows_in("Tags of sites", row)])
+
+
+def test_two_rows_of_tags_for_one_pattern_add_up():
+    rows = rows_in(
+        "Tags of sites", {"pattern": "eu-*", "tags": ["a=1"]}, {"pattern": "eu-*", "tags": ["b=2"]}
+    )
+    assert document_of({}, [rows]) == {"candidates": {"tags": {"eu-*": ["a=1", "b=2"]}}}

@@ -382,11 +382,18 @@ def test_a_server_offers_less_than_a_rack(catalog):
 
 def test_what_a_program_leaves_to_the_customer_is_said(catalog):
     rule = '[[rule]]\nkind = "program"\nclients = {{ countries = ["DE"] }}\nprograms = ["{name}"]'
-    duty = "pci at Outposts: physical security, power and network of the rack are the customer's"
-    assert duty in choose(catalog, "", outpost(rest=rule.format(name="pci"))).notes
+    duty = "at Outposts, pci: physical security, power and network of the rack are the customer's"
+    chosen = choose(catalog, "", outpost(rest=rule.format(name="pci")))
+    assert duty in chosen.notes
+    assert chosen.duties == {"op-1": duty.removeprefix("at Outposts, ")}
     assert duty not in choose(catalog, "", rule.format(name="pci")).notes
     assert duty not in choose(catalog, "", outpost()).notes
 
 
 def test_fedramp_leaves_the_hardware_out(catalog):
+    rule = '[[rule]]\nkind = "program"\nclients = { countries = ["DE"] }\nprograms = ["fedramp-moderate"]'
+    chosen = choose(catalog, "", outpost(rest=rule))
+    words = "fedramp-moderate: the authorisation excludes the hardware on the customer's premises"
+    assert f"at Outposts, {words}" in chosen.notes
+    assert chosen.duties == {}
     assert not any(name.startswith("fedramp") for name in catalog.kind_programs("outpost"))
