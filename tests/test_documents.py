@@ -86,3 +86,21 @@ def _keys(table: dict) -> set[str]:
             if isinstance(inner, dict) and key != "tags":  # whose keys are names of sites
                 found |= _keys(inner)
     return found
+
+
+def test_the_architecture_names_every_module_and_package():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    missing = []
+    for package in ("planner", "probes"):
+        heading = text.index(f"`{package}/`")
+        part = text[heading : text.find("\n## ", heading)]
+        for path in sorted((ROOT / package).iterdir()):
+            name = f"{path.name}/" if (path / "__init__.py").exists() else path.name
+            spoken_of = re.search(rf"`{re.escape(name)}[^`]*`", part)
+            if (name.endswith("/") or path.suffix == ".py") and not path.name.startswith("__"):
+                missing += [] if spoken_of else [f"{package}/{name}"]
+    assert not missing
+    named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text)
+    assert named
+    folders = ("", "planner/", "planner/solver/", "planner/latency/", "probes/", "planner/pages/")
+    assert [name for name in named if not any((ROOT / folder / name).exists() for folder in folders)] == []
