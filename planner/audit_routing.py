@@ -19,6 +19,7 @@ from planner.ledger_routing import health_check, paid_once
 from planner.plan import RoutingPlan
 from planner.routing_facts import EXPLICIT, PolicyFacts
 from planner.study import ProgramRule, ResidencyRule, TagsRule
+from planner.wording import with_article
 
 PROVEN_GAP: Final = 1e-4
 
@@ -66,7 +67,7 @@ def _faults(case: Ledger, policy: str) -> Iterator[str]:
     for site_id in sorted(case.open_ids):
         site = case.inputs.sites[case.site_column[site_id]]
         if not _reaches(does, site):
-            yield f"{policy} cannot send clients to {site_id}, a {site.kind} of {site.provider}"
+            yield f"{policy} cannot send clients to {site_id}, {with_article(site.kind)} of {site.provider}"
 
 
 def _does(case: Ledger, policy: str) -> PolicyFacts:

@@ -15,6 +15,7 @@ from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
 from planner.commitments import discount_of
 from planner.site_tags import site_tags
 from planner.study import CapacityRule, GroupRule, ProgramRule, Study, StudyError
+from planner.wording import with_article
 from probes.strict_toml import nearest_name
 
 
@@ -198,7 +199,7 @@ def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
         if isinstance(rule, GroupRule):
             for kind in rule.kinds:
                 if not any(site.kind == kind for site in asked_for):
-                    raise _fault(study, f"rule[{position}].kinds", f"no candidate is a {kind}")
+                    raise _fault(study, f"rule[{position}].kinds", f"no candidate is {with_article(kind)}")
 
 
 def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Site]) -> None:

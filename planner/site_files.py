@@ -10,6 +10,7 @@ from planner.csv_rows import Row, read_rows
 from planner.jurisdictions import country_cell
 from planner.site_offers import Offers
 from planner.site_values import SITE_KINDS, SITE_STATUSES, CatalogError, Endpoint, Site
+from planner.wording import with_article
 from probes.strict_toml import nearest_name
 
 PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
@@ -31,7 +32,9 @@ def load_sites(path: Path, provider: str, offers: Offers) -> tuple[Site, ...]:
             raise row.fault("site_id", f"{site_id!r} is used twice (first in row {rows[site_id].line})")
         parent = row.text("parent", None)
         if (kind == "region") != (parent is None):
-            raise row.fault("parent", "a Region has none" if kind == "region" else f"a {kind} needs one")
+            raise row.fault(
+                "parent", "a Region has none" if kind == "region" else f"{with_article(kind)} needs one"
+            )
         partition, group = row.text("partition"), row.text("network_border_group")
         names = (site_id, group)
         written = {column: row.text(column, "") for column in ("coordinates", *_FACT_COLUMNS, "note")}
@@ -70,7 +73,7 @@ def load_endpoints(path: Path, sites: Mapping[str, Site]) -> tuple[Endpoint, ...
     for row in read_rows(path, required, (), CatalogError):
         site = sites[row.choice("site_id", sites, what="site")]
         if row.choice("kind", SITE_KINDS) != site.kind:
-            raise row.fault("kind", f"{site.id} is a {site.kind}")
+            raise row.fault("kind", f"{site.id} is {with_article(site.kind)}")
         protocols = row.texts("protocols")
         for protocol in protocols:
             if protocol not in PROTOCOLS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.rules.effect import Effect, Facts, Row
+from planner.wording import counted
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
@@ -15,4 +16,4 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     current = frozenset(facts.study.current_open)
     runs = np.array([site.id in current for site in facts.inputs.sites], dtype=bool)
     row = Row(-np.inf, float(allowed - len(current)), site=np.where(runs, -1.0, 1.0))
-    return (Effect("max_changes", f"at most {allowed} sites opened or closed", rows=(row,)),)
+    return (Effect("max_changes", f"at most {counted(allowed, 'site')} opened or closed", rows=(row,)),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.rules.effect import Effect, Facts, Row
+from planner.wording import percent
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
@@ -13,5 +14,5 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     if promise.slo_ms is None:
         return ()
     within = (facts.latency_ms <= promise.slo_ms).astype(np.float64)
-    words = f"{promise.coverage:.1%} of demand within {promise.slo_ms:g} ms ({promise.statistic})"
+    words = f"{percent(promise.coverage)} of demand within {promise.slo_ms:g} ms ({promise.statistic})"
     return (Effect("coverage", words, rows=(Row(promise.coverage, np.inf, pair=within),)),)

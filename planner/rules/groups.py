@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,9 @@ from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.rules.effect import Cover, Effect, Facts, Row
 from planner.study import GroupRule
+from planner.wording import counted, with_article
+
+PLURALS: Final = {"country": "countries"}
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
@@ -65,11 +70,17 @@ def _words(rule: GroupRule) -> str:
     kinds = " or ".join(rule.kinds) or "site"
     parts = []
     if rule.at_most is not None:
-        parts.append(f"at most {rule.at_most} open {kinds} in a {_named(rule)}")
+        parts.append(f"at most {rule.at_most} open {kinds} in {with_article(rule.by)}{_named(rule)}")
     if rule.at_least is not None:
-        parts.append(f"at least {rule.at_least} {_named(rule)} with an open {kinds}")
+        parts.append(f"{at_least_words(rule)}{_named(rule)} with {with_article(f'open {kinds}')}")
     return ", ".join(parts)
 
 
+def at_least_words(rule: GroupRule) -> str:
+    """``at least 2 countries``."""
+    assert rule.at_least is not None
+    return f"at least {counted(rule.at_least, rule.by, PLURALS.get(rule.by, ''))}"
+
+
 def _named(rule: GroupRule) -> str:
-    return f"{rule.by} ({', '.join(rule.jurisdictions)})" if rule.jurisdictions else rule.by
+    return f" ({', '.join(rule.jurisdictions)})" if rule.jurisdictions else ""

@@ -1,8 +1,9 @@
 """Why nothing is feasible: the smallest set of rules that cannot hold together.
 
-A first set comes from looking at clients that no site may serve, or from a deletion filter (Chinneck &
-Dravnieks 1991). Then a smaller one is looked for, or ruled out, by hitting sets (Ignatiev, Previti, Liffiton
-& Marques-Silva 2015): a conflict has a rule in common with whatever must be dropped for the rest to hold.
+Data alone come first: a client that reaches no site breaks no rule. Otherwise a first set comes from looking
+at clients that no site may serve, or from a deletion filter (Chinneck & Dravnieks 1991). Then a smaller one
+is looked for, or ruled out, by hitting sets (Ignatiev, Previti, Liffiton & Marques-Silva 2015): a conflict
+has a rule in common with whatever must be dropped for the rest to hold.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from itertools import combinations
 from planner.problem import Problem
 from planner.solver.decision import Deadline
 from planner.solver.placement import Progress, silent, solve_placement
-from planner.solver.stranded import stranded
+from planner.solver.stranded import out_of_reach, stranded
 
 MOST_CONFLICTS = 3
 """How many conflicts are named when several stand side by side."""
 
 LOOSE = 0.9
 """Any feasible point settles the question, so the gap is as wide as it gets."""
+
+DATA = ("latency",)
+"""What is named where no rule at all is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,11 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
     sentences, gone, sure = list[str](), set[str](), True
     while len(sentences) < MOST_CONFLICTS:
         rest = problem.without(gone)
-        # Whom one home strands another may serve: then only solving tells.
-        somebody = not rest.others and not rest.servable
-        if not somebody and first is not None and not _infeasible(rest, deadline):
+        if first is not None and rest.servable and not _infeasible(rest, deadline):
             break
-        rules, sentence, settled = _conflict(rest, words, somebody, first is None, deadline, progress)
+        rules, sentence, settled = _conflict(rest, words, first is None, deadline, progress)
         sure = sure and settled
-        first = rules or ("latency",) if first is None else first
+        first = rules or DATA if first is None else first
         sentences.append(sentence)
         if not rules:
             break
@@ -61,32 +63,23 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
 
 
 def _conflict(
-    problem: Problem,
-    words: Mapping[str, str],
-    somebody: bool,
-    smallest: bool,
-    deadline: Deadline,
-    progress: Progress,
+    problem: Problem, words: Mapping[str, str], smallest: bool, deadline: Deadline, progress: Progress
 ) -> tuple[tuple[str, ...], str, bool]:
-    """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest.
-
-    ``somebody``: whether there is a client that no site may serve.
-    """
-    settled = True
-    if somebody:
-        rules, sentence = stranded(problem)
+    """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest."""
+    bare = problem.without(problem.rules)
+    if not bare.servable:
+        return (), out_of_reach(bare), True
+    settled, said = True, stranded(problem)
+    if said is not None:
+        rules = said[0]
     else:
         rules, settled = _irreducible(problem, deadline, progress)
-        sentence = _sentence(rules, words)
     if smallest and len(rules) > 1:
         fewer, known = _fewer(problem, len(rules), deadline, progress)
         settled = settled and known
         if fewer is not None:
-            alone = problem.without(set(problem.rules) - set(fewer))
-            if alone.others or alone.servable:
-                return fewer, _sentence(fewer, words), settled
-            return *stranded(alone), settled
-    return rules, sentence, settled
+            rules, said = fewer, stranded(problem.without(set(problem.rules) - set(fewer)))
+    return rules, _sentence(rules, words) if said is None else said[1], settled
 
 
 def _fewer(
@@ -126,15 +119,19 @@ def _smallest_hitting(
 
 def _verdict(problem: Problem, kept: set[str], deadline: Deadline) -> bool | None:
     """Whether a plan keeps just these rules; None where time left that open."""
-    trial = problem.without(set(problem.rules) - kept)
-    if not trial.servable:
+    return holds(problem.without(set(problem.rules) - kept), deadline)
+
+
+def holds(problem: Problem, deadline: Deadline) -> bool | None:
+    """Whether there is a plan; None where time left that open."""
+    if not problem.servable:
         return False
-    found = solve_placement(trial.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
+    found = solve_placement(problem.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
     return None if found.open is None and found.termination != "infeasible" else found.open is not None
 
 
 def _infeasible(problem: Problem, deadline: Deadline) -> bool:
-    return _verdict(problem, set(problem.rules), deadline) is False
+    return holds(problem, deadline) is False
 
 
 def _irreducible(problem: Problem, deadline: Deadline, progress: Progress) -> tuple[tuple[str, ...], bool]:

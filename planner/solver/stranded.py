@@ -10,14 +10,39 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 
 
-def stranded(problem: Problem) -> tuple[tuple[str, ...], str]:
-    """The fewest masks that leave the most demand without a site, and the sentence that says so."""
+def stranded(problem: Problem) -> tuple[tuple[str, ...], str] | None:
+    """The fewest masks that leave somebody without a site, and the sentence that says so.
+
+    None where, in some arrangement, there is a site for everybody, or where arrangements differ in those
+    masks: then only solving tells. Of as many masks, those that leave the most demand without.
+    """
+    options = [option for option in problem.options if option.needs <= set(option.rules)]
+    found = [_at(option) for option in sorted(options, key=lambda each: -int(each.allowed.sum()))]
+    first = found[0] if found else None
+    same = all(other is not None and first is not None and other[0] == first[0] for other in found)
+    return first if same else None
+
+
+def _at(problem: Problem) -> tuple[tuple[str, ...], str] | None:
     sorts: dict[tuple[str, ...], list[int]] = {}
     for client in np.nonzero(~problem.allowed.any(axis=1))[0]:
         sorts.setdefault(_excluding(problem, int(client)), []).append(int(client))
+    if not sorts:
+        return None
     share = problem.sizing.share
-    rules, clients = max(sorts.items(), key=lambda item: share[item[1]].sum())
+    rules, clients = min(sorts.items(), key=lambda item: (len(item[0]), -share[item[1]].sum()))
     return rules, _stranded_words(problem, rules, clients)
+
+
+def out_of_reach(problem: Problem) -> str:
+    """Whom no site serves although no rule is at work, in words."""
+    nobody = np.logical_and.reduce([~option.allowed.any(axis=1) for option in problem.options])
+    if not nobody.any():
+        return "some client reaches no candidate site, wherever the home is: pairs without latency, or lost"
+    clients = np.nonzero(nobody)[0]
+    more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
+    name = problem.client_ids[max(clients, key=lambda i: problem.sizing.share[i])]
+    return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
 
 
 def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
@@ -32,7 +57,7 @@ def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
 
 
 def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
-    """An irreducible set of rules that leaves the client no site; empty when it reaches none anyway."""
+    """An irreducible set of rules that leaves the client no site."""
     masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
     kept = list(masks)
     if np.logical_and.reduce([possible, *masks.values()]).any():  # a site, but no backup
@@ -71,8 +96,6 @@ def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[in
     client = max(clients, key=lambda i: problem.sizing.share[i])
     more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
     name = problem.client_ids[client]
-    if not rules:
-        return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
     words = {effect.rule: effect.words for effect in problem.effects}
     what = (
         f"client {name}{more} has no backup"

@@ -103,4 +103,4 @@ def test_what_the_rows_say():
         (1.0, [0, 0, 1, 1, 0]),
     ]
     assert [cover.at_least for cover in effect.covers] == [2]
-    assert effect.words == "at most 1 open site in a country, at least 2 country with an open site"
+    assert effect.words == "at most 1 open site in a country, at least 2 countries with an open site"

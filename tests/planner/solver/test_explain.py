@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,11 @@ def test_conflicts_side_by_side_are_all_named():
         clash = find_clash(problem)
         stranded = np.nonzero(~problem.allowed.any(axis=1))[0]
         left = [i for i in stranded if not problem.without(set(clash.rules)).allowed[i].any()]
+        first = (
+            problem.without(set(problem.rules) - set(clash.rules)) if clash.rules != ("latency",) else None
+        )
+        for fewer in combinations(problem.rules, len(clash.rules) - 1):  # no client is left by fewer rules
+            assert first is None or problem.without(set(problem.rules) - set(fewer)).servable, seed
         if left and clash.rules != ("latency",):
             several += 1
             assert "apart from that" in clash.reason, seed
