@@ -110,7 +110,7 @@ def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) ->
         )
     )
     own = "* your own; " if shown.own is not None else ""
-    if CATALOG in os.environ:
+    if os.environ.get(CATALOG):
         own = f"from {catalog.path}; {own}"
     print(f"\n{own}~ estimated; --json gives the source and date of every figure")
     return DONE

@@ -116,7 +116,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
         case "catalog" if given.action == "refresh":
             from planner.refresh.command import Refresh, refresh
 
-            return refresh(Refresh(given.provider, given.instances, given.out, given.write, given.json))
+            if given.instances == ():
+                raise InputError("--instances", "names none")
+            asked = given.instances or ()
+            return refresh(Refresh(given.provider, asked, given.out, given.write, given.json))
         case "catalog":
             from planner import catalog_commands
 
@@ -220,7 +223,6 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     refreshed.add_argument(
         "--instances",
         type=_listed,
-        default=(),
         metavar="TYPE,...",
         help="prices of these only (default: those in the catalog)",
     )

@@ -221,7 +221,7 @@ def ask(
     if cloud.pricing_region is None:
         notes.append(f"the partition {cloud.partition} has no price list to ask: prices are as they were")
     else:
-        prices = price_items.ask(cloud.products, chosen, progress)
+        prices = price_items.ask(cloud.products, chosen, as_of, progress)
     racks, families, said = _outposts(cloud, sorted(zones_of), progress)
     return Answers(
         partition=cloud.partition,

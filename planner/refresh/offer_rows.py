@@ -48,20 +48,20 @@ def compare_offers(
 ) -> Offers:
     """``sites`` as they are now; ``priced`` are the instance types that plans may ask for."""
     kept, changes, untold = list(rows), [], []
+    listed = {each.id for each in answers.regions} | {each.id for each in answers.zones}
     sizes = _sizes(answers.offerings.values())
     confirmed = 0
     for site in sites:
         place = site["site_id"]
         asked = (place if site["kind"] == "region" else site["parent"]) in answers.zones_of
         types = answers.offerings.get(place, frozenset())
-        if not asked or site["partition"] != answers.partition:
+        if not asked or place not in listed or site["partition"] != answers.partition:
             continue
         if not types:
             untold.append(place)
             continue
-        names = _named(types, sizes)
         lacks = tuple(sorted(set(priced) - types))
-        change = _claim(kept, site["kind"], place, site["network_border_group"], names, answers.as_of, lacks)
+        change = _claim(kept, site, types, sizes, answers.as_of, lacks)
         confirmed += change is None
         changes += [change] if change else []
     if answers.rack_families:
@@ -83,20 +83,21 @@ def _sizes(offered: Iterable[frozenset[str]]) -> Mapping[str, frozenset[str]]:
 def _named(types: frozenset[str], sizes: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """``types`` by family where it is whole, else one by one."""
     families = {each.partition(".")[0] for each in types}
-    whole = {family for family in families if sizes[family] <= types}
+    whole = {family for family in families if sizes.get(family, frozenset({""})) <= types}
     return frozenset(whole | {each for each in types if each.partition(".")[0] not in whole})
 
 
 def _claim(
     rows: list[Cells],
-    kind: str,
-    site: str,
-    group: str,
-    names: frozenset[str],
+    row_of_site: Cells,
+    types: frozenset[str],
+    sizes: Mapping[str, frozenset[str]],
     as_of: str,
     lacks: tuple[str, ...],
 ) -> OfferChange | None:
-    """Write what ``site`` offers into ``rows``; None when that is what stood there."""
+    """Write what a site offers into ``rows``; None when that is what stood there, in whatever words."""
+    kind, site, group = (row_of_site[column] for column in ("kind", "site_id", "network_border_group"))
+    names = _named(types, sizes)
     mine = next((at for at, row in enumerate(rows) if _is_about(row, kind, site)), None)
     cell = ";".join(sorted(names))
     if mine is not None:
@@ -122,10 +123,16 @@ def _claim(
                 "note": "",
             },
         )
-    if had == names:
+    before = _spelt(had, sizes)
+    if before == types:
         return None
-    added, removed = tuple(sorted(names - had)), tuple(sorted(had - names))
-    return OfferChange(site, added, removed, not had, len(names), lacks)
+    added, removed = (_named(each, sizes) for each in (types - before, before - types))
+    return OfferChange(site, tuple(sorted(added)), tuple(sorted(removed)), not had, len(names), lacks)
+
+
+def _spelt(names: frozenset[str], sizes: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The types that are meant by families and types; a name nobody offers any more stands for itself."""
+    return frozenset[str]().union(*(sizes.get(name, frozenset({name})) for name in names))
 
 
 def _racks(rows: list[Cells], families: frozenset[str], as_of: str) -> OfferChange | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Any, Final
@@ -43,36 +44,59 @@ _BINARY_GB: Final = "volume in a month, binary GB"
 _BOTH_ENDS: Final = "charged at each end, so a GB that crosses costs twice this"
 
 
-def ask(products: Products, instances: Collection[str], progress: Progress) -> Prices:
-    """The prices of those instance types, and of traffic. Raises :class:`CloudError`."""
-    listed: list[Listed] = []
-    unclear: list[tuple[str, str, str]] = []
+def ask(products: Products, instances: Collection[str], as_of: str, progress: Progress) -> Prices:
+    """The prices of those instance types, and of traffic, in force on a day. Raises :class:`CloudError`."""
+    gathered = _Gathered(as_of)
     total = len(instances) + 3
     for done, instance in enumerate(instances):
         progress(done, total, f"prices of {instance}")
         found = products(EC2, {"instanceType": instance} | dict(INSTANCE))
-        _collect(listed, unclear, INSTANCE_HOUR, instance, map(_instance, map(_document, found)))
+        gathered.add(INSTANCE_HOUR, instance, map(_instance, map(_document, found)))
     progress(total - 3, total, "prices of traffic to the internet")
     out = products(TRANSFER, {"transferType": "AWS Outbound", "toLocation": "External"})
-    _collect(listed, unclear, *EGRESS_ITEM, map(_egress, map(_document, out)))
+    gathered.add(*EGRESS_ITEM, map(_egress, map(_document, out)))
     progress(total - 2, total, "prices between Regions")
     onward = products(TRANSFER, {"transferType": "InterRegion Outbound", "toLocationType": "AWS Region"})
     for destination, ways in _by_destination(map(_document, onward)).items():
-        _collect(listed, unclear, ONWARD, f"to-{destination}", ways)
+        gathered.add(ONWARD, f"to-{destination}", ways)
     progress(total - 1, total, "prices between zones")
     within = products(TRANSFER, {"transferType": "IntraRegion"})
-    _collect(listed, unclear, *ZONES_ITEM, map(_between_zones, map(_document, within)))
-    answered = {item for category, item in _named(listed, unclear) if category == INSTANCE_HOUR}
-    return Prices(tuple(listed), tuple(sorted(set(instances) - answered)), tuple(unclear))
-
-
-def _named(listed: list[Listed], unclear: list[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
-    yield from ((each.category, each.item) for each in listed)
-    yield from ((category, item) for category, _, item in unclear)
+    gathered.add(*ZONES_ITEM, map(_between_zones, map(_document, within)))
+    listed, unclear = tuple(gathered.listed), tuple(gathered.unclear)
+    keys = [*((each.category, each.item) for each in listed), *((key[0], key[2]) for key in unclear)]
+    answered = {item for category, item in keys if category == INSTANCE_HOUR}
+    return Prices(listed, tuple(sorted(set(instances) - answered)), unclear)
 
 
 Found = tuple[str, Mapping[str, Any]]
 """A place and the product that is priced there."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Prices as they come in; ``as_of`` is the day on which they must be in force."""
+
+    as_of: str
+    listed: list[Listed] = field(default_factory=list)
+    unclear: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, category: str, item: str, found: Iterable[Found | None]) -> None:
+        """One price for each place; a place of which two amounts are said has none."""
+        by_place: dict[str, Listed | None] = {}
+        for entry in found:
+            if entry is None or not entry[0]:
+                continue
+            place, document = entry
+            price = _price(category, place, item, document, self.as_of)
+            if price is None or by_place.get(place, price) != price:
+                by_place[place] = None
+            else:
+                by_place[place] = price
+        for place, price in sorted(by_place.items()):
+            if price is None:
+                self.unclear.append((category, place, item))
+            else:
+                self.listed.append(price)
 
 
 def _document(text: str) -> Mapping[str, Any]:
@@ -121,36 +145,13 @@ def _by_destination(documents: Iterator[Mapping[str, Any]]) -> Mapping[str, list
     return found
 
 
-def _collect(
-    listed: list[Listed],
-    unclear: list[tuple[str, str, str]],
-    category: str,
-    item: str,
-    found: Iterable[Found | None],
-) -> None:
-    """Add one price for each place; a place of which two amounts are said has none."""
-    by_place: dict[str, Listed | None] = {}
-    for entry in found:
-        if entry is None or not entry[0]:
-            continue
-        place, document = entry
-        price = _price(category, place, item, document)
-        if price is None or (place in by_place and by_place[place] != price):
-            by_place[place] = None
-        else:
-            by_place[place] = price
-    for place, price in sorted(by_place.items()):
-        if price is None:
-            unclear.append((category, place, item))
-        else:
-            listed.append(price)
-
-
-def _price(category: str, place: str, item: str, document: Mapping[str, Any]) -> Listed | None:
+def _price(category: str, place: str, item: str, document: Mapping[str, Any], as_of: str) -> Listed | None:
     """Of the terms in force the latest; None when that is none, free, or in no unit or currency we know."""
     try:
+        every = (document["terms"].get("OnDemand") or {}).values()
         terms = sorted(
-            (document["terms"].get("OnDemand") or {}).values(), key=lambda term: term["effectiveDate"]
+            (term for term in every if term["effectiveDate"][:10] <= as_of),
+            key=lambda term: term["effectiveDate"],
         )
         dimensions = list(terms[-1]["priceDimensions"].values())
         units = {_UNITS[each["unit"]] for each in dimensions}

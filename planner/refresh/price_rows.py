@@ -78,7 +78,8 @@ def compare_prices(
     had: dict[Key, list[Cells]] = defaultdict(list)
     for row in rows:
         had[_key(row)].append(row)
-    listed, unclear = _with_onward(prices.listed, places, regions, had), set(prices.unclear)
+    listed, doubtful_from = _with_onward(prices, places, regions, had)
+    unclear = set(prices.unclear) | {(ONWARD, place, ANYWHERE) for place in doubtful_from}
     found: dict[Key, Listed] = {}
     for each in listed:
         key = (each.category, each.place, each.item)
@@ -129,31 +130,43 @@ def compare_prices(
 
 
 def _with_onward(
-    listed: Iterable[Listed],
+    prices: Prices,
     places: Mapping[str, str],
     regions: Collection[str],
     had: Collection[Key],
-) -> list[Listed]:
-    """Prices at known places. Of those between Regions the dearest stands for all destinations of the same
-    partition, which errs high; one of its own stands only where the catalog has it already."""
+) -> tuple[list[Listed], frozenset[str]]:
+    """Prices at known places, and the places of which one way is unclear, so that none is the dearest.
+
+    Of those between Regions the dearest stands for all destinations of the same partition, which errs high;
+    one of its own stands only where the catalog has it already.
+    """
+
+    def counts(place: str, item: str) -> bool:
+        destination = item.removeprefix("to-")
+        return destination in regions and places.get(destination) == places.get(place)
+
     kept: list[Listed] = []
     ways: dict[str, list[Listed]] = defaultdict(list)
-    for each in listed:
+    for each in prices.listed:
         if each.place not in places:
             continue
         if each.category != ONWARD:
             kept.append(each)
             continue
-        destination = each.item.removeprefix("to-")
-        if destination in regions and places.get(destination) == places[each.place]:
+        if counts(each.place, each.item):
             ways[each.place].append(each)
         if (each.category, each.place, each.item) in had:
             kept.append(each)
-    for mine in ways.values():
+    unclear = frozenset(
+        place for category, place, item in prices.unclear if category == ONWARD and counts(place, item)
+    )
+    for place, mine in ways.items():
+        if place in unclear:
+            continue
         dearest = max(mine, key=lambda each: Decimal(each.tiers[0][1]))
         note = f"the dearest of {len(mine)} destinations" if len(mine) > 1 else f"{dearest.item} only"
         kept.append(replace(dearest, item=ANYWHERE, note=note))
-    return kept
+    return kept, unclear
 
 
 def _rows(price: Listed, as_of: str) -> list[Cells]:

@@ -24,6 +24,7 @@ OWN: Final = "own"
 """Source of what somebody wrote into ``pending_sites.csv``."""
 
 _OPTS: Final = {"opt-in-not-required": "enabled_by_default"}
+_APART: Final = "separate_partition"
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _MISSED: Final = "not listed by "
 
@@ -68,7 +69,7 @@ def compare_sites(
     confirmed = 0
     for row in rows:
         each = seen.pop(row["site_id"], None)
-        if each is not None:
+        if each is not None and row["partition"] == answers.partition:
             now, said = _updated(row, each, answers.as_of, groups_in_use)
             confirmed += not said
         elif _was_asked(row, answers):
@@ -123,12 +124,13 @@ def _updated(
     if row["status"] == "planned" or (row["status"] == GONE and _is_open(each)):
         now["status"] = OPEN
         now["note"] = "; ".join(part for part in note.split("; ") if part and not part.startswith(_MISSED))
-    told = {"opt_in": _opt_in(each)}
+    # A partition of its own takes an account of its own, which the API does not count as opting in.
+    told = {"opt_in": "" if row.get("opt_in") == _APART else _opt_in(each)}
     refused: tuple[SiteChange, ...] = ()
     if isinstance(each, ZoneSeen):
         told |= {"zone_id": each.zone_id, "network_border_group": each.border_group}
         group = row["network_border_group"]
-        if group != each.border_group and group in groups_in_use:
+        if group not in (each.border_group, each.id) and group in groups_in_use:
             told.pop("network_border_group")
             words = f"{each.border_group}, but other files name {group}"
             refused = (SiteChange(each.id, "refused", "network_border_group", group, words),)

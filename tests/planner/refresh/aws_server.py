@@ -180,17 +180,24 @@ class Handler(BaseHTTPRequestHandler):
         if (fault := aws.fault(action, region)) is not None:
             self.fail(service, fault)
         elif service == "ec2":
-            self.forward(body)
+            self.forward(body, operation, given)
         else:
             answer = checked(service, operation, "output", ANSWERS[operation](aws, region, given))
             self.answer(200, json.dumps(answer).encode(), "application/x-amz-json-1.1")
 
-    def forward(self, body: bytes) -> None:
+    def forward(self, body: bytes, operation: str, given: dict) -> None:
         connection = http.client.HTTPConnection(*self.server.aws.moto, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         connection.request(self.command, self.path, body, headers | {"Host": "ec2.amazonaws.com"})
         answer = connection.getresponse()
-        self.answer(answer.status, answer.read(), answer.getheader("Content-Type", "text/xml"))
+        text = answer.read().decode()
+        if operation == "DescribeInstanceTypeOfferings":  # moto gives all of them on one page
+            items = re.findall(r"<item>.*?</item>", text, re.DOTALL)
+            page, rest = paged(items, given)
+            more = f"<nextToken>{rest['NextToken']}</nextToken>" if rest else ""
+            text = re.sub(r"<item>.*</item>", "".join(page), text, flags=re.DOTALL)
+            text = text.replace("</instanceTypeOfferingSet>", f"</instanceTypeOfferingSet>{more}")
+        self.answer(answer.status, text.encode(), answer.getheader("Content-Type", "text/xml"))
         connection.close()
 
     def fail(self, service: str, fault: Fault) -> None:
@@ -267,7 +274,7 @@ def dimensions(sku: str, tiers: list[tuple[str, str]], unit: str, currency: str)
 
 
 def product(attributes: dict, tiers: list[tuple[str, str]], *, unit: str, currency: str = "USD") -> dict:
-    """An item as the price list gives it; the last term is in force, an older one stands beside it."""
+    """An item as the price list gives it: beside the term in force an older one, and one that is to come."""
     sku = f"SKU{abs(hash(tuple(sorted(attributes.items())))) % 10**10}"
     return {
         "product": {"productFamily": "-", "attributes": attributes, "sku": sku},
@@ -278,6 +285,13 @@ def product(attributes: dict, tiers: list[tuple[str, str]], *, unit: str, curren
                     "priceDimensions": dimensions(sku, tiers, unit, currency),
                     "sku": sku,
                     "effectiveDate": "2026-11-01T00:00:00Z",
+                    "offerTermCode": "JRTCKXETXF",
+                    "termAttributes": {},
+                },
+                f"{sku}.NEXT": {
+                    "priceDimensions": dimensions(sku, [("0", "88.8")], unit, currency),
+                    "sku": sku,
+                    "effectiveDate": "2999-01-01T00:00:00Z",
                     "offerTermCode": "JRTCKXETXF",
                     "termAttributes": {},
                 },

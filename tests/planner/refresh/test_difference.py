@@ -90,6 +90,9 @@ def test_prices_changed_new_and_gone(base, aws, capsys, tmp_path):
         onward("us-east-1", "us-west-2", "0.03"),
         onward("us-east-1", "eu-west-1", "0.05"),
         onward("us-east-1", "cn-north-1", "0.99"),
+        onward("us-west-2", "us-east-1", "0.01"),
+        onward("us-west-2", "eu-west-1", "0.01"),
+        onward("us-west-2", "eu-west-1", "0.09"),
         within("us-east-1", "0.02"),
     ]
     found = refreshed(capsys, "--write", "--out", str(tmp_path / "mine"))
@@ -110,8 +113,10 @@ def test_prices_changed_new_and_gone(base, aws, capsys, tmp_path):
     assert changes["intra_region", "us-east-1", "between-zones"][2]["tiers"] == [["0", "0.02"]]
     # Said twice, or not at all: as it was.
     assert ("instance_hour", "us-west-2", "m5.xlarge") not in changes
+    assert ("inter_region", "us-west-2", "to-other-region") not in changes
     untold = "\n".join(found["not_told"])
     assert "instance_hour, us-west-2, m5.xlarge: no one price that can be read; as it was" in untold
+    assert "inter_region, us-west-2, to-other-region: no one price that can be read" in untold
     assert "internet_egress, us-west-2, to-internet: not on the price list; as it was" in untold
     assert "prices of 1 place that are no site here: us-east-9" in untold
     catalog = load_catalog("aws", (tmp_path / "mine" / "aws").resolve())
@@ -210,6 +215,25 @@ def test_sites_new_gone_and_changed(base, aws, world, capsys, tmp_path):
     assert "not listed" not in catalog.site(LAX).facts.get("note", "")
 
 
+def test_another_partition_is_another_matter(base, aws, world, capsys, monkeypatch):
+    def gov(row):
+        mine = row["site_id"] in ("us-west-2", LAX)
+        return row | ({"partition": "aws-us-gov", "opt_in": "separate_partition"} if mine else {})
+
+    edit(base / "sites.csv", gov)
+    found = refreshed(capsys)
+    assert found["sites"] == []
+    assert found["confirmed"]["sites"] == 3
+    monkeypatch.setenv("AWS_REGION", "us-gov-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-gov-west-1")
+    found = refreshed(capsys)
+    assert found["partition"] == "aws-us-gov"
+    assert [(change["site"], change["what"]) for change in found["sites"]] == []
+    assert found["confirmed"]["sites"] == 2
+    assert "the partition aws-us-gov has no price list to ask: prices are as they were" in found["not_told"]
+    assert found["prices"] == []
+
+
 def test_what_somebody_wrote_wrongly_is_said_where(base, aws, world, capsys, tmp_path):
     world["zones"]["us-west-2"].append(zone("us-west-2-den-1a", "us-west-2"))
     found = refreshed(capsys, "--write", "--out", str(tmp_path / "mine"))
@@ -230,14 +254,25 @@ def test_a_zone_offers_what_the_api_says(base, aws, world, capsys, tmp_path):
     world["by_zone"]["us-west-2"] = offering(("c6i.large", "m5.2xlarge"), LAX, "availability-zone")
     found = refreshed(capsys, "--write", "--out", str(tmp_path / "mine"))
     (lax,) = found["offerings"]
-    assert (lax["added"], lax["removed"]) == (["m5.2xlarge"], ["m5"])
+    assert (lax["added"], lax["removed"]) == ([], ["m5.xlarge"])
     assert lax["lacks"] == ["m5.xlarge"]
     catalog = load_catalog("aws", Path(found["written"]))
     with pytest.raises(Exception, match=f"{LAX} offers c6i.large, m5.2xlarge only, not m5.xlarge"):
         catalog.site_prices(catalog.site(LAX), "m5.xlarge", **prices)
+    lots = tuple(f"x{number}.large" for number in range(13))
+    world["by_zone"]["us-west-2"] = offering(lots, LAX, "availability-zone")
+    found = refreshed(capsys, "--write", "--out", str(tmp_path / "mine"))
+    (lax,) = found["offerings"]
+    assert (lax["added"][:2], lax["removed"]) == (["x0", "x1"], ["c6i.large", "m5.2xlarge"])
+    catalog = load_catalog("aws", Path(found["written"]))
+    with pytest.raises(Exception, match=f"services.csv: {LAX} lacks m5.xlarge"):
+        catalog.site_prices(catalog.site(LAX), "m5.xlarge", **prices)
     world["by_zone"]["us-west-2"] = []
+    world["by_region"]["us-east-1"] += offering(("m5.24xlarge",), "us-east-1", "region")
     found = refreshed(capsys, "--out", str(tmp_path / "mine"))
-    assert found["offerings"] == []
+    # Who said "all of m5" lacks the new size now, and that is all; the zone says nothing.
+    told = {change["site"]: (change["added"], change["removed"]) for change in found["offerings"]}
+    assert told == {"eu-west-1": ([], ["m5.24xlarge"]), "us-west-2": ([], ["m5.24xlarge"])}
     assert any(LAX in words and "none was named" in words for words in found["not_told"])
 
 
@@ -368,6 +403,7 @@ def test_a_directory_that_is_not_there_is_said(tmp_path, monkeypatch, capsys, ma
     [
         (["--provider", "asw"], "--provider: 'asw' is not a known provider; did you mean 'aws'?"),
         (["--provider", "gcp"], "--provider: 'gcp' has no API that edgeplan asks; only aws has"),
+        (["--instances", ","], "--instances: names none"),
         (["--instances", "m5.xlagre"], "offered in no Region that answered; did you mean 'm5.xlarge'?"),
     ],
 )
