@@ -28,10 +28,10 @@ def measured_by_site(plan: Plan) -> Mapping[str, float]:
 def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices]) -> pd.DataFrame:
     """A row per open site, the busiest first, and one for what stands by; shares in percent.
 
-    ``sites`` and ``prices`` in one order.
+    ``sites`` and ``prices`` in one order. Where the candidates are several providers', a column says whose.
     """
     by_id = {site.id: (site, price) for site, price in zip(sites, prices, strict=True)}
-    measured = measured_by_site(plan)
+    measured, mixed = measured_by_site(plan), len({site.provider for site in sites}) > 1
     rows = []
     for placement in sorted(plan.rows, key=lambda p: (-p.demand_share, p.role == "standby", p.site_id)):
         site, price = by_id[placement.site_id]
@@ -39,6 +39,7 @@ def sites_table(plan: Plan, sites: Sequence[Site], prices: Sequence[SitePrices])
             {
                 "Site": placement.site_id,
                 "Where": site.name,
+                **({"Provider": site.provider} if mixed else {}),
                 "Kind": KIND_NAMES[placement.kind] + _AS.get(placement.role, ""),
                 "Demand": 100.0 * placement.demand_share,
                 "Measured": 100.0 * measured.get(placement.site_id, 0.0),

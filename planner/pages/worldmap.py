@@ -303,7 +303,10 @@ def _halo(colours: Palette) -> str:
 
 
 def _site_words(placement: Placement, site: Site) -> str:
-    lines = [f"<b>{escape(site.id)}</b> {escape(site.name)}", KIND_NAMES[site.kind]]
+    lines = [
+        f"<b>{escape(site.id)}</b> {escape(site.name)}",
+        f"{KIND_NAMES[site.kind]} of {escape(site.provider)}",
+    ]
     if placement.role == "parent":
         lines[1] += ", open only as parent of its zones"
     elif placement.role == "backup":

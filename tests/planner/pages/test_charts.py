@@ -191,3 +191,13 @@ def test_cost_items_and_own_prices_go_by_names_a_reader_knows(plan, inputs):
     own = replace(price.egress_gb, own=True)
     assert price_words(replace(price, egress_gb=own)) == "own egress; estimated compute"
     assert price_words(replace(price, egress_gb=own, instance_hour=None)) == "own egress"
+
+
+def test_a_table_of_several_providers_says_whose_each_site_is(plan, inputs):
+    assert "Provider" not in sites_table(plan, inputs.sites, inputs.prices)
+    sites = tuple(
+        replace(site, provider="gcp" if at % 2 else "azure") for at, site in enumerate(inputs.sites)
+    )
+    table = sites_table(plan, sites, inputs.prices)
+    providers = {site.id: site.provider for site in sites}
+    assert list(table["Provider"]) == [providers[site_id] for site_id in table["Site"]]
