@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,13 @@ NAMING: Final = ("services.csv", "compliance.csv", "prices.csv")
 """The files that name a site, or its network border group, in their column ``site``."""
 
 
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """``files`` are all of the provider's, by name, as they would be; ``base`` is where they are as they
-    were; ``as_of`` the date that its ``source.toml`` gives."""
+    were, and ``base_as_of`` the newest date of their rows."""
 
     base: Path
     base_as_of: str
@@ -34,11 +38,6 @@ class Comparison:
     offers: Offers
     prices: PriceRows
     files: Mapping[str, bytes]
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything is not as it was, beside dates."""
-        return bool(self.sites.changes or self.offers.changes or self.prices.changes)
 
 
 def compare(catalog: Catalog, answers: Answers, priced: Collection[str]) -> Comparison:
@@ -79,9 +78,9 @@ def compare(catalog: Catalog, answers: Answers, priced: Collection[str]) -> Comp
     if sites.pending:
         files[PENDING] = text_of(tables["sites.csv"][0], sites.pending).encode()
     cited = {key for rows in new.values() for row in rows for key in row["source"].split(";")}
-    explained, as_of = _explained(base / "source.toml")
-    files["source.toml"] += _explaining(cited - explained).encode()
-    return Comparison(base, as_of, answers, sites, offers, prices, files)
+    files["source.toml"] += _explaining(cited - _explained(base / "source.toml")).encode()
+    days = [row["as_of"] for _, rows in tables.values() for row in rows if _DAY.fullmatch(row["as_of"])]
+    return Comparison(base, max(days, default="undated"), answers, sites, offers, prices, files)
 
 
 def _is_file_of_its_own(path: Path) -> bool:
@@ -121,10 +120,9 @@ def _endpoints(hosts: Mapping[str, str], as_of: str) -> list[Cells]:
     ]
 
 
-def _explained(path: Path) -> tuple[frozenset[str], str]:
-    """The sources that a ``source.toml`` explains, and its date."""
-    table = read_toml(path, CatalogError)
-    return frozenset(table.table("sources", {}).names()), table.text("as_of", "undated")
+def _explained(path: Path) -> frozenset[str]:
+    """The sources that a ``source.toml`` explains."""
+    return frozenset(read_toml(path, CatalogError).table("sources", {}).names())
 
 
 def _explaining(sources: Iterable[str]) -> str:

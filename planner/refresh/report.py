@@ -51,7 +51,7 @@ def text(provider: str, found: Comparison) -> str:
     answers = found.answers
     parts = [
         f"{provider}, {answers.as_of}: {_count(len(answers.zones_of), 'Region')} told their zones,"
-        f" {len(answers.silent)} did not; compared with {found.base} ({found.base_as_of})",
+        f" {len(answers.silent)} did not; compared with {found.base} (newest row: {found.base_as_of})",
         *_sites(found),
         *_offers(found),
         *_prices(found),

@@ -1,4 +1,4 @@
-"""A small world: five Regions as moto serves them, a Local Zone or two, a price list, and a catalog of it."""
+"""A small world: four Regions as moto serves them, a Local Zone, a price list, and a catalog of it."""
 
 from __future__ import annotations
 

@@ -150,6 +150,7 @@ def test_rows_nobody_spoke_of_are_the_same_to_the_letter(base, aws, capsys, tmp_
         assert explained.count(f'[sources."{source}"]') == 1
     # A second one finds nothing, and explains nothing twice.
     again = refreshed(capsys, "--write", "--out", str(tmp_path / "mine"))
+    assert again["compared_with"]["as_of"] == today
     assert (again["sites"], again["offerings"], again["prices"]) == ([], [], [])
     assert Path(again["written"], "source.toml").read_text("utf-8") == explained
 
