@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -84,12 +85,12 @@ def decide(
     answer is as good without it, but later. ``on_plan`` is called, from this thread, with every better plan
     on the way, "feasible" and audited; the one returned comes last.
     """
-    limit = DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s
-    say = progress or silent
+    started, say = time.perf_counter(), progress or silent
+    deadline = Deadline.after(DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s)
     told = None if on_plan is None else _Telling(study, inputs, on_plan)
-    option, decision = _choose(study, inputs, limit, say, start=start, told=told)
-    plan = _plan(option.study, inputs, option.problem, decision, limit, say, asked=study)
-    return _audited(plan, study, inputs)
+    option, decision = _choose(study, inputs, deadline, say, start=start, told=told)
+    plan = _plan(option.study, inputs, option.problem, decision, deadline, say, asked=study)
+    return _audited(replace(plan, seconds=time.perf_counter() - started), study, inputs)
 
 
 @dataclass(slots=True)
@@ -165,9 +166,9 @@ def explain(
     """
     say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
     limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
-    option, decision = _choose(study, inputs, limit, say)
+    option, decision = _choose(study, inputs, Deadline.after(limit), say)
     settled, problem = option.study, option.problem
-    plan = _audited(_plan(settled, inputs, problem, decision, limit, say, asked=study), study, inputs)
+    plan = _audited(_plan(settled, inputs, problem, decision, deadline, say, asked=study), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
     problem = problem.at(decision.arrangement)
@@ -203,15 +204,21 @@ def _solve_again(problem: Problem, time_limit_s: float | None, start: Decision) 
 def _choose(
     study: Study,
     inputs: Inputs,
-    time_limit_s: float,
+    deadline: Deadline,
     progress: Progress,
     *,
     start: Plan | None = None,
     told: Callable[[Option, Decision], None] | None = None,
 ) -> tuple[Option, Decision]:
     """The best decision over all that "auto" may stand for, and what it stands for there."""
+    progress(
+        0, 1, f"building the problem ({len(inputs.demand.clients):,} clients, {len(inputs.sites)} sites)"
+    )
     every = options(study, inputs)
+    waited = time.perf_counter()
     prepare(every[0].problem, progress)
+    # To compile, once for an installation, is not to solve.
+    deadline = deadline.put_off(time.perf_counter() - waited)
 
     def solve(
         problem: Problem, limit_s: float | None, start: Decision | None, on_answer: OnAnswer, bound: float
@@ -233,7 +240,11 @@ def _choose(
 
     before = None if start is None or start.kpi is None else _decided(start)
     return decide_among(
-        every, solve, time_limit_s=time_limit_s, start=before, tell=told or (lambda option, answer: None)
+        every,
+        solve,
+        time_limit_s=deadline.remaining_s,
+        start=before,
+        tell=told or (lambda option, answer: None),
     )
 
 
@@ -253,7 +264,7 @@ def _plan(
     inputs: Inputs,
     problem: Problem,
     decision: Decision,
-    time_limit_s: float | None,
+    deadline: Deadline | None,
     progress: Progress,
     *,
     asked: Study | None = None,
@@ -279,8 +290,8 @@ def _plan(
         notes=inputs.notes,
     )
     if decision.termination == "infeasible":
-        deadline = Deadline.after(time_limit_s)
-        clash = find_clash(problem, time_limit_s=time_limit_s, progress=progress)
+        deadline = deadline or Deadline(None)
+        clash = find_clash(problem, time_limit_s=deadline.remaining_s, progress=progress)
         reason = (
             clash.reason if clash.smallest else clash.reason + " (time ran out: perhaps not the smallest set)"
         )

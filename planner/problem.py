@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.costs import CostTerms, cost_terms, total
+from planner.costs import CostTerms, cost_terms, recovery, total
 from planner.inputs import Inputs, at_home
 from planner.recovery import Arrangement
 from planner.resilience import choices
@@ -91,13 +91,15 @@ class Problem:
 
     def without(self, rules: Collection[str]) -> Problem:
         """The same problem with some rules dropped."""
+        shared = _Shared()
         return self.each(
-            lambda one: _apply(one, [effect for effect in one.effects if effect.rule not in rules])
+            lambda one: _apply(one, [effect for effect in one.effects if effect.rule not in rules], shared)
         )
 
     def with_effects(self, effects: Sequence[Effect]) -> Problem:
         """The same problem under further rules."""
-        return self.each(lambda one: _apply(one, [*one.effects, *effects]))
+        shared = _Shared()
+        return self.each(lambda one: _apply(one, [*one.effects, *effects], shared))
 
     def aiming_at(self, minimize: Minimize) -> Problem:
         """The same problem with another objective."""
@@ -123,20 +125,22 @@ def _recovered(study: Study, inputs: Inputs) -> Iterator[Problem]:
     if not study.resilience.recovers:
         yield bare
         return
+    closed, shared = np.zeros(len(bare.site_ids), dtype=bool), _Shared()
     for choice in choices(study, inputs):
         there = replace(inputs, recovery=choice.recovery)
-        items = cost_terms(study, there)
+        items = tuple(
+            recovery.terms(study, there) if item.name == "recovery" else item for item in bare.items
+        )
         facts = Facts(study, there, bare.sizing, bare.latency_ms, total(items))
         anew = {effect.rule: effect for rule in ("budget", "recovery") for effect in RULES[rule](facts)}
         effects = [anew.get(effect.rule, effect) for effect in bare.effects]
-        closed = np.zeros(len(bare.site_ids), dtype=bool)
         effects = [
             replace(effect, sites=closed) if effect.rule in choice.forbidden_by else effect
             for effect in effects
         ]
         arrangement = replace(bare.arrangement or Arrangement(""), recovery=choice.recovery)
         option = replace(bare, cost=facts.cost, items=items, arrangement=arrangement, needs=choice.needs)
-        yield _apply(option, effects)
+        yield _apply(option, effects, shared)
 
 
 def _at_one_home(study: Study, inputs: Inputs) -> Problem:
@@ -158,7 +162,7 @@ def _at_one_home(study: Study, inputs: Inputs) -> Problem:
         effects=(),
         arrangement=_arrangement(inputs),
     )
-    return _apply(bare, rule_effects(facts))
+    return _apply(bare, rule_effects(facts), _Shared())
 
 
 def _arrangement(inputs: Inputs) -> Arrangement | None:
@@ -167,23 +171,59 @@ def _arrangement(inputs: Inputs) -> Arrangement | None:
     return Arrangement("" if inputs.home is None else inputs.home.site.id, inputs.recovery)
 
 
-def _apply(problem: Problem, effects: Sequence[Effect]) -> Problem:
+class _Shared:
+    """Masks that options of one study have in common: a thousand of them may have a dozen between them.
+
+    By what they are made of, which is kept alive here, for it is told apart by its identity.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[
+            tuple[object, ...], tuple[NDArray[np.bool_], NDArray[np.bool_], Failover | None]
+        ] = {}
+        self._parts: list[object] = []
+
+    def masks(
+        self, problem: Problem, effects: Sequence[Effect], may_open: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Failover | None]:
+        """``may_open``, ``allowed`` and ``failover`` of the problem under ``effects``."""
+        parts = [effect for effect in effects if effect.pairs is not None or effect.failover is not None]
+        key = (
+            may_open.tobytes(),
+            id(problem.latency_ms),
+            *((id(effect.pairs), effect.of_backups, id(effect.failover)) for effect in parts),
+        )
+        if key not in self._made:
+            self._parts += [problem.latency_ms, *parts]
+            self._made[key] = (may_open, *_masks(problem, effects, may_open))
+        return self._made[key]
+
+
+def _apply(problem: Problem, effects: Sequence[Effect], shared: _Shared) -> Problem:
     may_open = np.ones(len(problem.site_ids), dtype=bool)
-    allowed = np.isfinite(problem.latency_ms)
     for effect in effects:
         if effect.sites is not None:
             may_open &= effect.sites
-        if effect.pairs is not None:
-            allowed &= effect.pairs
     if not problem.needs <= {effect.rule for effect in effects}:
         may_open[:] = False
+    may_open.flags.writeable = False
+    may_open, allowed, failover = shared.masks(problem, effects, may_open)
+    return replace(problem, allowed=allowed, may_open=may_open, effects=tuple(effects), failover=failover)
+
+
+def _masks(
+    problem: Problem, effects: Sequence[Effect], may_open: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Failover | None]:
+    allowed = np.isfinite(problem.latency_ms)
+    for effect in effects:
+        if effect.pairs is not None:
+            allowed &= effect.pairs
     allowed &= may_open
     failover = _failover(problem, effects, may_open)
     if failover is not None:
         allowed &= failover.backed()
-    for array in (may_open, allowed):
-        array.flags.writeable = False
-    return replace(problem, allowed=allowed, may_open=may_open, effects=tuple(effects), failover=failover)
+    allowed.flags.writeable = False
+    return allowed, failover
 
 
 def _failover(problem: Problem, effects: Sequence[Effect], may_open: NDArray[np.bool_]) -> Failover | None:

@@ -47,16 +47,17 @@ def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
     """Every way that could be the cheapest one, with the tier at ``inputs.home`` if there is one, and none
     at all.
 
-    With a home, of each strategy the standbys from the cheapest on, up to the first that every rule allows: a
-    dearer one is never wanted, whichever rules are dropped. Without one, every standby may be: it is closed
-    to sites.
+    With a home, of each strategy the standbys from the cheapest on, but for those under all the rules that
+    forbid a cheaper one: never wanted, whichever rules are dropped. Without one, every standby may be: it is
+    closed to sites.
     """
     yield Choice(None)
-    standbys = [
-        (j, forbidding(study, inputs, site))
+    apart = [
+        j
         for j, site in enumerate(inputs.sites)
         if site.kind == "region" and (inputs.home is None or _apart(study, inputs.home.site, site))
     ]
+    standbys = list(zip(apart, forbidding(study, inputs, [inputs.sites[j] for j in apart]), strict=True))
     for strategy in load_strategies():
         if inputs.home is None and strategy.name == ACTIVE and backups_hold(study.resilience):
             yield Choice(recover(study, inputs, strategy, None), needs=SURVIVAL)
@@ -73,16 +74,18 @@ def _each(
     standbys: Sequence[tuple[int, frozenset[str]]],
     needs: frozenset[str] = frozenset(),
 ) -> Iterator[Choice]:
-    """One strategy with each standby, cheapest first; with a home up to the first that is not forbidden."""
+    """One strategy with each standby, cheapest first; with a home, those that dropping rules may call for."""
     priced = [
         (recovery, forbidden)
         for j, forbidden in standbys
         if (recovery := recover(study, inputs, strategy, j)) is not None
     ]
+    cheaper = list[frozenset[str]]()
     for recovery, forbidden in sorted(priced, key=lambda pair: (pair[0].usd, pair[0].where)):
+        if inputs.home is not None and any(rules <= forbidden for rules in cheaper):
+            continue
+        cheaper.append(forbidden)
         yield Choice(recovery, forbidden, needs)
-        if not forbidden and inputs.home is not None:
-            break
 
 
 def _apart(study: Study, home: Site, site: Site) -> bool:
@@ -92,19 +95,19 @@ def _apart(study: Study, home: Site, site: Site) -> bool:
     return (site.provider, site.partition) == (home.provider, home.partition)
 
 
-def forbidding(study: Study, inputs: Inputs, region: Site) -> frozenset[str]:
-    """Names of the rules under which ``region`` may not hold the data of everybody."""
-    found = set[str]()
-    if not frozenset(study.workload.services) <= region.services:
-        found.add("services")
+def forbidding(study: Study, inputs: Inputs, regions: Sequence[Site]) -> list[frozenset[str]]:
+    """For each of ``regions`` the names of the rules under which it may not hold the data of everybody."""
+    services = frozenset(study.workload.services)
+    found = [set[str]() if services <= region.services else {"services"} for region in regions]
     for position, rule in enumerate(study.rules, start=1):
         kind = {ResidencyRule: "residency", ProgramRule: "program", TagsRule: "tags"}.get(type(rule))
         if kind is None:
             continue
         alone = Study(study.name, study.demand, study.candidates, rules=(rule,))
-        if not may_hold(alone, inputs, (region,)).all():
-            found.add(f"{kind}[{position}]")
-    return frozenset(found)
+        for names, holds in zip(found, may_hold(alone, inputs, regions).all(axis=0), strict=True):
+            if not holds:
+                names.add(f"{kind}[{position}]")
+    return [frozenset(names) for names in found]
 
 
 def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int | None) -> Recovery | None:

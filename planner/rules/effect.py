@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +56,21 @@ class Failover:
     @property
     def together(self) -> NDArray[np.bool_]:
         """(n, n) True where some failure takes both sites, and on the diagonal."""
-        fail = self.domains.astype(np.float32)
-        return np.asarray(fail.T @ fail > 0.5) | np.eye(fail.shape[1], dtype=bool)
+        return _together(self.domains.tobytes(), *self.domains.shape)
 
     def backed(self, is_open: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
         """(m, n) True where a client served at that site has a backup (among the open sites)."""
         backups = self.backups if is_open is None else self.backups & is_open
         return np.asarray(backups.astype(np.float32) @ (~self.together).astype(np.float32) > 0.5)
+
+
+@lru_cache(maxsize=16)
+def _together(domains: bytes, failures: int, sites: int) -> NDArray[np.bool_]:
+    """Asked for time and again of the same failures."""
+    fail = np.frombuffer(domains, dtype=np.bool_).reshape(failures, sites).astype(np.float32)
+    together = np.asarray(fail.T @ fail > 0.5) | np.eye(sites, dtype=bool)
+    together.flags.writeable = False
+    return together
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,8 @@ def holds(problem: Problem, deadline: Deadline) -> bool | None:
     """Whether there is a plan; None where time left that open."""
     if not problem.servable:
         return False
+    if deadline.passed():
+        return None
     found = solve_placement(problem.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
     return None if found.open is None and found.termination != "infeasible" else found.open is not None
 

@@ -92,6 +92,10 @@ class Deadline:
         """A deadline that many seconds from now."""
         return Deadline(None if seconds is None else time.perf_counter() + seconds)
 
+    def put_off(self, seconds: float) -> Deadline:
+        """The same, so much later."""
+        return Deadline(None if self.at is None else self.at + seconds)
+
     @property
     def remaining_s(self) -> float | None:
         """Seconds left, None without a limit; none once somebody asked to stop."""
