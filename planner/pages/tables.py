@@ -79,7 +79,7 @@ def recovery_table(plan: Plan) -> pd.DataFrame:
         {
             "Strategy": way.strategy,
             "Standby": way.standby or "none",
-            "Monthly cost": way.usd_month,
+            "Monthly cost": None if way.usd_month is None else round(way.usd_month),
             "Back after": way.rto_s,
             "Loses at most": way.rpo_s,
             "Why": way.why,

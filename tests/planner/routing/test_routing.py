@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from planner.audit import audit_plan
+from planner.catalog import load_catalog
 from planner.costs.routing import terms
 from planner.decide import decide, decide_frontier, explain
 from planner.inputs import load_inputs
 from planner.routing import failover_s, failover_words, knows, shortcomings
-from planner.study import Resilience, parse_study
+from planner.sizing import size
+from planner.study import Resilience, load_study, parse_study, shipped_studies
 from tests.planner.routing.estate import AT_HOME, FACTS, NAMES, STUDY, inputs, routed
 
 REGIONS = ("fra", "par")
@@ -307,3 +311,27 @@ def test_policy_and_home_are_chosen_together(aim, policy):
         assert [served.routed_site_id for served in plan.assignments] == [
             plan.open[j] for j in nearest.argmin(axis=1)
         ]
+
+
+def test_the_premium_errs_by_no_more_than_the_decision_model_says():
+    """Per destination, the dearest that any Region lists less the least; and what it comes to in a study."""
+    catalog, listed = load_catalog("aws"), defaultdict(list)
+    for (category, _, item), found in catalog.price_list.listed.items():
+        if category == "global_accelerator" and item.startswith("premium-to "):
+            listed[item.removeprefix("premium-to ")].append(found.usd)
+    with (catalog.path / "accelerator_destinations.csv").open(newline="") as file:
+        of = {row["country"]: row["destinations"].split(";") for row in csv.DictReader(file)}
+    prices = {country: [usd for name in names for usd in listed[name]] for country, names in of.items()}
+    spread = {country: max(each) - min(each) for country, each in prices.items()}
+    errs = (spread["CA"], spread["DE"], spread["JP"], spread["IN"])
+    assert errs == pytest.approx((0.003, 0.028, 0.033, 0.033))
+    assert max(spread.values()) == pytest.approx(0.033)
+    every = [usd for each in listed.values() for usd in each]
+    assert max(every) - min(every) == pytest.approx(0.095)
+    study = load_study(next(path for path in shipped_studies() if path.stem == "worldwide-saas"))
+    known = load_inputs(study)
+    sizing = size(study, known)
+    least = [min(prices.get(client.country, every)) for client in known.demand.clients]
+    counted = [premium.usd for premium in known.routing.premium_gb]
+    assert sizing.gb_month * sizing.share @ counted == pytest.approx(17_777, abs=1)
+    assert sizing.gb_month * sizing.share @ least == pytest.approx(5_902, abs=1)
