@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.recovery import Recovery
@@ -104,7 +106,8 @@ def forbidding(study: Study, inputs: Inputs, regions: Sequence[Site]) -> list[fr
         if kind is None:
             continue
         alone = Study(study.name, study.demand, study.candidates, rules=(rule,))
-        for names, holds in zip(found, may_hold(alone, inputs, regions).all(axis=0), strict=True):
+        held = np.asarray(may_hold(alone, inputs, regions).all(axis=0))
+        for names, holds in zip(found, held.tolist(), strict=True):
             if not holds:
                 names.add(f"{kind}[{position}]")
     return [frozenset(names) for names in found]
