@@ -1,4 +1,4 @@
-"""How clients find their site, checked apart from what chose it: ability, arithmetic, and who ends up where.
+"""How clients find their site, checked apart from what chose it: ability and arithmetic.
 
 See :mod:`planner.audit`, of which this is a part.
 """
@@ -9,16 +9,11 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from planner.audit_routed import as_routed
 from planner.catalog import Site
-from planner.geo import great_circle_km
-from planner.ledger import Ledger, close_to, is_quantile
+from planner.ledger import Ledger, close_to
 from planner.ledger_routing import health_check, paid_once
-from planner.plan import RoutingPlan
 from planner.routing_facts import EXPLICIT, PolicyFacts
-from planner.study import ProgramRule, ResidencyRule, TagsRule
 from planner.wording import with_article
 
 PROVEN_GAP: Final = 1e-4
@@ -53,7 +48,7 @@ def routing(case: Ledger) -> Iterator[str]:
             if _bill(case, other) < bill - slack and not list(_faults(case, other)):
                 less = _bill(case, other)
                 yield f"routing: {other} would do for {less:.9g} USD, {stated.policy} costs {bill:.9g}"
-    yield from _as_routed(case, stated)
+    yield from as_routed(case, stated)
 
 
 def _faults(case: Ledger, policy: str) -> Iterator[str]:
@@ -93,72 +88,3 @@ def _down_for(case: Ledger, policy: str) -> float:
 def _bill(case: Ledger, policy: str) -> float:
     checks = [health_check(policy, case.study, case.inputs, case.site_column[each]) for each in case.open_ids]
     return paid_once(policy, case.study, case.inputs) + math.fsum(checks)
-
-
-def _as_routed(case: Ledger, stated: RoutingPlan) -> Iterator[str]:
-    """Each client goes to the best recorded site by the policy's own view; the figures follow from that."""
-    recorded = sorted({int(j) for j in (*case.column, *case.standby) if j >= 0})
-    where = {entry.client_id: entry.routed_site_id for entry in case.plan.assignments}
-    routed = np.full(len(case.column), -1, dtype=np.int64)
-    for row, client in enumerate(case.inputs.demand.clients):
-        site_id = where.get(client.id)
-        column = case.site_column.get(site_id or "", -1)
-        if column not in recorded:
-            yield f"as routed: client {client.id} is sent to {site_id}, which is not among the sites recorded"
-            continue
-        routed[row] = column
-        view = _view(case, stated.policy, row)
-        if view[column] > min(view[j] for j in recorded) * (1 + 1e-9):
-            yield f"as routed: client {client.id} is sent to {site_id}, not the best for {stated.policy}"
-    if (routed < 0).any():
-        return
-    latency = np.array([case.planning_ms(row, int(column)) for row, column in enumerate(routed)])
-    slo, figures, weighted = case.study.latency.slo_ms, stated.as_routed, case.share > 0
-    for name, said, actual in (
-        ("mean_ms", figures.mean_ms, float((case.share[weighted] * latency[weighted]).sum())),
-        ("max_ms", figures.max_ms, float(latency.max())),
-        ("coverage", figures.coverage, 1.0 if slo is None else math.fsum(case.share[latency <= slo])),
-        ("differs", figures.differs, math.fsum(case.share[routed != case.column])),
-        ("forbidden", figures.forbidden, math.fsum(case.share[_forbidden(case, routed)])),
-        *(
-            (f"the share of {site.id}", figures.shares.get(site.id, 0.0), math.fsum(case.share[routed == j]))
-            for j, site in enumerate(case.inputs.sites)
-        ),
-    ):
-        if not close_to(said, actual):
-            yield f"as routed: {name} is stated as {said} and is {actual:.9g}"
-    for name, said, level in (("p50_ms", figures.p50_ms, 0.50), ("p95_ms", figures.p95_ms, 0.95)):
-        if not is_quantile(said, level, latency, case.share):
-            yield f"as routed: {name} is stated as {said}, which is not that quantile of demand"
-
-
-def _view(case: Ledger, policy: str, row: int) -> NDArray[np.float64]:
-    """(n,) what a policy compares sites by, for one client."""
-    if policy != "route53-geoproximity":
-        return np.asarray(case.inputs.matrix.estimate_ms[row], dtype=np.float64)
-    client, sites = case.inputs.demand.clients[row], case.inputs.sites
-    return great_circle_km(client.lat, client.lon, [site.lat for site in sites], [site.lon for site in sites])
-
-
-def _forbidden(case: Ledger, routed: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(m,) True where residency, a program or a tag forbids the site that the client is sent to."""
-    found = np.zeros(len(routed), dtype=bool)
-    for rule in case.study.rules:
-        if isinstance(rule, TagsRule):
-            for row, client in enumerate(case.inputs.demand.clients):
-                own = client.tags.get(rule.key)
-                asked = own is not None if rule.clients is None else row in {*case.selected(rule.clients)}
-                its = case.inputs.sites[routed[row]].tags.get(rule.key)
-                found[row] |= asked and (own is None or own != its)
-        if not isinstance(rule, ResidencyRule | ProgramRule):
-            continue
-        for row in case.selected(rule.clients):
-            site = case.inputs.sites[routed[row]]
-            if isinstance(rule, ProgramRule):
-                found[row] |= not frozenset(rule.programs) <= site.programs
-            else:
-                homes = {site.country} | (
-                    {case.inputs.parent_country.get(site.id, "")} if site.parent else set()
-                )
-                found[row] |= not homes <= case.countries(rule.sites)
-    return found

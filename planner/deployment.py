@@ -43,6 +43,8 @@ def deployment_files(plan: Plan, study: Study, inputs: Inputs) -> Mapping[str, s
 def terraform_variables(plan: Plan, study: Study, inputs: Inputs) -> dict[str, Any]:
     """``sites`` by id, ``home_region``, ``recovery`` and ``routing``; null where the plan has none."""
     at = {site.id: site for site in inputs.sites}
+    routed = () if plan.routing is None else plan.routing.as_routed.sites
+    as_routed = {site.site_id: site.instances for site in routed}
     sites = {
         place.site_id: {
             "provider": place.provider,
@@ -51,7 +53,7 @@ def terraform_variables(plan: Plan, study: Study, inputs: Inputs) -> dict[str, A
             "region": _region(at[place.site_id]),
             "zone_group": at[place.site_id].network_border_group if place.kind.endswith("_zone") else None,
             "instance_type": None if place.kind == "outpost" else study.workload.instance_of(place.provider),
-            "instances": place.instances,
+            "instances": max(place.instances, as_routed.get(place.site_id, 0)),
             "demand_share": place.demand_share,
         }
         for place in sorted(plan.placements, key=lambda place: place.site_id)

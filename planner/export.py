@@ -222,7 +222,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 def _routing_document(routing: RoutingPlan) -> dict[str, Any]:
     routed = routing.as_routed
-    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "differs", "forbidden")
+    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "differs", "forbidden", "cost_usd_month")
     return {
         "policy": routing.policy,
         "failover_s": routing.failover_s,
@@ -230,7 +230,11 @@ def _routing_document(routing: RoutingPlan) -> dict[str, Any]:
         "usd_month": routing.usd_month,
         "why": list(routing.why),
         "as_routed": {name: _finite(getattr(routed, name)) for name in names}
-        | {"shares": dict(routed.shares)},
+        | {
+            "shares": dict(routed.shares),
+            "sites": [asdict(site) for site in routed.sites],
+            "breaks": [asdict(breach) for breach in routed.breaks],
+        },
     }
 
 

@@ -58,11 +58,41 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that does not hold when everyone goes where the policy sends them, and by how much.
+
+    ``reached`` is what comes of it where ``asked`` is the bound: a share of demand, requests per second of
+    ``site_id``, or USD a month. Of a rule on pairs or backups: the share that it does not allow; 0 is asked.
+    """
+
+    rule: str
+    asked: float
+    reached: float
+    words: str
+    site_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedSite:
+    """An open site as routed. ``rps``: at the peak; ``worst_rps``: and what the worst failure sends besides.
+
+    ``instances``: enough for that as well as for what the plan assigns and hands over.
+    """
+
+    site_id: str
+    rps: float
+    worst_rps: float
+    instances: int
+    cost_usd_month: float
+
+
+@dataclass(frozen=True, slots=True)
 class AsRouted:
     """The same sites, with every client where the routing policy sends it: latency, demand within the SLO.
 
-    ``differs``: share of demand served elsewhere than assigned; ``forbidden``: at a site that residency or
-    another rule about clients and sites forbids. ``shares``: of demand, by site.
+    ``differs``: share of demand served elsewhere than assigned; ``forbidden``: demand that would have to be
+    elsewhere for the rules to hold (:mod:`planner.as_routed`). ``shares``: of demand, by site. ``sites``: the
+    open ones, by id, which together cost ``cost_usd_month``. ``breaks``: empty where every rule holds.
     """
 
     mean_ms: float
@@ -73,6 +103,9 @@ class AsRouted:
     differs: float
     forbidden: float
     shares: Mapping[str, float]
+    cost_usd_month: float = 0.0
+    sites: tuple[RoutedSite, ...] = ()
+    breaks: tuple[Breach, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +195,28 @@ class Plan:
     def rows(self) -> tuple[Placement, ...]:
         """The open sites and what stands by; what they cost adds up to the plan's cost."""
         return self.placements if self.standby is None else (*self.placements, self.standby)
+
+    @property
+    def said_as_routed(self) -> tuple[str, ...]:
+        """A sentence for each rule that does not hold as routed, and for each site that then needs more."""
+        if self.routing is None:
+            return ()
+        routed = self.routing.as_routed
+        said = [f"breaks {breach.rule}: {breach.words}" for breach in routed.breaks]
+        planned = {place.site_id: place for place in self.placements}
+        for site in routed.sites:
+            place = planned.get(site.site_id)
+            if place is None or site.instances <= place.instances:
+                continue
+            while_down = (
+                f", {site.worst_rps:,.0f} in a failure" if site.worst_rps > 1.000001 * site.rps else ""
+            )
+            more = site.cost_usd_month - place.cost_usd_month
+            said.append(
+                f"{site.site_id} gets {site.rps:,.0f} rps{while_down}: {site.instances} instances instead of"
+                f" {place.instances}" + (f", ${more:,.0f} a month more" if more > 0.5 else "")
+            )
+        return tuple(said)
 
     @property
     def open(self) -> tuple[str, ...]:

@@ -85,10 +85,12 @@ def _routing(plan: Plan, slo_ms: float | None) -> Iterator[str]:
     within = "" if slo_ms is None else f", {share(routed.coverage)} within {slo_ms:g} ms"
     yield (
         f"  as routed: mean {ms(routed.mean_ms)}, p95 {ms(routed.p95_ms)}, max {ms(routed.max_ms)}{within}; "
-        f"{share(routed.differs)} of demand served elsewhere than assigned"
+        f"{share(routed.differs)} of demand served elsewhere than assigned; "
+        f"{usd(routed.cost_usd_month)} a month"
     )
+    yield from (f"    {sentence}" for sentence in plan.said_as_routed)
     if routed.forbidden:
-        yield f"  as routed, {share(routed.forbidden)} of demand is at a site that a rule forbids it"
+        yield f"    rules would have {share(routed.forbidden)} of demand elsewhere"
 
 
 def _ways(plan: Plan) -> Iterator[str]:

@@ -65,7 +65,7 @@ def render() -> None:
         _reasons(plan, setting)
     if plan.routing is not None:
         with st.container(border=True):
-            _routing(plan.routing, setting.study.latency.slo_ms)
+            _routing(plan, plan.routing, setting.study.latency.slo_ms)
     if plan.home is not None or plan.recovery is not None:
         with st.container(border=True):
             recovery_box(plan)
@@ -191,7 +191,7 @@ def _tables(plan: Plan, setting: Setting) -> None:
     )
 
 
-def _routing(routing: RoutingPlan, slo_ms: float | None) -> None:
+def _routing(plan: Plan, routing: RoutingPlan, slo_ms: float | None) -> None:
     """How clients find their site, and what the plan is like as routed."""
     st.subheader("How people find their site", anchor=False)
     routed, (chosen, *others) = routing.as_routed, routing.why
@@ -200,16 +200,22 @@ def _routing(routing: RoutingPlan, slo_ms: float | None) -> None:
         st.caption(plain(other))
     st.markdown(f"**When a site fails,** its people are elsewhere after {plain(routing.failover_words)}.")
     within = "" if slo_ms is None else f", {share(routed.coverage)} within {ms(slo_ms)}"
+    assert plan.kpi is not None
+    more = routed.cost_usd_month - plan.kpi.cost_usd_month
     st.markdown(
         f"**As routed,** not as assigned: mean {ms(routed.mean_ms)}, p95 {ms(routed.p95_ms)}{plain(within)}; "
-        f"{share(routed.differs)} of demand is served by another site than assigned."
+        f"{share(routed.differs)} of demand is served by another site than assigned, and it costs "
+        f"{plain(usd(routed.cost_usd_month))} a month ({plain(usd(more, signed=True))})."
     )
-    if routed.forbidden:
+    said = "\n".join(f"- {plain(sentence)}" for sentence in plan.said_as_routed)
+    if routed.breaks:
         st.warning(
-            f"As routed, {share(routed.forbidden)} of demand reaches a site that a rule forbids it: a "
-            "resolver knows no law. Keep those people apart by a name or geolocation records of their own.",
+            f"A resolver knows no plan and no law. As routed, this one\n\n{said}\n\n"
+            "Keep people apart by a name or geolocation records of their own, or plan with room to spare.",
             icon=":material/gavel:",
         )
+    elif said:
+        st.markdown(said)
 
 
 def _downloads(plan: Plan, setting: Setting) -> None:
