@@ -20,11 +20,12 @@ from planner.figures import (
 )
 from planner.inputs import Inputs, at_home
 from planner.loosening import rungs
-from planner.options import Option, decide_among, options
+from planner.options import decided, options
 from planner.plan import Conflict, Plan
 from planner.problem import Problem, build_problem
 from planner.recovery_ways import recovery_ways
 from planner.remedies import least_changes
+from planner.solver.alternatives import Alternatives, Tell, decide_among, without, worth_solving
 from planner.solver.answers import OnAnswer
 from planner.solver.conflict import find_clash
 from planner.solver.decision import Deadline, Decision, State
@@ -88,9 +89,33 @@ def decide(
     started, say = time.perf_counter(), progress or silent
     deadline = Deadline.after(DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s)
     told = None if on_plan is None else _Telling(study, inputs, on_plan)
-    option, decision = _choose(study, inputs, deadline, say, start=start, told=told)
-    plan = _plan(option.study, inputs, option.problem, decision, deadline, say, asked=study)
+    every = _built(study, inputs, say)
+    problem, decision = _choose(every, deadline, say, start=start, told=told)
+    plan = _told(study, inputs, every, problem, decision, deadline, say)
     return _audited(replace(plan, seconds=time.perf_counter() - started), study, inputs)
+
+
+def _built(study: Study, inputs: Inputs, progress: Progress) -> Alternatives:
+    progress(
+        0, 1, f"building the problem ({len(inputs.demand.clients):,} clients, {len(inputs.sites)} sites)"
+    )
+    return options(study, inputs)
+
+
+def _told(
+    study: Study,
+    inputs: Inputs,
+    every: Alternatives,
+    problem: Problem,
+    decision: Decision,
+    deadline: Deadline,
+    progress: Progress,
+) -> Plan:
+    """The plan of a decision, with the conflict where there is none."""
+    plan = _plan(study, inputs, problem, decision)
+    if decision.termination != "infeasible":
+        return plan
+    return replace(plan, conflict=_conflict(study, inputs, every, deadline, progress))
 
 
 @dataclass(slots=True)
@@ -103,13 +128,11 @@ class _Telling:
     assignment: object = None
     plan: Plan | None = None
 
-    def __call__(self, option: Option, answer: Decision) -> None:
+    def __call__(self, problem: Problem, answer: Decision) -> None:
         if answer.termination == "optimal":  # the plan that is returned says so
             return
         if self.plan is None or answer.assignment is not self.assignment:
-            self.plan = _plan(
-                option.study, self.inputs, option.problem, answer, None, silent, asked=self.study
-            )
+            self.plan = _plan(self.study, self.inputs, problem, answer)
             self.assignment = answer.assignment
         plan = replace(self.plan, lower_bound=answer.lower_bound, gap=answer.gap, seconds=answer.seconds)
         self.tell(_audited(plan, self.study, self.inputs))
@@ -133,22 +156,22 @@ def decide_frontier(
         study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
     )
     say, deadline = progress or silent, Deadline.after(time_limit_s)
-    every = options(free, inputs)
-    prepare(every[0].problem, say)
+    every = worth_solving(options(free, inputs))
+    prepare(every[0], say)
     fronts = [
         trace_frontier(
-            option.problem,
+            problem,
             study.latency.coverage,
             points=points,
             time_limit_s=deadline.remaining_s,
             progress=say,
         )
-        for option in every
+        for problem in every
     ]
     plans = []
     for which, point in merged(fronts):
-        at = replace(every[which].study, latency=replace(free.latency, slo_ms=point.reached_ms))
-        plan = _plan(at, inputs, build_problem(at, inputs), point.decision, None, silent)
+        at = replace(decided(free, every[which]), latency=replace(free.latency, slo_ms=point.reached_ms))
+        plan = _plan(at, inputs, build_problem(at, inputs), point.decision)
         plans.append(_audited(plan, at, inputs))
     words = "; ".join(dict.fromkeys(front.words for front in fronts if front.words))
     return Frontier(tuple(plans), all(front.complete for front in fronts), words)
@@ -158,65 +181,77 @@ def decide_frontier(
 def explain(
     study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
 ) -> Explanation:
-    """The plan, and by solving again the price of each rule, of a step of it, and of each site; what "auto"
-    stands for stays as the plan has it.
+    """The plan, and by deciding again the price of each rule, of a step of it, and of each site.
 
     Infeasible: no prices, a conflict. ``time_limit_s`` is for everything together: half for the plan, a
     quarter each for rules and sites; 600 by default.
     """
     say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
     limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
-    option, decision = _choose(study, inputs, Deadline.after(limit), say)
-    settled, problem = option.study, option.problem
-    plan = _audited(_plan(settled, inputs, problem, decision, deadline, say, asked=study), study, inputs)
+    every = _built(study, inputs, say)
+    problem, decision = _choose(every, Deadline.after(limit), say)
+    plan = _audited(_told(study, inputs, every, problem, decision, deadline, say), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
     problem = problem.at(decision.arrangement)
 
-    def step(rule: str) -> tuple[str, Problem] | None:
-        first = next(iter(rungs(settled, rule, len(inputs.sites))), None)
-        return None if first is None else (first.words, build_problem(first.study, inputs))
+    def again(changed: Alternatives, limit_s: float | None) -> tuple[Problem, Decision]:
+        return decide_among(changed, _solve_again, time_limit_s=limit_s, start=decision, tell=_to_nobody)
+
+    def step(rule: str) -> tuple[str, Callable[[float | None], Decision]] | None:
+        first = next(iter(rungs(study, rule, len(inputs.sites))), None)
+        if first is None:
+            return None
+        looser = first.study
+        return first.words, lambda limit_s: again(options(looser, inputs), limit_s)[1]
 
     prices = price_rules(
         problem,
         decision,
-        solve=_solve_again,
+        drop=lambda rules, limit_s: again(without(every, rules), limit_s)[1],
         step=step,
         time_limit_s=None if deadline.remaining_s is None else deadline.remaining_s / 2,
         progress=say,
     )
     values = site_values(
-        problem, decision, solve=_solve_again, time_limit_s=deadline.remaining_s, progress=say
+        problem,
+        decision,
+        every=every,
+        solve=lambda effect, limit_s: again(tuple(each.with_effects([effect]) for each in every), limit_s),
+        time_limit_s=deadline.remaining_s,
+        progress=say,
     )
     others = (
-        _audited(_plan(settled, inputs, problem, other, None, silent, asked=study), study, inputs)
-        for other in values.alternatives
+        _audited(_plan(study, inputs, other, another), study, inputs)
+        for other, another in values.alternatives
     )
     return Explanation(plan, prices, values.sites, tuple(others))
 
 
-def _solve_again(problem: Problem, time_limit_s: float | None, start: Decision) -> Decision:
+def _solve_again(
+    problem: Problem, time_limit_s: float | None, start: Decision | None, on_answer: OnAnswer, bound: float
+) -> Decision:
     """A problem a little different from the one that ``start`` decides."""
-    solve = solve_minimax if problem.minimize == "max_latency" else solve_placement
-    return solve(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start)
+    if problem.minimize == "max_latency":
+        return solve_minimax(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start)
+    return solve_placement(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start, lower_bound=bound)
+
+
+def _to_nobody(problem: Problem, answer: Decision) -> None:
+    """Nobody waits for what is found on the way."""
 
 
 def _choose(
-    study: Study,
-    inputs: Inputs,
+    every: Alternatives,
     deadline: Deadline,
     progress: Progress,
     *,
     start: Plan | None = None,
-    told: Callable[[Option, Decision], None] | None = None,
-) -> tuple[Option, Decision]:
-    """The best decision over all that "auto" may stand for, and what it stands for there."""
-    progress(
-        0, 1, f"building the problem ({len(inputs.demand.clients):,} clients, {len(inputs.sites)} sites)"
-    )
-    every = options(study, inputs)
+    told: Tell | None = None,
+) -> tuple[Problem, Decision]:
+    """The best decision over all that "auto" may stand for, and the problem that it is one of."""
     waited = time.perf_counter()
-    prepare(every[0].problem, progress)
+    prepare(every[0], progress)
     # To compile, once for an installation, is not to solve.
     deadline = deadline.put_off(time.perf_counter() - waited)
 
@@ -240,11 +275,7 @@ def _choose(
 
     before = None if start is None or start.kpi is None else _decided(start)
     return decide_among(
-        every,
-        solve,
-        time_limit_s=deadline.remaining_s,
-        start=before,
-        tell=told or (lambda option, answer: None),
+        every, solve, time_limit_s=deadline.remaining_s, start=before, tell=told or _to_nobody
     )
 
 
@@ -259,17 +290,26 @@ def _audited(plan: Plan, study: Study, inputs: Inputs) -> Plan:
     return replace(plan, audit=audit_plan(plan, study, inputs))
 
 
-def _plan(
-    study: Study,
-    inputs: Inputs,
-    problem: Problem,
-    decision: Decision,
-    deadline: Deadline | None,
-    progress: Progress,
-    *,
-    asked: Study | None = None,
-) -> Plan:
-    """``study`` has an explicit answer wherever ``asked``, if given, says "auto"."""
+def _conflict(
+    study: Study, inputs: Inputs, every: Alternatives, deadline: Deadline, progress: Progress
+) -> Conflict:
+    clash = find_clash(every, time_limit_s=deadline.remaining_s, progress=progress)
+    unsure = "" if clash.smallest else " (time ran out: perhaps not the smallest set)"
+    remedies = least_changes(
+        study,
+        every,
+        clash.rules,
+        lambda looser: options(looser, inputs),
+        deadline=deadline,
+        progress=progress,
+    )
+    return Conflict(clash.rules, clash.reason + unsure, remedies)
+
+
+def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) -> Plan:
+    """The decision in the study's words, without any conflict; where ``asked`` says "auto", by the problem's
+    policy."""
+    study = decided(asked, problem)
     empty = Plan(
         study=study.name,
         minimize=study.minimize,
@@ -289,25 +329,10 @@ def _plan(
         set_aside=inputs.set_aside,
         notes=inputs.notes,
     )
-    if decision.termination == "infeasible":
-        deadline = deadline or Deadline(None)
-        clash = find_clash(problem, time_limit_s=deadline.remaining_s, progress=progress)
-        reason = (
-            clash.reason if clash.smallest else clash.reason + " (time ran out: perhaps not the smallest set)"
-        )
-        remedies = least_changes(
-            study,
-            problem,
-            clash.rules,
-            lambda looser: build_problem(looser, inputs),
-            deadline=deadline,
-            progress=progress,
-        )
-        return replace(empty, conflict=Conflict(clash.rules, reason, remedies))
     if decision.open is None or decision.assignment is None:
         return empty
     problem = problem.at(decision.arrangement)
-    routing, routed = routing_plan(asked or study, study, inputs, problem, decision) or (None, None)
+    routing, routed = routing_plan(asked, study, inputs, problem, decision) or (None, None)
     if problem.arrangement is not None:
         inputs = at_home(study, inputs, problem.arrangement.home, problem.arrangement.recovery)
     recovery = recovery_of(study, inputs, problem, decision)

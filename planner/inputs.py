@@ -28,6 +28,7 @@ from planner.routing_facts import RoutingFacts, load_routing_facts
 from planner.service_links import ServiceLink, link_notes, service_links
 from planner.strategies import strategies_hash
 from planner.study import Limits, Study, StudyError, TagsRule, study_toml
+from planner.study_values import Policy
 from probes.strict_toml import nearest_name
 
 
@@ -41,7 +42,8 @@ class Inputs:
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
     ``homes``: where the stateful tier may stand; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
-    has none. ``duties``: by Outpost, what stays with the customer for a program of a rule to hold there.
+    has none, ``policy`` the one decided on. ``duties``: by Outpost, what stays with the customer for a
+    program of a rule to hold there.
     """
 
     demand: Demand
@@ -58,6 +60,7 @@ class Inputs:
     home: Home | None = None
     routing: RoutingFacts | None = None
     recovery: Recovery | None = None
+    policy: Policy | None = None
     duties: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ that only hold or do not hold (residency, services, ...) have no rungs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -94,12 +95,15 @@ def _backup(study: Study, sites: int) -> list[Rung]:
 
 
 def _routing(study: Study, sites: int) -> list[Rung]:
-    """Geoproximity records know every kind of site, at addresses that may change."""
-    asked = study.routing
-    assert asked is not None
-    words = "policy = route53-geoproximity" + (", no static addresses" if asked.static_addresses else "")
-    free = replace(asked, policy="route53-geoproximity", static_addresses=False)
-    return [] if free == asked else [Rung(words, replace(study, routing=free))]
+    """Whichever policy does it."""
+    assert study.routing is not None
+    return [Rung('policy = "auto"', replace(study, routing=replace(study.routing, policy="auto")))]
+
+
+def _static_addresses(study: Study, sites: int) -> list[Rung]:
+    assert study.routing is not None
+    free = replace(study.routing, static_addresses=False)
+    return [Rung("static_addresses = false", replace(study, routing=free))]
 
 
 def _recovery(study: Study, key: str) -> list[Rung]:
@@ -125,8 +129,24 @@ def _recovery(study: Study, key: str) -> list[Rung]:
 def _budget(study: Study, sites: int) -> list[Rung]:
     budget = study.budget_usd_per_month
     assert budget is not None
-    raised = [budget * (1 + percent / 100) for percent in (*range(1, 101), *range(110, 1001, 10))]
-    return [Rung(f"${amount:,.0f} a month", replace(study, budget_usd_per_month=amount)) for amount in raised]
+    raised = [round_up(budget * (1 + percent / 100)) for percent in (*range(1, 101), *range(110, 1001, 10))]
+    return [
+        Rung(f"{money(amount)} a month", replace(study, budget_usd_per_month=amount)) for amount in raised
+    ]
+
+
+def round_up(usd: float) -> float:
+    """To whole dollars, to cents below a hundred: as much as is printed, and never less than ``usd``."""
+    return math.ceil(usd - 1e-9) if usd >= 100 else math.ceil(100 * usd - 1e-7) / 100
+
+
+def money(usd: float) -> str:
+    """
+    >>> money(18280.2), money(12.341)
+    ('$18,281', '$12.35')
+    """
+    usd = round_up(usd)
+    return f"${usd:,.0f}" if usd >= 100 else f"${usd:.2f}"
 
 
 def _min_sites(study: Study, sites: int) -> list[Rung]:
@@ -267,6 +287,7 @@ _BY_LIMIT: Final[Mapping[str, Callable[[Study, int], list[Rung]]]] = {
     "max_ms": _max_ms,
     "survive": _backup,
     "routing": _routing,
+    "static_addresses": _static_addresses,
     "budget": _budget,
     "min_sites": _min_sites,
     "max_sites": _max_sites,

@@ -1,156 +1,28 @@
-"""Several problems, of which the best decision wins: what "auto" stands for.
+"""The problems that a study stands for: one for each way clients may find their site.
 
-An option is the study with one explicit answer in place of "auto". One that another beats whatever is
-decided (it forbids at least as much and costs at least as much) is never solved, and what one option proves
-is a bound for those that forbid more.
+Where the policy is "auto", the best of them wins. Where the study names one, rule ``routing`` forbids the
+others, so that what dropping the rule saves is what "auto" would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from planner.inputs import Inputs
 from planner.problem import Problem, build_problem
-from planner.routing import able, settled
-from planner.solver.answers import OnAnswer
-from planner.solver.decision import Deadline, Decision, tally
-from planner.solver.model import Termination
+from planner.routing import settled
+from planner.routing_facts import EXPLICIT
 from planner.study import Study
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A study without an "auto", and its problem."""
-
-    study: Study
-    problem: Problem
-
-
-Solve = Callable[[Problem, float | None, Decision | None, OnAnswer, float], Decision]
-"""Solves a problem in some seconds from a start, told better answers, above a lower bound known already."""
-
-Tell = Callable[[Option, Decision], None]
-"""Called with a better answer to an option; its bound holds for all of them."""
+def options(study: Study, inputs: Inputs) -> tuple[Problem, ...]:
+    """The study's problem under each policy, its own first; without ``[routing]`` the one there is."""
+    if study.routing is None or inputs.routing is None:
+        return (build_problem(study, inputs),)
+    policies = sorted(EXPLICIT, key=lambda policy: policy != study.routing.policy)  # type: ignore[union-attr]
+    return tuple(build_problem(study, replace(inputs, policy=policy)) for policy in policies)
 
 
-def options(study: Study, inputs: Inputs) -> tuple[Option, ...]:
-    """The options worth solving, the one that forbids least first; at least one."""
-    if study.routing is None or study.routing.policy != "auto" or inputs.routing is None:
-        return (Option(study, build_problem(study, inputs)),)
-    policies = able(study, inputs.routing)
-    if not policies:  # the rule says why none of them will do
-        return (Option(study, build_problem(study, inputs)),)
-    explicit = [settled(study, policy) for policy in policies]
-    every = [Option(each, build_problem(each, inputs)) for each in explicit]
-    most = study.limits.max_sites
-    kept: list[Option] = []
-    for option in every:
-        if not any(_beats(other.problem, option.problem, most) for other in kept):
-            kept = [other for other in kept if not _beats(option.problem, other.problem, most)] + [option]
-    return tuple(sorted(kept, key=lambda option: -int(option.problem.allowed.sum())))
-
-
-def decide_among(
-    every: Sequence[Option], solve: Solve, *, time_limit_s: float | None, start: Decision | None, tell: Tell
-) -> tuple[Option, Decision]:
-    """The best decision of all options, its bound one for all of them; infeasible when each of them is.
-
-    At the same objective the cheaper one is the better.
-    """
-    deadline = Deadline.after(time_limit_s)
-    floors = [_floor(option.problem) for option in every]
-    best: tuple[Option, Decision] | None = None
-    seconds, proven = 0.0, True
-    for k, option in enumerate(every):
-        others = min((floor for at, floor in enumerate(floors) if at != k), default=np.inf)
-        if best is not None and floors[k] >= best[1].objective and best[0].problem.minimize == "cost":
-            continue
-        relay = _Relay(option, best, others, tell)
-        found = solve(option.problem, deadline.remaining_s, start, relay, floors[k])
-        seconds, proven = seconds + found.seconds, proven and found.termination in ("optimal", "infeasible")
-        floors[k] = max(floors[k], found.lower_bound)
-        for at in range(k + 1, len(every)):
-            eased = _least_extra(option.problem, every[at].problem)
-            if eased is not None:
-                floors[at] = max(floors[at], found.lower_bound + eased)
-        if found.open is not None:
-            start = found
-            if best is None or _value(option, found) < _value(*best):
-                best = option, found
-    if best is None:
-        ended: Termination = "infeasible" if proven else "time_limit"
-        return every[0], replace(found, termination=ended, lower_bound=min(floors), seconds=seconds)
-    option, decision = best
-    bound = min(min(floors), decision.objective)
-    ended = "optimal" if proven else decision.termination if len(every) == 1 else "time_limit"
-    return option, replace(decision, lower_bound=bound, termination=ended, seconds=seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Relay:
-    """Passes on what is better than the best of the options before, with a bound that holds for all."""
-
-    option: Option
-    best: tuple[Option, Decision] | None
-    others: float
-    tell: Tell
-
-    def __call__(self, answer: Decision) -> None:
-        if self.best is None or _value(self.option, answer) < _value(*self.best):
-            bound = min(answer.lower_bound, self.others)
-            self.tell(self.option, replace(answer, lower_bound=bound))
-
-
-def _value(option: Option, decision: Decision) -> tuple[float, float]:
-    """The objective, and the cost among equals. Latencies are equal to nine digits."""
-    assert decision.open is not None
-    assert decision.assignment is not None
-    problem = option.problem.at(decision.arrangement)
-    cost = tally(problem, decision.open, decision.assignment, decision.backup).cost_usd
-    return float(f"{decision.objective:.9g}"), cost
-
-
-def _beats(one: Problem, other: Problem, most: int | None) -> bool:
-    """Whether ``one`` allows all that ``other`` does, at no higher cost, whatever is decided."""
-
-    def at_this_home(here: Problem, there: Problem) -> bool:
-        dearer = np.sort(np.maximum(here.cost.fixed - there.cost.fixed, 0.0))[::-1][:most]
-        saved = float((there.cost.per_share - here.cost.per_share).min())
-        return _allows_as_much(here, there) and saved >= float(dearer.sum())
-
-    return all(at_this_home(*pair) for pair in zip(one.options, other.options, strict=True))
-
-
-def _least_extra(one: Problem, other: Problem) -> float | None:
-    """What the optimum of ``other`` exceeds that of ``one`` by, at least; None where nothing follows."""
-    least = np.inf
-    for here, there in zip(one.options, other.options, strict=True):
-        cheaper = np.minimum(there.cost.fixed - here.cost.fixed, 0.0)
-        extra = float((there.cost.per_share - here.cost.per_share).min()) + float(cheaper.sum())
-        if not _allows_as_much(here, there) or ("budget" in here.rules and extra < 0.0):
-            return None  # what the other can afford, the one may not
-        least = min(least, extra)
-    return least if one.minimize == "cost" else 0.0
-
-
-def _allows_as_much(one: Problem, other: Problem) -> bool:
-    """The two differ in sites and pairs that are allowed and in prices, and in no other rule."""
-    return bool((one.may_open | ~other.may_open).all() and (one.allowed | ~other.allowed).all())
-
-
-def _floor(problem: Problem) -> float:
-    """A bound that needs no solver: everyone at their best, wherever the home is."""
-    return min(_everyone_at_their_best(option) for option in problem.options)
-
-
-def _everyone_at_their_best(problem: Problem) -> float:
-    merit = problem.latency_ms
-    if problem.minimize == "cost":
-        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
-    best = np.where(problem.allowed, merit, np.inf).min(axis=1)
-    if problem.minimize == "max_latency" or not np.isfinite(best).all():
-        return float(best.max())
-    return float(problem.sizing.share @ best)
+def decided(study: Study, problem: Problem) -> Study:
+    """The study with the problem's policy in place of "auto"."""
+    return study if problem.policy is None else settled(study, problem.policy)

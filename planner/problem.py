@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from planner.costs import CostTerms, cost_terms, recovery, total
 from planner.inputs import Inputs, at_home
 from planner.recovery import Arrangement
 from planner.resilience import choices
+from planner.routing import knows, policy_of
 from planner.rules import RULES, Cover, Effect, Facts, Failover, Row, rule_effects
 from planner.sizing import Sizing, size
 from planner.study import Study
+from planner.study_values import Policy
 
 Minimize = Literal["cost", "mean_latency", "max_latency"]
 
@@ -33,6 +35,9 @@ class Problem:
     ``arrangement``: the home of the stateful tier and the recovery, if any; without a rule that it ``needs``
     there is no plan so arranged. ``others``: the same study's
     problems with each other one; a plan of any of them is a plan, and solving means all of them.
+
+    ``policy``: by which clients find their site, if that is planned, and ``reach`` (n,) the sites it knows: a
+    fact, which no rule's dropping changes.
     """
 
     minimize: Minimize
@@ -49,6 +54,8 @@ class Problem:
     failover: Failover | None = None
     arrangement: Arrangement | None = None
     needs: frozenset[str] = frozenset()
+    policy: Policy | None = None
+    reach: NDArray[np.bool_] | None = None
     others: tuple[Problem, ...] = ()
 
     @property
@@ -161,8 +168,16 @@ def _at_one_home(study: Study, inputs: Inputs) -> Problem:
         items=items,
         effects=(),
         arrangement=_arrangement(inputs),
+        **_found_by(study, inputs),
     )
     return _apply(bare, rule_effects(facts), _Shared())
+
+
+def _found_by(study: Study, inputs: Inputs) -> dict[str, Any]:
+    if study.routing is None or inputs.routing is None:
+        return {}
+    policy = policy_of(study, inputs.routing, inputs.sites, inputs.policy)
+    return {"policy": policy, "reach": knows(inputs.routing.policies[policy], inputs.sites)}
 
 
 def _arrangement(inputs: Inputs) -> Arrangement | None:
@@ -201,6 +216,8 @@ class _Shared:
 
 def _apply(problem: Problem, effects: Sequence[Effect], shared: _Shared) -> Problem:
     may_open = np.ones(len(problem.site_ids), dtype=bool)
+    if problem.reach is not None:
+        may_open &= problem.reach
     for effect in effects:
         if effect.sites is not None:
             may_open &= effect.sites

@@ -66,15 +66,23 @@ def _rules(cases: list[Case]) -> Iterator[tuple[str, ...]]:
         for study, inputs in cases
     ]
     for name, effects in RULES.items():
-        used, step = [], ""
-        for each in facts:
-            found = effects(each)
-            if found:
-                used.append(each.study.name)
-            for effect in found:
-                ladder = rungs(each.study, effect.rule, len(each.inputs.sites))
-                step = step or (ladder[0].words if ladder else "")
-        yield name, _opening(effects), _says(effects), step, ", ".join(used)
+        used = [each.study.name for each in facts if effects(each)]
+        steps: dict[tuple[str, str], str] = {}
+        for each in (*facts, *map(_every_policy_key, facts)):
+            for effect in effects(each):
+                for rung in rungs(each.study, effect.rule, len(each.inputs.sites))[:1]:
+                    # One for each key of the rule: "at most ..." is another than "at least ...".
+                    side = rung.words[:8] if rung.words.startswith(("at most ", "at least")) else ""
+                    steps.setdefault((effect.rule.split("[")[0], side), rung.words)
+        yield name, _opening(effects), _says(effects), "; ".join(steps.values()), ", ".join(used)
+
+
+def _every_policy_key(facts: Facts) -> Facts:
+    """With the keys of ``[routing]`` that no shipped study sets: they exclude each other's use."""
+    if facts.study.routing is None:
+        return facts
+    routing = replace(facts.study.routing, policy="global-accelerator", static_addresses=True)
+    return replace(facts, study=replace(facts.study, routing=routing))
 
 
 def _costs(cases: list[Case]) -> Iterator[tuple[str, ...]]:

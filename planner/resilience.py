@@ -149,6 +149,6 @@ def _switch(study: Study, inputs: Inputs) -> tuple[float, str]:
     routing = study.routing or Routing()
     if study.routing is None or inputs.routing is None:
         return routing.ttl_s + routing.client_cache_s, resolvers_words(routing)
-    policy = policy_of(study, inputs.routing, inputs.sites)
+    policy = policy_of(study, inputs.routing, inputs.sites, inputs.policy)
     seconds = switch_s(policy, routing, inputs.routing)
     return seconds, switch_words(policy, routing, inputs.routing)

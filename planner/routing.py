@@ -82,20 +82,17 @@ def shortcomings(policy: Policy, study: Study, facts: RoutingFacts) -> tuple[str
     return tuple(found)
 
 
-def able(study: Study, facts: RoutingFacts) -> tuple[Policy, ...]:
-    """The policies that the study leaves to choose from, as far as they can do what it asks."""
+def policy_of(
+    study: Study, facts: RoutingFacts, sites: Sequence[Site], decided: Policy | None = None
+) -> Policy:
+    """The policy that was ``decided`` on, or the study's; while it is "auto", one that knows most sites."""
     assert study.routing is not None
-    asked = EXPLICIT if study.routing.policy == "auto" else (study.routing.policy,)
-    return tuple(policy for policy in asked if not shortcomings(policy, study, facts))
-
-
-def policy_of(study: Study, facts: RoutingFacts, sites: Sequence[Site]) -> Policy:
-    """The study's policy; of "auto", decided in :mod:`planner.options`, one that knows most sites."""
-    assert study.routing is not None
+    if decided is not None:
+        return decided
     if study.routing.policy != "auto":
         return study.routing.policy
     lasting = [policy for policy in EXPLICIT if facts.policies[policy].static_addresses]
-    among = able(study, facts) or (lasting if study.routing.static_addresses else EXPLICIT) or EXPLICIT
+    among = (lasting if study.routing.static_addresses else EXPLICIT) or EXPLICIT
     return max(among, key=lambda policy: int(knows(facts.policies[policy], sites).sum()))
 
 

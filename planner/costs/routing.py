@@ -25,7 +25,7 @@ def terms(study: Study, inputs: Inputs) -> CostTerms:
     zero = np.zeros(len(inputs.sites))
     if study.routing is None or inputs.routing is None:
         return CostTerms("routing", zero, zero, zero)
-    policy = policy_of(study, inputs.routing, inputs.sites)
+    policy = policy_of(study, inputs.routing, inputs.sites, inputs.policy)
     whole = _whole(policy, study, inputs, inputs.routing)
     checks = zero
     if policy != "global-accelerator":  # an accelerator checks its endpoints itself

@@ -1,4 +1,4 @@
-"""y_j = 0 unless the routing policy can send clients to sites of j's kind, and does what the study asks."""
+"""y_j = 0 unless the policy is the one asked for, has the addresses asked for, and knows j's kind of site."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ _KINDS: Final[Mapping[SiteKind, str]] = {
 def effects(facts: Facts) -> tuple[Effect, ...]:
     """Latency records name a Region, and an accelerator's endpoints stand in one; geoproximity knows all.
 
-    A policy without the static addresses asked for can send nobody anywhere; one that is too slow for the
-    ``rto`` breaks that rule.
+    Under another policy than the one asked for, and under one without the static addresses asked for, no site
+    may be open. One that is too slow for the ``rto`` breaks that rule.
     """
-    study, routing = facts.study, facts.inputs.routing
-    if study.routing is None or routing is None:
+    asked, routing, inputs = facts.study.routing, facts.inputs.routing, facts.inputs
+    if asked is None or routing is None:
         return ()
-    policy = policy_of(study, routing, facts.inputs.sites)
-    if study.routing.static_addresses and not routing.policies[policy].static_addresses:
-        words = f"{NAMES[policy]} have no static addresses"
-        return (Effect("routing", words, sites=np.zeros(len(facts.inputs.sites), dtype=bool)),)
-    known = knows(routing.policies[policy], facts.inputs.sites)
-    if known.all():
-        return ()
-    left_out = {site.kind for site, is_known in zip(facts.inputs.sites, known, strict=True) if not is_known}
-    where = " or ".join(words for kind, words in _KINDS.items() if kind in left_out)
-    return (Effect("routing", f"{NAMES[policy]} cannot send clients to {where}", sites=known),)
+    policy = policy_of(facts.study, routing, inputs.sites, inputs.policy)
+    nowhere = np.zeros(len(inputs.sites), dtype=bool)
+    found = []
+    if asked.policy != "auto":
+        known = knows(routing.policies[asked.policy], inputs.sites)
+        words = f"clients find their site by {NAMES[asked.policy]}"
+        if not known.all():
+            left = {site.kind for site, is_known in zip(inputs.sites, known, strict=True) if not is_known}
+            where = " or ".join(name for kind, name in _KINDS.items() if kind in left)
+            words = f"{NAMES[asked.policy]} cannot send clients to {where}"
+        found.append(Effect("routing", words, sites=known if policy == asked.policy else nowhere))
+    if asked.static_addresses:
+        lasting = None if routing.policies[policy].static_addresses else nowhere
+        found.append(Effect("static_addresses", "clients are given addresses that stay", sites=lasting))
+    return tuple(found)

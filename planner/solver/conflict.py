@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from planner.problem import Problem
-from planner.solver.decision import Deadline
+from planner.solver.alternatives import Alternatives, without, worth_solving
+from planner.solver.decision import Deadline, Decision
 from planner.solver.placement import Progress, silent, solve_placement
 from planner.solver.stranded import out_of_reach, stranded
 
@@ -40,17 +41,22 @@ class Clash:
     smallest: bool
 
 
-def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress: Progress = silent) -> Clash:
-    """Rules that cannot hold together, for a problem known to be infeasible: no set of fewer rules does it.
+def find_clash(
+    alternatives: Alternatives, *, time_limit_s: float | None = None, progress: Progress = silent
+) -> Clash:
+    """Rules that cannot hold together, none of the problems being feasible: no set of fewer rules does it.
 
     Further conflicts, which show once those found are out of the way, are named in the words.
     """
-    deadline, words = Deadline.after(time_limit_s), {effect.rule: effect.words for effect in problem.effects}
+    deadline, words = (
+        Deadline.after(time_limit_s),
+        {effect.rule: effect.words for effect in alternatives[0].effects},
+    )
     first: tuple[str, ...] | None = None
     sentences, gone, sure = list[str](), set[str](), True
     while len(sentences) < MOST_CONFLICTS:
-        rest = problem.without(gone)
-        if first is not None and rest.servable and not _infeasible(rest, deadline):
+        rest = without(alternatives, gone)
+        if first is not None and holds(rest, deadline) is not False:
             break
         rules, sentence, settled = _conflict(rest, words, first is None, deadline, progress)
         sure = sure and settled
@@ -63,43 +69,48 @@ def find_clash(problem: Problem, *, time_limit_s: float | None = None, progress:
 
 
 def _conflict(
-    problem: Problem, words: Mapping[str, str], smallest: bool, deadline: Deadline, progress: Progress
+    alternatives: Alternatives,
+    words: Mapping[str, str],
+    smallest: bool,
+    deadline: Deadline,
+    progress: Progress,
 ) -> tuple[tuple[str, ...], str, bool]:
     """Rules, sentence, and whether it is known to be irreducible and, with ``smallest``, of the fewest."""
-    bare = problem.without(problem.rules)
-    if not bare.servable:
+    names = alternatives[0].rules
+    bare = without(alternatives, names)
+    if not any(problem.servable for problem in bare):
         return (), out_of_reach(bare), True
-    settled, said = True, stranded(problem)
+    settled, said = True, stranded(alternatives)
     if said is not None:
         rules = said[0]
     else:
-        rules, settled = _irreducible(problem, deadline, progress)
+        rules, settled = _irreducible(alternatives, deadline, progress)
     if smallest and len(rules) > 1:
-        fewer, known = _fewer(problem, len(rules), deadline, progress)
+        fewer, known = _fewer(alternatives, len(rules), deadline, progress)
         settled = settled and known
         if fewer is not None:
-            rules, said = fewer, stranded(problem.without(set(problem.rules) - set(fewer)))
+            rules, said = fewer, stranded(without(alternatives, set(names) - set(fewer)))
     return rules, _sentence(rules, words) if said is None else said[1], settled
 
 
 def _fewer(
-    problem: Problem, than: int, deadline: Deadline, progress: Progress
+    alternatives: Alternatives, than: int, deadline: Deadline, progress: Progress
 ) -> tuple[tuple[str, ...] | None, bool]:
     """The smallest conflict, if it has fewer rules ``than`` that; and whether there is surely none else."""
-    names, corrections = problem.rules, list[frozenset[str]]()
+    names, corrections = alternatives[0].rules, list[frozenset[str]]()
     while True:
         hitting = _smallest_hitting(names, corrections, than)
         if hitting is None:
             return None, True
         progress(len(corrections), len(corrections) + 1, f"do {len(hitting)} of the rules conflict alone?")
         kept = set(hitting)
-        verdict = _verdict(problem, kept, deadline)
+        verdict = _verdict(alternatives, kept, deadline)
         if verdict is None:
             return None, False
         if not verdict:
             return tuple(name for name in names if name in kept), True
         for name in names:  # as many rules as can hold with these: the others are what must be dropped
-            if name not in kept and _verdict(problem, kept | {name}, deadline):
+            if name not in kept and _verdict(alternatives, kept | {name}, deadline):
                 kept.add(name)
         if deadline.passed():
             return None, False
@@ -117,36 +128,46 @@ def _smallest_hitting(
     return None
 
 
-def _verdict(problem: Problem, kept: set[str], deadline: Deadline) -> bool | None:
+def _verdict(alternatives: Alternatives, kept: set[str], deadline: Deadline) -> bool | None:
     """Whether a plan keeps just these rules; None where time left that open."""
-    return holds(problem.without(set(problem.rules) - kept), deadline)
+    return holds(without(alternatives, set(alternatives[0].rules) - kept), deadline)
 
 
-def holds(problem: Problem, deadline: Deadline) -> bool | None:
+def holds(alternatives: Alternatives, deadline: Deadline) -> bool | None:
     """Whether there is a plan; None where time left that open."""
-    if not problem.servable:
-        return False
-    if deadline.passed():
-        return None
-    found = solve_placement(problem.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
-    return None if found.open is None and found.termination != "infeasible" else found.open is not None
+    plan, proven = any_plan(alternatives, deadline)
+    return True if plan is not None else (False if proven else None)
 
 
-def _infeasible(problem: Problem, deadline: Deadline) -> bool:
-    return holds(problem, deadline) is False
+def any_plan(alternatives: Alternatives, deadline: Deadline) -> tuple[tuple[Problem, Decision] | None, bool]:
+    """A plan and the problem it is one of; without any, whether it is proven that there is none."""
+    proven = True
+    for problem in worth_solving(alternatives):
+        if not problem.servable:
+            continue
+        if deadline.passed():
+            return None, False
+        found = solve_placement(problem.aiming_at("cost"), gap=LOOSE, time_limit_s=deadline.remaining_s)
+        if found.open is not None:
+            return (problem.at(found.arrangement), found), True
+        proven = proven and found.termination == "infeasible"
+    return None, proven
 
 
-def _irreducible(problem: Problem, deadline: Deadline, progress: Progress) -> tuple[tuple[str, ...], bool]:
+def _irreducible(
+    alternatives: Alternatives, deadline: Deadline, progress: Progress
+) -> tuple[tuple[str, ...], bool]:
     """Rules of which none can be spared if the conflict is to stay; False where time left that open."""
-    kept, sure = set(problem.rules), True
-    for position, rule in enumerate(problem.rules):
-        progress(position, len(problem.rules), f"does the conflict need {rule}?")
-        verdict = _verdict(problem, kept - {rule}, deadline)
+    names = alternatives[0].rules
+    kept, sure = set(names), True
+    for position, rule in enumerate(names):
+        progress(position, len(names), f"does the conflict need {rule}?")
+        verdict = _verdict(alternatives, kept - {rule}, deadline)
         if verdict is False:
             kept.remove(rule)
         elif verdict is None:
             sure = False
-    return tuple(rule for rule in problem.rules if rule in kept), sure
+    return tuple(rule for rule in names if rule in kept), sure
 
 
 def _sentence(rules: Sequence[str], words: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -133,15 +133,15 @@ def price_rules(
     problem: Problem,
     decision: Decision,
     *,
-    solve: Callable[[Problem, float | None, Decision], Decision],
-    step: Callable[[str], tuple[str, Problem] | None],
+    drop: Callable[[Collection[str], float | None], Decision],
+    step: Callable[[str], tuple[str, Callable[[float | None], Decision]] | None],
     time_limit_s: float | None = None,
     progress: Progress = silent,
 ) -> tuple[RulePrice, ...]:
-    """Solve again without each rule, and with it one ``step`` looser: what it costs at the optimum.
+    """Decide again without each rule, and with it one ``step`` looser: what it costs at the optimum.
 
-    ``solve`` takes a problem, seconds and a plan to start from; ``step`` a rule, and gives what it would ask
-    and the problem that asks it.
+    ``drop`` decides without some rules, in so many seconds; ``step`` gives what a rule would ask, and what
+    decides under that. Both decide everything anew, the routing policy too where it is left open.
     """
     deadline, prices = Deadline.after(time_limit_s), []
 
@@ -154,22 +154,22 @@ def price_rules(
 
     for position, effect in enumerate(problem.effects):
         progress(position, len(problem.effects), f"without {effect.rule}")
-        free = solve(problem.without({effect.rule}), deadline.remaining_s, decision)
+        free = drop({effect.rule}, deadline.remaining_s)
         saves = saving(free)
         proven = free.termination == "optimal" and decision.termination == "optimal"
         held_by, together = also_held_by(problem, effect), None
         if held_by:
-            freer = solve(problem.without({effect.rule, *held_by}), deadline.remaining_s, decision)
+            freer = drop({effect.rule, *held_by}, deadline.remaining_s)
             together = saving(freer)
             proven = proven and freer.termination == "optimal"
         price = RulePrice(effect.rule, effect.words, saves, proven, held_by=held_by, together=together)
         looser = step(effect.rule)
         if looser is not None:
-            words, problem_then = looser
+            words, decide = looser
             # What dropping the rule does not save, a step of it does not save either; but a step of a
             # capacity is also one of how full it may be, which dropping leaves as it is.
-            nothing = saves == 0.0 and not held_by
-            step_saves = saves if nothing else saving(solve(problem_then, deadline.remaining_s, decision))
-            price = replace(price, step=words, step_saves=step_saves)
+            nothing = saves == 0.0 and free.termination == "optimal" and not held_by
+            stepped = saves if nothing else saving(decide(deadline.remaining_s))
+            price = replace(price, step=words, step_saves=stepped)
         prices.append(price)
     return tuple(prices)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.problem import Problem
 from planner.rules import Effect, Row
+from planner.solver.alternatives import Alternatives
 from planner.solver.decision import Deadline, Decision, tally
 from planner.solver.placement import PROVEN_GAP, Progress, silent
 
@@ -26,8 +27,8 @@ APART = 2
 
 MOST_ALTERNATIVES = 5
 
-Solve = Callable[[Problem, float | None, Decision], Decision]
-"""The problem, seconds, and the plan to start from."""
+Solve = Callable[[Effect, float | None], tuple[Problem, Decision]]
+"""Decides under one rule more, in so many seconds: the decision, and the problem that it is one of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +65,32 @@ class Values:
     """Every candidate's value, in the problem's order, and the nearly optimal plans, best first."""
 
     sites: tuple[SiteValue, ...]
-    alternatives: tuple[Decision, ...]
+    alternatives: tuple[tuple[Problem, Decision], ...]
 
 
 def site_values(
     problem: Problem,
     decision: Decision,
     *,
+    every: Alternatives,
     solve: Solve,
     time_limit_s: float | None = None,
     progress: Progress = silent,
 ) -> Values:
-    """Settle each site the other way, one at a time. Out of time, the rest come back without a value."""
+    """Settle each site the other way, one at a time. Out of time, the rest come back without a value.
+
+    ``problem`` is the one of ``every`` that the decision is of; with that site settled, another may be.
+    """
     assert decision.open is not None
-    deadline, values, found = Deadline.after(time_limit_s), list[SiteValue](), list[Decision]()
+    deadline, values, found = (
+        Deadline.after(time_limit_s),
+        list[SiteValue](),
+        list[tuple[Problem, Decision]](),
+    )
     n = len(problem.site_ids)
     for position, j in enumerate(sorted(range(n), key=lambda j: not decision.open[j])):  # type: ignore[index]
         progress(position, n, f"{'without' if decision.open[j] else 'with'} {problem.site_ids[j]}")
-        value, other = _settled_otherwise(problem, decision, j, solve, deadline)
+        value, other = _settled_otherwise(problem, decision, j, every, solve, deadline)
         values.append(value)
         if other is not None:
             found.append(other)
@@ -90,13 +99,14 @@ def site_values(
 
 
 def _settled_otherwise(
-    problem: Problem, decision: Decision, j: int, solve: Solve, deadline: Deadline
-) -> tuple[SiteValue, Decision | None]:
+    problem: Problem, decision: Decision, j: int, every: Alternatives, solve: Solve, deadline: Deadline
+) -> tuple[SiteValue, tuple[Problem, Decision] | None]:
     assert decision.open is not None
     is_open, site = bool(decision.open[j]), problem.site_ids[j]
     mask = np.arange(len(problem.site_ids)) == j
-    if not is_open and not problem.may_open[j]:
-        return SiteValue(site, False, None, True, True, forbidden=tuple(_forbidding(problem, j))), None
+    options = [option for each in every for option in each.options]
+    if not is_open and not any(option.may_open[j] for option in options):
+        return SiteValue(site, False, None, True, True, forbidden=_forbidding(options, j)), None
     if deadline.passed():
         return SiteValue(site, is_open, None, False, False), None
     settled = (
@@ -104,39 +114,45 @@ def _settled_otherwise(
         if is_open
         else Effect("with", f"{site} is open", rows=(Row(1.0, np.inf, site=mask.astype(np.float64)),))
     )
-    other = solve(problem.with_effects([settled]), deadline.remaining_s, decision)
+    chosen, other = solve(settled, deadline.remaining_s)
     if other.open is None or other.assignment is None:
         impossible = other.termination == "infeasible"
         return SiteValue(site, is_open, None, impossible, impossible), None
     dearer = max(other.objective - decision.objective, 0.0)
     if dearer <= 2 * PROVEN_GAP * abs(decision.objective):  # within both proven gaps, no difference
         dearer = 0.0
-    problem = problem.at(other.arrangement)
+    problem = chosen.at(other.arrangement)
     counted = tally(problem, other.open, other.assignment, other.backup)
     proven = other.termination == "optimal" and decision.termination == "optimal"
     if is_open:
-        return SiteValue(site, True, dearer, False, proven), other
+        return SiteValue(site, True, dearer, False, proven), (problem, other)
     share, bill = float(counted.share[j]), None
     if problem.minimize == "cost":
         bill = sum(item.of(j, int(counted.instances[j]), share) for item in problem.items)
-    return SiteValue(site, False, dearer, False, proven, share, bill), other
+    return SiteValue(site, False, dearer, False, proven, share, bill), (problem, other)
 
 
-def _forbidding(problem: Problem, j: int) -> Iterator[str]:
-    for effect in problem.effects:
-        if effect.sites is not None and not effect.sites[j]:
-            yield effect.rule
+def _forbidding(options: Sequence[Problem], j: int) -> tuple[str, ...]:
+    """The fewest rules that keep a site closed, of the problems in which clients can be sent there at all."""
+    found = [
+        tuple(effect.rule for effect in option.effects if effect.sites is not None and not effect.sites[j])
+        for option in options
+        if option.reach is None or option.reach[j]
+    ]
+    return min(filter(None, found), key=len, default=())
 
 
-def _apart(decision: Decision, found: Sequence[Decision]) -> Iterator[Decision]:
+def _apart(
+    decision: Decision, found: Sequence[tuple[Problem, Decision]]
+) -> Iterator[tuple[Problem, Decision]]:
     """The best of those nearly as good that are unlike the plan and unlike each other."""
     assert decision.open is not None
     kept: list[NDArray[np.bool_]] = [decision.open]
     limit = decision.objective + NEARLY * abs(decision.objective)
-    for other in sorted(found, key=lambda other: other.objective):
+    for problem, other in sorted(found, key=lambda each: each[1].objective):
         if other.objective > limit or len(kept) > MOST_ALTERNATIVES:
             return
         assert other.open is not None
         if all((other.open != open_).sum() >= APART for open_ in kept):
             kept.append(other.open)
-            yield other
+            yield problem, other

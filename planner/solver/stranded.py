@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 
 
-def stranded(problem: Problem) -> tuple[tuple[str, ...], str] | None:
+def stranded(alternatives: Sequence[Problem]) -> tuple[tuple[str, ...], str] | None:
     """The fewest masks that leave somebody without a site, and the sentence that says so.
 
     None where, in some arrangement, there is a site for everybody, or where arrangements differ in those
     masks: then only solving tells. Of as many masks, those that leave the most demand without.
     """
-    options = [option for option in problem.options if option.needs <= set(option.rules)]
+    every = [option for problem in alternatives for option in problem.options]
+    options = [option for option in every if option.needs <= set(option.rules)]
     found = [_at(option) for option in sorted(options, key=lambda each: -int(each.allowed.sum()))]
     first = found[0] if found else None
     same = all(other is not None and first is not None and other[0] == first[0] for other in found)
@@ -34,14 +35,15 @@ def _at(problem: Problem) -> tuple[tuple[str, ...], str] | None:
     return rules, _stranded_words(problem, rules, clients)
 
 
-def out_of_reach(problem: Problem) -> str:
+def out_of_reach(alternatives: Sequence[Problem]) -> str:
     """Whom no site serves although no rule is at work, in words."""
-    nobody = np.logical_and.reduce([~option.allowed.any(axis=1) for option in problem.options])
+    options = [option for problem in alternatives for option in problem.options]
+    nobody = np.logical_and.reduce([~option.allowed.any(axis=1) for option in options])
     if not nobody.any():
         return "some client reaches no candidate site, wherever the home is: pairs without latency, or lost"
     clients = np.nonzero(nobody)[0]
     more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
-    name = problem.client_ids[max(clients, key=lambda i: problem.sizing.share[i])]
+    name = options[0].client_ids[max(clients, key=lambda i: options[0].sizing.share[i])]
     return f"client {name}{more} reaches no candidate site: every pair is without latency, or lost"
 
 
@@ -58,7 +60,7 @@ def _masks(problem: Problem, client: int) -> dict[str, NDArray[np.bool_]]:
 
 def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
     """An irreducible set of rules that leaves the client no site."""
-    masks, possible = _masks(problem, client), np.isfinite(problem.latency_ms[client])
+    masks, possible = _masks(problem, client), _reached(problem, client)
     kept = list(masks)
     if np.logical_and.reduce([possible, *masks.values()]).any():  # a site, but no backup
         kept.append("survive")
@@ -72,9 +74,15 @@ def _excluding(problem: Problem, client: int) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def _reached(problem: Problem, client: int) -> NDArray[np.bool_]:
+    """(n,) which sites the client has a way to, whatever the rules."""
+    path = np.isfinite(problem.latency_ms[client])
+    return np.asarray(path if problem.reach is None else path & problem.reach)
+
+
 def _stand_ins(problem: Problem, client: int, rules: Collection[str]) -> NDArray[np.bool_]:
     """Which sites may be the client's backup under some of the rules; how near it is, only with "survive"."""
-    may: NDArray[np.bool_] = np.isfinite(problem.latency_ms[client])
+    may = _reached(problem, client)
     for effect in problem.effects:
         if effect.rule in rules:
             if effect.sites is not None:
@@ -109,7 +117,7 @@ def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[in
         masks = _masks(problem, client)
         others = [masks[rule] for rule in rules if rule != "max_ms"]
         latency = problem.latency_ms[client]
-        reach = np.where(np.logical_and.reduce([np.isfinite(latency), *others]), latency, np.inf)
+        reach = np.where(np.logical_and.reduce([_reached(problem, client), *others]), latency, np.inf)
         if np.isfinite(reach.min()):
             nearest = problem.site_ids[int(reach.argmin())]
             reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
@@ -122,7 +130,7 @@ def _nearest_stand_in(problem: Problem, rules: Sequence[str], client: int) -> st
     others = [rule for rule in rules if rule != "survive"]
     masks = _masks(problem, client)
     latency = problem.latency_ms[client]
-    served = np.logical_and.reduce([np.isfinite(latency), *(masks[rule] for rule in others)])
+    served = np.logical_and.reduce([_reached(problem, client), *(masks[rule] for rule in others)])
     apart = (~problem.failover.together[served]).any(axis=0)
     reach = np.where(apart & _stand_ins(problem, client, others), latency, np.inf)
     if not np.isfinite(reach.min()):

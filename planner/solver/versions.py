@@ -144,6 +144,7 @@ def versions_of(problem: Problem) -> Versions | None:
         latency_ms=problem.latency_ms[:, site],
         allowed=problem.allowed[:, site],
         may_open=problem.may_open[site],
+        reach=None if problem.reach is None else problem.reach[site],
         cloud=problem.cloud[site],
         cost=CostTerms(
             "total", cost.fixed[site] + fixed, cost.per_instance[site], cost.per_share[site] + rate

@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.catalog import ZONE_KINDS
 from planner.decide import decide, explain
 from planner.rules import RULES
 from planner.study import Resilience, Routing
@@ -39,13 +38,8 @@ def resilience(study, **changes):
     return replace(study, resilience=replace(study.resilience, **changes))
 
 
-def every_kind(study, inputs):
-    """A policy that knows every site there is and has addresses that stay."""
-    policies = {
-        name: replace(facts, kinds=frozenset({"region", "outpost", *ZONE_KINDS}), static_addresses=True)
-        for name, facts in inputs.routing.policies.items()
-    }
-    return study, replace(inputs, routing=replace(inputs.routing, policies=policies))
+def routed(study, **changes):
+    return replace(study, routing=replace(study.routing, **changes))
 
 
 def boundless(study, inputs):
@@ -72,7 +66,8 @@ DROPPED = {
     "rpo": lambda s, i: (resilience(s, rpo_s=None), i),
     "one_size": lambda s, i: (replace(s, candidates=replace(s.candidates, outposts=())), i),
     "service_link": lambda s, i: (s, replace(i, links={})),
-    "routing": every_kind,
+    "routing": lambda s, i: (routed(s, policy="auto"), i),
+    "static_addresses": lambda s, i: (routed(s, static_addresses=False), i),
     "capacity": boundless,
 }
 """What does not ask for the rule of that name any more."""
@@ -86,6 +81,7 @@ def test_every_rule_of_the_registry_is_priced_here():
     tried = {*DROPPED, *NUMBERED, "parent"}
     named = {"limits": {"min_sites", "max_sites"}, "utilisation": {"min_utilisation", "max_utilisation"}}
     named |= {"recovery": {"rto", "rpo"}, "changes": {"max_changes"}}
+    named |= {"routing": {"routing", "static_addresses"}}
     for rule in RULES:
         assert named.get(rule, {rule}) <= tried, rule
 
@@ -126,11 +122,12 @@ def one_rack(instances):
             yield study, inputs
 
 
-def with_policy(instances):
-    """Regions alone, or addresses that stay: what a policy is asked for."""
+def with_routing(instances, **asked):
+    """What finds a site, at a policy drawn, or as ``asked``."""
     for number, (study, inputs) in enumerate(instances):
         random = np.random.default_rng([number, 3])
-        routing = Routing(policy=str(random.choice(["route53-latency", "global-accelerator"])))
+        policy = str(random.choice(["route53-latency", "global-accelerator"]))
+        routing = replace(Routing(policy=policy, queries_per_month=1e8), **asked)
         premium = tuple(price(0.01) for _ in inputs.demand.clients)
         yield replace(study, routing=routing), replace(inputs, routing=replace(FACTS, premium_gb=premium))
 
@@ -138,7 +135,8 @@ def with_policy(instances):
 INSTANCES = {
     "rto": lambda: drawn(None, recovers=True),
     "rpo": lambda: drawn(None, home=True),
-    "routing": lambda: with_policy(drawn(None)),
+    "routing": lambda: with_routing(drawn(None)),
+    "static_addresses": lambda: with_routing(drawn(None), policy="auto", static_addresses=True),
     "capacity": lambda: one_rack(drawn("capacity")),
     "max_changes": lambda: drawn("changes"),
 }

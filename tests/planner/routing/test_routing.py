@@ -14,9 +14,10 @@ from planner.catalog import load_catalog
 from planner.costs.routing import terms
 from planner.decide import decide, decide_frontier, explain
 from planner.inputs import load_inputs
+from planner.loosening import rungs
 from planner.routing import failover_s, failover_words, knows, shortcomings
 from planner.sizing import size
-from planner.study import Resilience, load_study, parse_study, shipped_studies
+from planner.study import GroupRule, Resilience, load_study, parse_study, shipped_studies
 from tests.planner.routing.estate import AT_HOME, FACTS, NAMES, STUDY, inputs, routed
 
 REGIONS = ("fra", "par")
@@ -175,7 +176,7 @@ def test_a_policy_that_does_not_know_a_zone_is_a_rule_with_a_remedy():
     assert plan.conflict.rules == ("coverage", "routing")
     nowhere = "Regions of other providers or Local Zones or Outposts"
     assert f"Route 53 latency records cannot send clients to {nowhere}" in plan.conflict.reason
-    assert plan.conflict.remedies["routing"] == "policy = route53-geoproximity"
+    assert plan.conflict.remedies["routing"] == 'policy = "route53-geoproximity"'
 
 
 def test_an_accelerator_recovers_sooner_and_is_taken_where_that_is_asked_for():
@@ -205,7 +206,7 @@ def test_explain_prices_the_rule():
     # Berlin goes 12 ms to Frankfurt, and would go 3 ms to the rack: three quarters of demand gain 9 ms.
     assert explained.plan.kpi.mean_ms == pytest.approx(0.75 * 12 + 0.25 * 9)
     assert price.saves == pytest.approx(0.75 * 9)
-    assert price.step == "policy = route53-geoproximity"
+    assert price.step == 'policy = "auto"'
     assert price.step_saves == pytest.approx(0.75 * 9)
 
 
@@ -335,3 +336,60 @@ def test_the_premium_errs_by_no_more_than_the_decision_model_says():
     counted = [premium.usd for premium in known.routing.premium_gb]
     assert sizing.gb_month * sizing.share @ counted == pytest.approx(17_777, abs=1)
     assert sizing.gb_month * sizing.share @ least == pytest.approx(5_902, abs=1)
+
+
+NARROWED = ABROAD.replace("[objective]", '[resilience]\nrto = "%%s"\ndata_gb = 10\n[objective]').replace(
+    "[routing]", "[routing]\nfailure_threshold = 2\n%%s"
+)
+FREE = {
+    "rto": lambda study: replace(study, resilience=Resilience()),
+    "static_addresses": lambda study: replace(study, routing=replace(study.routing, static_addresses=False)),
+    "routing": lambda study: replace(study, routing=replace(study.routing, policy="auto")),
+}
+
+
+@pytest.mark.parametrize(
+    ("rto", "asked", "rules"),
+    [
+        ("110s", "", {"rto"}),  # only the accelerator is quick enough
+        ("40m", "static_addresses = true", {"rto", "static_addresses"}),
+        ("40m", 'policy = "global-accelerator"', {"rto", "routing"}),
+        ("40m", 'policy = "route53-geoproximity"', {"rto", "routing"}),
+    ],
+)
+def test_what_narrows_the_choice_of_policy_costs_what_two_plans_say(rto, asked, rules):
+    text = NARROWED % "cost" % (asked, rto)
+    study = parse_study(text, name="abroad.toml", directory=Path())
+    known = load_inputs(study)
+    explained, now = explain(study, known), decide(study, known).objective
+    prices = {price.rule: price for price in explained.rule_prices}
+    assert rules <= set(prices)
+    for rule in rules:
+        freed = decide(FREE[rule](study), known)
+        assert prices[rule].saves == pytest.approx(max(now - freed.objective, 0.0), abs=2e-4 * now), rule
+        looser = decide(next(iter(rungs(study, rule, 5))).study, known)
+        assert prices[rule].step_saves == pytest.approx(max(now - looser.objective, 0.0), abs=2e-4 * now)
+    assert max(prices[rule].saves for rule in rules) > 0.01 * now
+
+
+def test_a_recovery_time_that_only_the_accelerator_keeps_is_in_conflict_with_a_zone():
+    """The accelerator sends nobody to a zone: that is no rule, the time is."""
+    rule = GroupRule("metro", kinds=("local_zone",), at_least=1)
+    text = NARROWED % "cost" % ("", "110s")
+    study = replace(parse_study(text, name="abroad.toml", directory=Path()), rules=(rule,))
+    known = load_inputs(study)
+    conflict = decide(study, known).conflict
+    assert set(conflict.rules) == {"rto", "group[1]"}
+    assert "group[1]" not in conflict.remedies  # less than one metro is none
+
+
+def test_a_site_that_another_policy_would_know_is_not_said_to_be_closed():
+    """With the accelerator settled on, a zone has a price and no prohibition."""
+    study = parse_study(ABROAD % "cost", name="abroad.toml", directory=Path())
+    study = replace(study, routing=replace(study.routing, queries_per_month=3e9))
+    explained = explain(study, load_inputs(study))
+    assert explained.plan.routing.policy != "route53-geoproximity"
+    values = {value.site: value for value in explained.site_values}
+    zone = next(value for name, value in values.items() if name.startswith("eu-central-1-"))
+    assert zone.forbidden == ()
+    assert zone.dearer > 0

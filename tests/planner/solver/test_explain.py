@@ -58,7 +58,7 @@ def test_conflicts_side_by_side_are_all_named():
         problem = build_problem(instance.study, instance.inputs)
         if problem.allowed.any(axis=1).all():
             continue
-        clash = find_clash(problem)
+        clash = find_clash((problem,))
         stranded = np.nonzero(~problem.allowed.any(axis=1))[0]
         left = [i for i in stranded if not problem.without(set(clash.rules)).allowed[i].any()]
         first = (
