@@ -1,6 +1,7 @@
 """``edgeplan``: the planner on the command line [I/O].
 
-Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed. Each command imports what it needs
+Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed, 130 stopped by Ctrl-C with nothing to
+show. Each command imports what it needs
 when it runs, so that help is quick and the catalog needs no solver.
 """
 
@@ -10,11 +11,14 @@ import argparse
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from planner import __version__
+from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
 
@@ -26,12 +30,24 @@ TOOL_FAILED: Final = 5
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
+PLANNING: Final = ("plan", "frontier", "explain", "whatif", "matrix")
+
 EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3", "boto3": "aws", "botocore": "aws"}
 """Which extra installs a package that is missing, where it is not ``planner``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Usage errors exit 2 from within argparse."""
+    code = _command(arguments)
+    if left_alone():  # Ctrl-C was answered while a solver, deep in its own code, still works
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    started = time.monotonic()
     open_missing()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -63,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"{fault.filename}: {fault.strerror}" if fault.filename is not None else str(fault)
         return _fail(what, TOOL_FAILED)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _interrupted(given.command, time.monotonic() - started)
 
 
 def _keep_stdout_for_answers() -> None:
@@ -88,8 +104,16 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _interrupted(command: str, seconds: float) -> int:
+    what = " before a plan was found," if command in PLANNING and command != "matrix" else ""
+    print(f"edgeplan: stopped{what} after {seconds:.1f} s", file=sys.stderr)
+    return INTERRUPTED
+
+
 def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
     """Dispatch; ``rest`` are the arguments that only streamlit knows."""
+    if given.command in PLANNING:  # with a solver, which takes a moment to load
+        attended(lambda asked: import_module("planner.commands"))
     match given.command:
         case "plan":
             from planner import commands
@@ -156,7 +180,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="edgeplan",
         description="Where should this service run? Placement across Regions, Local Zones and Outposts,"
         " decided from measured latency.",
-        epilog="Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed,"
+        " 130 stopped by Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"edgeplan {__version__}")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from planner.decide import DEFAULT_TIME_LIMIT_S, decide, decide_frontier
+from planner.attended import Asked, attended
+from planner.decide import DEFAULT_TIME_LIMIT_S, Draft, decide, decide_frontier
 from planner.decide import explain as explain_plan
 from planner.deployment import deployment_files
 from planner.export import (
@@ -24,11 +25,12 @@ from planner.export import (
     write_plan,
     write_texts,
 )
-from planner.inputs import load_inputs
+from planner.inputs import Inputs, load_inputs
 from planner.plan import Plan
 from planner.progress_line import ProgressLine
+from planner.solver.interrupt import stopped_by
 from planner.solver.placement import Progress
-from planner.study import StudyError
+from planner.study import Study, StudyError
 from planner.study_lookup import find_study
 from planner.terminal import (
     difference_text,
@@ -65,11 +67,8 @@ def plan(options: Options, *, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_directory(out)
-    inputs = load_inputs(study, options.stores)
-    decided = _with_progress(
-        options,
-        lambda progress: decide(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
-    )
+    inputs = _inputs(study, options)
+    decided = _decided(options, study, inputs, lambda: options.time_limit_s)
     code = _verdict(decided)
     written: tuple[Path, ...] = ()
     if code == DONE and out is not None:
@@ -85,20 +84,21 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_file(out)
-    inputs = load_inputs(study, options.stores)
+    inputs = _inputs(study, options)
     remaining_s = _timer(options.time_limit_s)
     front = _with_progress(
         options,
         lambda progress: decide_frontier(
             study, inputs, points=points, time_limit_s=options.time_limit_s, progress=progress
         ),
+        worth=lambda front: bool(front.plans),
     )
     plans = front.plans
     if not front.complete:
         print(f"edgeplan: {front.words}", file=sys.stderr)
     if not plans:
         # The front leaves promise and budget out; where it is empty, the study itself says why.
-        alone = decide(study, inputs, time_limit_s=remaining_s())
+        alone = _decided(options, study, inputs, remaining_s)
         _print(
             options,
             {"study": study.name, "complete": front.complete, "points": [], "plan": plan_document(alone)},
@@ -126,10 +126,11 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
 def explain(options: Options) -> int:
     """Decide one study and price each of its rules."""
     study = find_study(options.study)
-    inputs = load_inputs(study, options.stores)
+    inputs = _inputs(study, options)
     explanation = _with_progress(
         options,
         lambda progress: explain_plan(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
+        worth=lambda explanation: _decides(explanation.plan),
     )
     document = {
         "plan": plan_document(explanation.plan),
@@ -149,19 +150,15 @@ def whatif(
     """Decide a study and a variation of it, and tell them apart."""
     study = find_study(options.study)
     varied = vary(study, sets=sets, without=without, demand_factor=demand_factor, place="--set")
-    inputs = load_inputs(study, options.stores)
+    inputs = _inputs(study, options)
     try:
-        varied_inputs = load_inputs(varied, options.stores)
+        varied_inputs = _inputs(varied, options)
     except StudyError as fault:
         raise blame(fault, sets, without) from None
     limit = options.time_limit_s if options.time_limit_s is not None else 2 * DEFAULT_TIME_LIMIT_S
     remaining_s = _timer(limit)
-    base = _with_progress(
-        options, lambda progress: decide(study, inputs, time_limit_s=limit / 2, progress=progress)
-    )
-    other = _with_progress(
-        options, lambda progress: decide(varied, varied_inputs, time_limit_s=remaining_s(), progress=progress)
-    )
+    base = _decided(options, study, inputs, lambda: limit / 2, worth=lambda plan: False)
+    other = _decided(options, varied, varied_inputs, remaining_s)
     apart = difference(base, other)
     document = {
         "base": plan_document(base),
@@ -181,7 +178,7 @@ def matrix(options: Options, *, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_file(out)
-    inputs = load_inputs(study, options.stores)
+    inputs = _inputs(study, options)
     if out is not None:
         write_texts({out: matrix_csv(inputs)})
     if options.json:
@@ -201,15 +198,57 @@ def _timer(limit_s: float | None) -> Callable[[], float | None]:
     return lambda: None if limit_s is None else max(limit_s - (time.monotonic() - start), 0.01)
 
 
-def _with_progress(options: Options, work: Callable[[Progress | None], Result]) -> Result:
-    """Do ``work``, showing how far it is on stderr where somebody looks."""
-    if not (options.verbose or sys.stderr.isatty()):
-        return work(None)
-    line = ProgressLine()
+def _inputs(study: Study, options: Options) -> Inputs:
+    return attended(lambda asked: load_inputs(study, options.stores))
+
+
+def _decides(plan: Plan) -> bool:
+    """Whether it says where, or why nowhere."""
+    return plan.kpi is not None or plan.conflict is not None
+
+
+def _decided(
+    options: Options,
+    study: Study,
+    inputs: Inputs,
+    limit_s: Callable[[], float | None],
+    *,
+    worth: Callable[[Plan], bool] = _decides,
+) -> Plan:
+    """Decide, showing how far it is. After Ctrl-C the best plan so far; KeyboardInterrupt where there is none
+    that is ``worth`` showing."""
+    draft = Draft(study, inputs)
+    return _with_progress(
+        options,
+        lambda progress: decide(study, inputs, time_limit_s=limit_s(), progress=progress, draft=draft),
+        so_far=draft.plan,
+        worth=worth,
+    )
+
+
+def _with_progress(
+    options: Options,
+    work: Callable[[Progress | None], Result],
+    *,
+    so_far: Callable[[], Result | None] = lambda: None,
+    worth: Callable[[Result], bool],
+) -> Result:
+    """Do ``work``, showing how far it is on stderr where somebody looks; Ctrl-C as :func:`attended` says."""
+    line = ProgressLine() if options.verbose or sys.stderr.isatty() else None
+
+    def stoppable_work(asked: Asked) -> Result:
+        def say(done: int, total: int, words: str) -> None:
+            if line is not None and not asked():
+                line(done, total, words)
+
+        with stopped_by(asked):
+            return work(None if line is None else say)
+
     try:
-        return work(line)
+        return attended(stoppable_work, so_far=so_far, worth=worth)
     finally:
-        line.clear()
+        if line is not None:
+            line.clear()
 
 
 def _verdict(decided: Plan) -> int:

@@ -75,6 +75,7 @@ def decide(
     progress: Progress | None = None,
     start: Plan | None = None,
     on_plan: OnPlan | None = None,
+    draft: Draft | None = None,
 ) -> Plan:
     """The optimal plan of a study, proven to 1e-4 and audited; or why there is none.
 
@@ -84,11 +85,12 @@ def decide(
     ``start``: the plan of a study much like this one (another SLO, one site left out, more clients): its
     sites are tried first, and where it still holds and nothing is better by more than 1e-4, it stays. The
     answer is as good without it, but later. ``on_plan`` is called, from this thread, with every better plan
-    on the way, "feasible" and audited; the one returned comes last.
+    on the way, "feasible" and audited; the one returned comes last. ``draft`` keeps the last of them, for
+    whoever leaves before.
     """
     started, say = time.perf_counter(), progress or silent
     deadline = Deadline.after(DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s)
-    told = None if on_plan is None else _Telling(study, inputs, on_plan)
+    told = draft if on_plan is None else _Telling(study, inputs, on_plan)
     every = _built(study, inputs, say)
     problem, decision = _choose(every, deadline, say, start=start, told=told)
     plan = _told(study, inputs, every, problem, decision, deadline, say)
@@ -116,6 +118,27 @@ def _told(
     if decision.termination != "infeasible":
         return plan
     return replace(plan, conflict=_conflict(study, inputs, every, deadline, progress))
+
+
+@dataclass(slots=True)
+class Draft:
+    """The best answer so far of a :func:`decide` at work, made a plan only when somebody asks for it."""
+
+    study: Study
+    inputs: Inputs
+    best: tuple[Problem, Decision] | None = None
+
+    def __call__(self, problem: Problem, answer: Decision) -> None:
+        self.best = problem, answer
+
+    def plan(self) -> Plan | None:
+        """Audited, with its honest gap; None while there is none."""
+        if self.best is None:
+            return None
+        problem, answer = self.best
+        if answer.termination != "optimal":
+            answer = replace(answer, termination="time_limit")
+        return _audited(_plan(self.study, self.inputs, problem, answer), self.study, self.inputs)
 
 
 @dataclass(slots=True)
