@@ -12,6 +12,7 @@ from planner.as_routed import routing_plan
 from planner.audit import audit_plan
 from planner.figures import (
     assignments_of,
+    binding_of,
     home_choice,
     kpi_of,
     placements_of,
@@ -29,7 +30,7 @@ from planner.solver.alternatives import Alternatives, Tell, decide_among, withou
 from planner.solver.answers import OnAnswer
 from planner.solver.conflict import find_clash
 from planner.solver.decision import Deadline, Decision, State
-from planner.solver.explain import RulePrice, binding_rules, price_rules
+from planner.solver.explain import RulePrice, price_rules
 from planner.solver.frontier import merged, trace_frontier
 from planner.solver.interrupt import stoppable
 from planner.solver.minimax import solve_minimax
@@ -372,7 +373,7 @@ def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) ->
         assignments=assignments_of(study, inputs, problem, decision, routed),
         kpi=kpi_of(study, inputs, problem, decision, sum(items.values())),
         cost_items=items,
-        binding=binding_rules(problem, decision),
+        binding=binding_of(problem, decision, placements),
         home=home_choice(study, inputs, problem, decision),
         routing=routing,
         recovery=recovery,

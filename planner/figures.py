@@ -16,7 +16,9 @@ from planner.problem import Problem
 from planner.reasons import reasons
 from planner.recovery import Recovery
 from planner.solver.decision import Decision, tally
+from planner.solver.explain import tight_rules
 from planner.solver.frontier import weighted_quantile
+from planner.solver.swaps import costly_by_swap
 from planner.standby_regions import copying_usd
 from planner.study import Study
 
@@ -156,3 +158,11 @@ def kpi_of(study: Study, inputs: Inputs, problem: Problem, decision: Decision, c
         cost_usd_month=cost_usd,
         measured_share=float(share[inputs.matrix.provenance[rows, decision.assignment] == MEASURED].sum()),
     )
+
+
+def binding_of(problem: Problem, decision: Decision, placements: tuple[Placement, ...]) -> tuple[str, ...]:
+    """Rules that are tight, that some open site is needed for, or that alone forbid a better swap."""
+    found = {*tight_rules(problem, decision), *costly_by_swap(problem, decision)}
+    for place in placements:
+        found.update(place.decided_by.split(", "))
+    return tuple(rule for rule in problem.rules if rule in found)

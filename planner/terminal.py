@@ -57,7 +57,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
             flush_right=range(3, 8),
         ),
     ]
-    lines += _list("binds", plan.binding)
+    lines += _list("tight at this plan (what each rule costs: edgeplan explain)", plan.binding)
     lines += _routing(plan, slo_ms)
     lines += _ways(plan)
     lines += _list("stays with you", duty_words(plan))

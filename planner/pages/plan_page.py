@@ -134,10 +134,11 @@ def _reasons(plan: Plan, setting: Setting) -> None:
     words = work.rule_words(setting.study, setting.inputs)
     st.markdown(f"**Goal.** {OBJECTIVE_NAMES[plan.minimize]}.")
     if plan.binding:
-        st.markdown("**What binds.** Loosening one of these may give a better plan:")
+        st.markdown("**Tight at this plan,** or what an open site is needed for:")
         st.markdown("\n".join(f"- {plain(words.get(rule, rule))}" for rule in plan.binding))
     else:
-        st.markdown("**What binds.** Nothing: the goal alone decides.")
+        st.markdown("**Tight at this plan:** no rule.")
+    st.caption("What each rule costs is another matter: see *Why*.")
     if plan.duties:
         st.markdown("**Stays with you.** For a program to hold on your own premises:")
         st.markdown("\n".join(f"- {plain(words)}" for words in duty_words(plan)))

@@ -1,4 +1,4 @@
-"""Why: the rules that bind, and what each one costs."""
+"""Why: the rules that are tight at the plan, and what each rule costs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ class RulePrice:
     together: float | None = None
 
 
-def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
-    """Rules with no slack at this plan.
+def tight_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
+    """Rules that leave this plan no room, whatever they cost: :func:`price_rules` says that.
 
-    A row binds when moving its smallest unit would break it: for sums of demand that is within 0.1 % of the
-    bound. A mask binds when it keeps some client from an *open* site that would serve it better (cheaper, or
-    nearer where latency is minimised); masks that keep whole sites closed only show in the rule's price.
+    A row is tight when moving its smallest unit would break it: for sums of demand that is within 0.1 % of
+    the bound, or less than the smallest client that would be better off where it does not count. A mask is
+    tight when it keeps some client from an open site that would serve it better (cheaper, or nearer where
+    latency is minimised), or from a closed one that would pay for its opening.
     """
     assert decision.open is not None
     assert decision.assignment is not None
@@ -50,9 +51,62 @@ def binding_rules(problem: Problem, decision: Decision) -> tuple[str, ...]:
             tight = _stands_by(problem, decision)
         else:
             tight = _tight(problem, effect, is_open, assignment, decision.backup)
-        if tight or (effect.pairs is not None and _keeps_apart(problem, effect.pairs, is_open, assignment)):
+        if not tight and effect.pairs is not None:
+            tight = _keeps_apart(problem, effect.pairs, is_open, assignment)
+        if not tight and effect.rule == "coverage":
+            tight = _holds_somebody(problem, effect, is_open, assignment)
+        if tight or _keeps_closed(problem, effect, decision):
             names.append(effect.rule)
     return tuple(names)
+
+
+def _holds_somebody(
+    problem: Problem, effect: Effect, is_open: NDArray[np.bool_], assignment: NDArray[np.intp]
+) -> bool:
+    """Whether some client would be better off where it does not count, and cannot be spared."""
+    rows, row = np.arange(len(assignment)), effect.rows[0]
+    assert row.pair is not None
+    counted, share = row.pair > 0.5, problem.sizing.share
+    merit = next_usd(problem, assignment) if problem.minimize == "cost" else problem.latency_ms
+    better = problem.allowed & is_open & ~counted & (merit < merit[rows, assignment][:, None] - 1e-9)
+    held = counted[rows, assignment] & better.any(axis=1) & (share > 0)
+    spare = float(share[counted[rows, assignment]].sum()) - row.low
+    return bool(held.any()) and spare < float(share[held].min())
+
+
+def _keeps_closed(problem: Problem, effect: Effect, decision: Decision) -> bool:
+    """Whether without a mask some closed site would pay for its opening with what its clients gain there."""
+    if effect.pairs is None and effect.sites is None:
+        return False
+    assert decision.open is not None
+    assert decision.assignment is not None
+    rest, may_open = np.isfinite(problem.latency_ms), np.ones(len(decision.open), dtype=bool)
+    for other in problem.effects:
+        if other.rule != effect.rule:
+            rest &= True if other.pairs is None else other.pairs
+            may_open &= True if other.sites is None else other.sites
+    forbidden = np.zeros(rest.shape, dtype=bool)
+    if effect.pairs is not None:
+        forbidden |= ~effect.pairs
+    if effect.sites is not None:
+        forbidden |= ~effect.sites
+    rest &= may_open & ~decision.open
+    if not (rest & forbidden).any():
+        return False
+    rows = np.arange(len(decision.assignment))
+    if problem.minimize != "cost":
+        now = problem.latency_ms[rows, decision.assignment][:, None]
+        return bool((rest & forbidden & (problem.latency_ms < now - 1e-9)).any())
+    share, sizing = problem.sizing.share[:, None], problem.sizing
+    machines = problem.cost.per_instance * sizing.peak_rps / sizing.rps_per_instance
+    now = next_usd(problem, decision.assignment)[rows, decision.assignment][:, None]
+    now = now + share * machines[decision.assignment][:, None]
+    first = problem.cost.per_share + machines
+    if problem.cost.lines is not None:
+        first = first + problem.cost.lines.per_share[:, 0]
+    gain = np.where(rest, np.maximum(now - share * first, 0.0), 0.0)
+    pays = gain.sum(axis=0) > problem.cost.fixed + problem.cost.per_instance * sizing.min_instances
+    return bool((pays & ((gain > 0) & forbidden).any(axis=0)).any())
 
 
 def _stands_by(problem: Problem, decision: Decision) -> bool:
