@@ -203,12 +203,17 @@ def decide_frontier(
 
 @stoppable()
 def explain(
-    study: Study, inputs: Inputs, *, time_limit_s: float | None = None, progress: Progress | None = None
+    study: Study,
+    inputs: Inputs,
+    *,
+    time_limit_s: float | None = None,
+    progress: Progress | None = None,
+    told: Callable[[Explanation], None] = lambda so_far: None,
 ) -> Explanation:
     """The plan, and by deciding again the price of each rule, of a step of it, and of each site.
 
     Infeasible: no prices, a conflict. ``time_limit_s`` is for everything together: half for the plan, a
-    quarter each for rules and sites; 600 by default.
+    quarter each for rules and sites; 600 by default. ``told`` hears each part as soon as it is known.
     """
     say, deadline = progress or silent, Deadline.after(time_limit_s or 2 * DEFAULT_TIME_LIMIT_S)
     limit = (time_limit_s or 2 * DEFAULT_TIME_LIMIT_S) / 2
@@ -217,6 +222,7 @@ def explain(
     plan = _audited(_told(study, inputs, every, problem, decision, deadline, say), study, inputs)
     if decision.open is None:
         return Explanation(plan, ())
+    told(Explanation(plan, ()))
     problem = problem.at(decision.arrangement)
 
     def again(changed: Alternatives, limit_s: float | None) -> tuple[Problem, Decision]:
@@ -236,6 +242,7 @@ def explain(
         step=step,
         time_limit_s=None if deadline.remaining_s is None else deadline.remaining_s / 2,
         progress=say,
+        told=lambda prices: told(Explanation(plan, prices)),
     )
     values = site_values(
         problem,
@@ -244,6 +251,7 @@ def explain(
         solve=lambda effect, limit_s: again(tuple(each.with_effects([effect]) for each in every), limit_s),
         time_limit_s=deadline.remaining_s,
         progress=say,
+        told=lambda values: told(Explanation(plan, prices, values)),
     )
     others = (
         _audited(_plan(study, inputs, other, another), study, inputs)

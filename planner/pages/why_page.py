@@ -9,7 +9,8 @@ from planner.decide import Explanation
 from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.recovery_box import recovery_box
-from planner.pages.words import OBJECTIVE_NAMES, count, listed, ms, plain, share, usd
+from planner.pages.rule_names import rule_name, without_words
+from planner.pages.words import OBJECTIVE_NAMES, count, listed, markdown_table, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
 from planner.terminal import worth
@@ -26,16 +27,19 @@ def render() -> None:
         "Every figure here comes from deciding again: without a rule, with a step less of it, "
         "with a site closed or opened.",
     )
-    explained = work.explained_of(setting.study, setting.stores)
+    asked = work.explained_of(setting.study, setting.stores)
+    explained = asked.known
     plan = explained.plan
     if plan.kpi is None:
         frame.show_conflict(plan, work.rule_words(setting.study, setting.inputs))
         return
-    _in_short(explained)
-    _rules(explained)
+    _in_short(explained, setting, asked.job is None)
+    _rules(explained, setting)
     recovery_box(plan)
     _sites(explained, setting)
-    _alternatives(explained)
+    if asked.job is None:
+        _alternatives(explained)
+    work.follow_why(asked)
 
 
 def _money(plan: Plan, value: float | None) -> str:
@@ -45,17 +49,22 @@ def _money(plan: Plan, value: float | None) -> str:
     return usd(value) if plan.minimize == "cost" else ms(value)
 
 
-def _in_short(explained: Explanation) -> None:
+def _in_short(explained: Explanation, setting: Setting, complete: bool) -> None:
     plan = explained.plan
     priced = sorted(
         (price for price in explained.rule_prices if price.saves), key=lambda price: -(price.saves or 0.0)
     )
     lines = [f"**Goal.** {OBJECTIVE_NAMES[plan.minimize]}: {_goal(plan)}."]
-    if not priced:
-        lines.append("**No rule costs anything by itself.** The goal alone decides.")
+    if not priced and complete:
+        lines.append("**No rule costs anything by itself.**")
     for price in priced[:DEAREST]:
-        each = " a month" if plan.minimize == "cost" else " of it"
-        lines.append(f"**{_money(plan, price.saves)}**{each} goes to: {plain(price.words)}.")
+        without = plain(without_words(price.rule, price.words, setting.study))
+        lines.append(f"Without {without} the plan would {_better(plan, price.saves)}.")
+    if len(priced) > 1:
+        lines.append(
+            "What rules save overlaps: dropping two of them saves neither the sum of the two nor, always, "
+            "the greater."
+        )
     needed = [value.site for value in explained.site_values if value.is_open and value.impossible]
     if needed:
         lines.append(f"**Cannot be spared:** {plain(listed(needed))}.")
@@ -70,6 +79,15 @@ def _in_short(explained: Explanation) -> None:
     st.markdown("\n\n".join(lines))
 
 
+def _better(plan: Plan, saves: float | None) -> str:
+    amount = f"**{plain(_money(plan, saves))}**"
+    return {
+        "cost": f"cost {amount} a month less",
+        "mean_latency": f"have a mean latency {amount} lower",
+        "max_latency": f"have a worst latency {amount} lower",
+    }[plan.minimize]
+
+
 def _goal(plan: Plan) -> str:
     assert plan.kpi is not None
     if plan.minimize == "cost":
@@ -77,33 +95,59 @@ def _goal(plan: Plan) -> str:
     return ms(plan.kpi.mean_ms if plan.minimize == "mean_latency" else plan.kpi.max_ms)
 
 
-def _rules(explained: Explanation) -> None:
+def _rules(explained: Explanation, setting: Setting) -> None:
     plan = explained.plan
     st.subheader("What each rule costs", anchor=False)
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Rule": price.rule,
-                "What it asks": price.words,
-                "Dropping it saves": _money(plan, price.saves),
-                "A step less": price.step or "it holds or it does not",
-                "A step saves": "" if price.step is None else _money(plan, price.step_saves),
-            }
-            for price in sorted(explained.rule_prices, key=_dearest_first)
-        ),
-        hide_index=True,
-        width="stretch",
-        height="content",
-    )
+    prices = sorted(explained.rule_prices, key=_dearest_first)
+    free = [price for price in prices if _saves_nothing(price)]
+    costly = [price for price in prices if not _saves_nothing(price)]
+    if costly:
+        st.markdown(_table(plan, costly))
+    elif prices:
+        st.markdown("No rule that was asked about costs anything.")
+    if free:
+        with st.expander(f"{count(len(free), 'rule')} that by {'itself' if len(free) == 1 else 'themselves'} "
+                         "cost nothing"):  # fmt: skip
+            st.markdown(_table(plan, free))
     for price in explained.rule_prices:
-        if price.held_by:
+        if price.held_by and price.together:
+            others = [rule_name(rule) for rule in price.held_by]
             st.caption(
-                f"{plain(price.rule)} asks what {plain(listed(price.held_by))} also "
+                f"{plain(rule_name(price.rule))} asks what {plain(listed(others))} also "
                 f"hold{'s' if len(price.held_by) == 1 else ''}: by itself it seems cheaper than it is. "
                 f"Dropping all of them saves {plain(_money(plan, price.together))}."
             )
     if any(not price.proven for price in explained.rule_prices):
         st.caption("Some of these plans were not proven optimal in time: their prices are about right.")
+
+
+def _saves_nothing(price: RulePrice) -> bool:
+    return price.saves == 0.0 and not price.step_saves
+
+
+def _table(plan: Plan, prices: list[RulePrice]) -> str:
+    """The rule's own name, as files and commands have it, comes last."""
+    rows = [
+        {
+            "Rule": rule_name(price.rule),
+            "What it asks": price.words,
+            "Dropping it saves": _money(plan, price.saves),
+            "A step less of it": "" if price.step is None else f"{price.step}: {_step_saves(plan, price)}",
+            "Named": price.rule,
+        }
+        for price in prices
+    ]
+    return markdown_table(rows, right="Dropping it saves")
+
+
+def _step_saves(plan: Plan, price: RulePrice) -> str:
+    return (
+        "saves nothing"
+        if price.step_saves == 0.0
+        else f"saves {_money(plan, price.step_saves)}"
+        if (price.step_saves is not None)
+        else "not known in time"
+    )
 
 
 def _dearest_first(price: RulePrice) -> tuple[float, str]:
@@ -113,24 +157,37 @@ def _dearest_first(price: RulePrice) -> tuple[float, str]:
 def _sites(explained: Explanation, setting: Setting) -> None:
     plan = explained.plan
     st.subheader("What each site is worth", anchor=False)
+    if not explained.site_values:
+        st.markdown("Not asked yet: the rules come first.")
+        return
     decided = {placement.site_id: placement.decided_by for placement in plan.placements}
     names = setting.sites()
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Site": value.site,
-                "Name": names[value.site].name,
-                "Is": "open" if value.is_open else "closed",
-                "Decided by": decided.get(value.site, ", ".join(value.forbidden)),
-                "Settled otherwise": "" if value.dearer is None else f"+{_money(plan, value.dearer)}",
-                "Which means": worth(value, plan.minimize)[1],
-            }
-            for value in sorted(explained.site_values, key=lambda value: (not value.is_open, value.site))
-        ),
-        hide_index=True,
-        width="stretch",
-        height=420,
-    )
+    rows = [
+        {
+            "Site": value.site,
+            "Name": names[value.site].name,
+            "Decided by": ", ".join(map(rule_name, decided.get(value.site, "").split(", "))),
+            "Settled otherwise": "" if value.dearer is None else f"+{_money(plan, value.dearer)}",
+            "Which means": worth(value, plan.minimize)[1],
+        }
+        for value in sorted(explained.site_values, key=lambda value: value.site)
+    ]
+    opened = set(plan.open)
+    st.markdown(markdown_table([row for row in rows if row["Site"] in opened], right="Settled otherwise"))
+    closed = pd.DataFrame([row for row in rows if row["Site"] not in opened])
+    if len(closed):
+        st.markdown(f"{count(len(closed), 'site')} closed:")
+        st.dataframe(
+            closed.drop(columns="Decided by"),
+            hide_index=True,
+            width="stretch",
+            height=36 * min(len(closed) + 1, 12),
+            column_config={
+                "Site": st.column_config.TextColumn(width=190),
+                "Name": st.column_config.TextColumn(width=220),
+                "Settled otherwise": st.column_config.TextColumn(width=140),
+            },
+        )
 
 
 def _alternatives(explained: Explanation) -> None:

@@ -103,3 +103,13 @@ def listed(names: list[str] | tuple[str, ...], limit: int = 6) -> str:
 def plain(text: str) -> str:
     """``text`` so that Markdown shows it as it is: no emphasis, no links, no formulas, no colours."""
     return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!$~<>|:" else mark for mark in text)
+
+
+def markdown_table(rows: list[dict[str, str]], *, right: str = "") -> str:
+    """A table whose cells wrap, of ``rows`` with one set of columns; the column ``right`` is flush right."""
+    if not rows:
+        return ""
+    heads = list(rows[0])
+    lines = [[plain(head) for head in heads], ["--:" if head == right else ":--" for head in heads]]
+    lines += [[plain(row[head]) for head in heads] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -45,6 +45,9 @@ QUIET_S = 0.3
 """A wait shorter than this shows no bar: it would only flash."""
 REDRAW_S = 0.6
 """A better plan is drawn anew after this long at the soonest."""
+ASKING: Final = "Asking why"
+REDRAW_WHY_S = 2.0
+"""What more is known of why is drawn after this long at the soonest."""
 CLOSE = 0.03
 LONGER_S = 0.5
 """A first plan this close to the best possible is shown at once; another has so long to get better."""
@@ -169,15 +172,45 @@ def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
     return _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
 
 
-def explained_of(study: Study, stores: tuple[str, ...]) -> Explanation:
-    """What each rule and each site is worth, with a bar of progress while that is being found out."""
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What is known of why; ``job`` finds out the rest, None when that is all. ``place`` is its bar's."""
+
+    known: Explanation
+    job: Job[Explanation] | None
+    place: DeltaGenerator
+
+
+def explained_of(study: Study, stores: tuple[str, ...]) -> Explained:
+    """What each rule and each site is worth, as far as it is known."""
     inputs = inputs_of(study, stores)
     job = _job_of(
         _key("why", study, stores),
-        lambda say, tell: explain(study, inputs, time_limit_s=EXPLAIN_LIMIT_S, progress=say),
+        lambda say, tell: explain(study, inputs, time_limit_s=EXPLAIN_LIMIT_S, progress=say, told=tell),
     )
     place = st.empty()
-    return _awaited(job, "Asking why", place) if isinstance(job, Job) else job
+    if not isinstance(job, Job):
+        return Explained(job, None, place)
+    _wait(job, ASKING, place, lambda waited: job.done or job.latest is not None)
+    known = job.latest
+    if job.done or known is None:
+        return Explained(_awaited(job, ASKING, place), None, place)
+    return Explained(known, job, place)
+
+
+def follow_why(explained: Explained) -> None:
+    """Wait for more to be known, and draw the page anew."""
+    job = explained.job
+    if job is None:
+        return
+
+    def enough(waited: float) -> bool:
+        return job.done or (waited > REDRAW_WHY_S and job.latest is not explained.known)
+
+    _wait(job, ASKING, explained.place, enough)
+    if job.fault is not None:
+        raise job.fault
+    st.rerun()
 
 
 def proven(decided: Decided) -> Plan:

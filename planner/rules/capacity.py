@@ -20,7 +20,9 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
         if site.outpost is not None:
             capacity = site.outpost.capacity_rps
             row = load_row(facts, column, most=capacity)
-            found.append(Effect(f"capacity[{site.id}]", f"{site.id} carries {capacity:g} rps", rows=(row,)))
+            found.append(
+                Effect(f"capacity[{site.id}]", f"{site.id} carries {capacity:,.10g} rps", rows=(row,))
+            )
     for position, rule in enumerate(facts.study.rules, start=1):
         if isinstance(rule, CapacityRule):
             rows = []
@@ -55,7 +57,7 @@ def capacities(study: Study, inputs: Inputs) -> NDArray[np.float64]:
 def _words(rule: CapacityRule, sites: Sequence[str]) -> str:
     limits = []
     if rule.min_rps is not None:
-        limits.append(f"at least {rule.min_rps:g}")
+        limits.append(f"at least {rule.min_rps:,.10g}")
     if rule.max_rps is not None:
-        limits.append(f"at most {rule.max_rps:g}")
+        limits.append(f"at most {rule.max_rps:,.10g}")
     return f"an open site of {', '.join(sites)} carries {' and '.join(limits)} rps"

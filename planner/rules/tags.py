@@ -13,8 +13,8 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     found = []
     for position, rule in enumerate(facts.study.rules, start=1):
         if isinstance(rule, TagsRule):
-            who = "clients that carry it" if rule.clients is None else "selected clients"
-            words = f"{who} only from sites with their own value of the tag {rule.key}"
+            who = "clients with a" if rule.clients is None else "the selected clients, by their"
+            words = f"{who} tag {rule.key} only from sites with the same value of it"
             home, inputs = facts.inputs.home, facts.inputs
             outside = home is not None and not of_tag(rule, inputs, (home.site,)).all()
             about_home = held_at_home(words, facts, outside)

@@ -191,11 +191,13 @@ def price_rules(
     step: Callable[[str], tuple[str, Callable[[float | None], Decision]] | None],
     time_limit_s: float | None = None,
     progress: Progress = silent,
+    told: Callable[[tuple[RulePrice, ...]], None] = lambda prices: None,
 ) -> tuple[RulePrice, ...]:
     """Decide again without each rule, and with it one ``step`` looser: what it costs at the optimum.
 
     ``drop`` decides without some rules, in so many seconds; ``step`` gives what a rule would ask, and what
-    decides under that. Both decide everything anew, the routing policy too where it is left open.
+    decides under that. Both decide everything anew, the routing policy too where it is left open. ``told``
+    hears, with every price, all there are by then.
     """
     deadline, prices = Deadline.after(time_limit_s), []
 
@@ -226,4 +228,5 @@ def price_rules(
             stepped = saves if nothing else saving(decide(deadline.remaining_s))
             price = replace(price, step=words, step_saves=stepped)
         prices.append(price)
+        told(tuple(prices))
     return tuple(prices)

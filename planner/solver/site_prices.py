@@ -76,8 +76,10 @@ def site_values(
     solve: Solve,
     time_limit_s: float | None = None,
     progress: Progress = silent,
+    told: Callable[[tuple[SiteValue, ...]], None] = lambda values: None,
 ) -> Values:
     """Settle each site the other way, one at a time. Out of time, the rest come back without a value.
+    ``told`` hears, with every value, all there are by then.
 
     ``problem`` is the one of ``every`` that the decision is of; with that site settled, another may be.
     """
@@ -92,6 +94,7 @@ def site_values(
         progress(position, n, f"{'without' if decision.open[j] else 'with'} {problem.site_ids[j]}")
         value, other = _settled_otherwise(problem, decision, j, every, solve, deadline)
         values.append(value)
+        told(tuple(values))
         if other is not None:
             found.append(other)
     values.sort(key=lambda value: problem.site_ids.index(value.site))

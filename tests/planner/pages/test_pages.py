@@ -139,12 +139,23 @@ def test_why_says_what_rules_and_sites_are_worth():
     app = run_page("why_page", study="factory-outposts")
     assert not app.exception
     assert not app.error
-    rules, sites, others = (part.value for part in app.dataframe)
-    assert rules.loc[rules["Rule"] == "coverage", "Dropping it saves"].iloc[0].startswith("$")
-    assert set(sites["Is"]) == {"open", "closed"}
-    assert (sites["Which means"] != "").all()
+    said = words(app)
+    assert "Without the promise of 88% of demand within 6 ms" in said.replace("\\", "")
+    assert "Without the limit of 2,600 rps at op-regensburg-2 the plan would cost" in said.replace("\\", "")
+    assert "What rules save overlaps" in said
+    costly, free = (part.value for part in app.markdown if part.value.startswith("| Rule |"))
+    assert "| coverage |" in costly
+    assert "Latency promise" in costly
+    assert "one\\_size\\[op-wroclaw-1\\]" in free
+    (folded,) = (box for box in app.expander if "cost nothing" in box.label)
+    assert not folded.proto.expanded
+    (opened,) = (part.value for part in app.markdown if part.value.startswith("| Site |"))
+    assert "no plan without it" in opened
+    closed, others = (part.value for part in app.dataframe)
+    assert (closed["Which means"] != "").all()
+    assert "eu-central-1" in set(closed["Site"])
     assert len(others)
-    assert "**Cannot be spared:**" in words(app)
+    assert "**Cannot be spared:**" in said
 
 
 def test_why_there_is_no_plan_says_what_would_leave_one():
