@@ -138,8 +138,8 @@ class Kpi:
 class Conflict:
     """Rules that cannot hold together, and why, in words.
 
-    ``remedies``: a rule of these to what it would have to ask at most for a plan to exist; a rule without one
-    would have to go.
+    ``remedies``: a rule of these to what it would have to ask at most for a plan to exist, or that it was not
+    examined; a rule without one would have to go.
     """
 
     rules: tuple[str, ...]

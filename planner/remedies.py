@@ -24,6 +24,7 @@ from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placeme
 from planner.study import Study
 
 NOT_ALONE: Final = "no change of it alone is enough"
+NOT_EXAMINED: Final = "not examined: time ran out"
 
 Build = Callable[[Study], Alternatives]
 """The problems of a study that differs from this one in its rules alone."""
@@ -40,16 +41,18 @@ def least_changes(
 ) -> dict[str, str]:
     """For each of the ``rules`` of a conflict, what it would have to become, in words.
 
-    :data:`NOT_ALONE` where another conflict stands beside this one. A rule is missing where no change short
-    of dropping it helps, or where time ran out.
+    :data:`NOT_ALONE` where another conflict stands beside this one, :data:`NOT_EXAMINED` where time ran out.
+    A rule is missing where no change short of dropping it helps.
     """
     found = {}
     effects = {effect.rule: effect for effect in every[0].effects}
     for position, rule in enumerate(rules):
         progress(position, len(rules), f"how far must {rule} give way?")
-        if rule not in effects or deadline.passed():
+        if rule not in effects:
             continue
-        words = _least(study, every, effects[rule], build, deadline)
+        words = None if deadline.passed() else _least(study, every, effects[rule], build, deadline)
+        if words is None and deadline.passed():
+            words = NOT_EXAMINED
         if words is not None:
             found[rule] = words
     return found

@@ -17,7 +17,7 @@ from planner.pages.theme import Palette
 from planner.pages.words import plain
 from planner.pages.work import Decided
 from planner.plan import Plan
-from planner.remedies import NOT_ALONE
+from planner.remedies import NOT_ALONE, NOT_EXAMINED
 from planner.study import Study
 from probes.strict_toml import InputError
 
@@ -148,5 +148,5 @@ def _remedy(words: str | None) -> str:
     if words is None:
         return "It would have to go."
     return f"*{plain(words[:1].upper() + words[1:])}* " + (
-        "" if words == NOT_ALONE else "would leave a plan."
+        "" if words in (NOT_ALONE, NOT_EXAMINED) else "would leave a plan."
     )

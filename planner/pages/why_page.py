@@ -34,7 +34,7 @@ def render() -> None:
         frame.show_conflict(plan, work.rule_words(setting.study, setting.inputs))
         return
     _in_short(explained, setting, asked.job is None)
-    _rules(explained, setting)
+    _rules(explained, asked.job is None)
     recovery_box(plan)
     _sites(explained, setting)
     if asked.job is None:
@@ -95,7 +95,7 @@ def _goal(plan: Plan) -> str:
     return ms(plan.kpi.mean_ms if plan.minimize == "mean_latency" else plan.kpi.max_ms)
 
 
-def _rules(explained: Explanation, setting: Setting) -> None:
+def _rules(explained: Explanation, complete: bool) -> None:
     plan = explained.plan
     st.subheader("What each rule costs", anchor=False)
     prices = sorted(explained.rule_prices, key=_dearest_first)
@@ -103,11 +103,15 @@ def _rules(explained: Explanation, setting: Setting) -> None:
     costly = [price for price in prices if not _saves_nothing(price)]
     if costly:
         st.markdown(_table(plan, costly))
-    elif prices:
-        st.markdown("No rule that was asked about costs anything.")
+    elif complete:
+        st.markdown("No rule costs anything by itself.")
+    else:
+        st.markdown("Not known yet.")
     if free:
-        with st.expander(f"{count(len(free), 'rule')} that by {'itself' if len(free) == 1 else 'themselves'} "
-                         "cost nothing"):  # fmt: skip
+        alone = (
+            "rule that by itself costs nothing" if len(free) == 1 else "rules that by themselves cost nothing"
+        )
+        with st.expander(f"{len(free)} {alone}"):
             st.markdown(_table(plan, free))
     for price in explained.rule_prices:
         if price.held_by and price.together:

@@ -11,10 +11,12 @@ from planner import decide as deciding
 from planner.decide import decide
 from planner.inputs import at_home
 from planner.problem import build_problem
+from planner.remedies import NOT_EXAMINED
 from planner.resilience import choices, forbidding, recover
 from planner.solver import decision
 from planner.strategies import load_strategies
 from planner.study import ProgramRule, ResidencyRule, Resilience, Selector
+from planner.terminal import nothing_text
 from tests.planner.audit import estate
 from tests.planner.decide.test_home import study
 from tests.planner.decide.test_recovery import ASKED, inputs
@@ -119,4 +121,7 @@ def test_an_infeasible_study_is_not_examined_beyond_the_limit(monkeypatch):
     assert not slow
     assert plan.termination == "infeasible"
     assert "time ran out" in plan.conflict.reason
-    assert not plan.conflict.remedies
+    assert set(plan.conflict.remedies.values()) == {NOT_EXAMINED}
+    assert tuple(plan.conflict.remedies) == plan.conflict.rules
+    assert "not examined" in nothing_text(plan)
+    assert "would have to go" not in nothing_text(plan)
