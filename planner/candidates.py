@@ -6,6 +6,7 @@ that was asked for by name and cannot be priced is an error.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
 from planner.commitments import discount_of
+from planner.site_groups import groups_among
 from planner.site_tags import site_tags
 from planner.study import CapacityRule, GroupRule, ProgramRule, Study, StudyError
 from planner.wording import with_article
@@ -88,6 +90,7 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
     if not priced:
         raise _fault(study, "candidates", f"no site is left to choose from{_first_reason(set_aside)}")
     sites = tuple(site for site, _ in priced.values())
+    _check_groups(study, sites)
     return Candidates(
         sites=sites,
         prices=tuple(prices for _, prices in priced.values()),
@@ -164,7 +167,9 @@ def _check_patterns(study: Study, sites: Collection[Site]) -> None:
     for column, patterns in given:
         for pattern in patterns:
             if not any(site.matches(pattern) for site in sites):
-                hint = nearest_name(pattern, names)
+                hint = nearest_name(pattern, names) or nearest_name(
+                    re.sub(r"[*?]|\[.*\]", "", pattern), names
+                )
                 raise _fault(study, column, f"{pattern!r} matches no known site", hint)
     for pattern in study.network.direct_connect:
         if all(site.kind == "outpost" for site in sites if site.matches(pattern)):
@@ -200,6 +205,16 @@ def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
             for kind in rule.kinds:
                 if not any(site.kind == kind for site in asked_for):
                     raise _fault(study, f"rule[{position}].kinds", f"no candidate is {with_article(kind)}")
+
+
+def _check_groups(study: Study, sites: Collection[Site]) -> None:
+    """More groups than candidates stand in cannot have an open site, whatever else is asked."""
+    for position, rule in enumerate(study.rules, start=1):
+        if isinstance(rule, GroupRule) and rule.at_least is not None:
+            groups = groups_among(rule, sites)
+            if rule.at_least > groups:
+                words = f"{rule.at_least} groups by {rule.by} are asked for, and candidates stand in {groups}"
+                raise _fault(study, f"rule[{position}].at_least", words)
 
 
 def _check_names(study: Study, catalogs: Sequence[Catalog], sites: Collection[Site]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.client_places import far_off, swapped
 from planner.csv_rows import Row, read_rows
 from planner.datadir import data_dir
 from planner.jurisdictions import country_cell, load_countries, nearest_country
@@ -40,11 +41,15 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The clients of a study. ``weight`` (m,) is float64, non-negative, read-only; not normalised."""
+    """The clients of a study. ``weight`` (m,) is float64, non-negative, read-only; not normalised.
+
+    ``notes``: what is odd about some.
+    """
 
     clients: tuple[Client, ...]
     weight: NDArray[np.float64]
     source: str
+    notes: tuple[str, ...] = ()
 
 
 def load_cities(countries: Sequence[str] = ("*",), top: int = 2000, path: Path | None = None) -> Demand:
@@ -94,6 +99,7 @@ def load_clients_csv(path: Path) -> Demand:
     """
     clients: list[Client] = []
     lines: dict[str, int] = {}
+    notes: list[str] = []
     required, optional = ("id", "country", "lat", "lon", "weight"), ("classes", "name")
     for row in read_rows(path, required, optional, DemandError, prefixes=("tag:",)):
         client_id = row.text("id")
@@ -102,6 +108,10 @@ def load_clients_csv(path: Path) -> Demand:
         lines[client_id] = row.line
         country = country_cell(row)
         lat, lon = _coordinates(row)
+        if (mistake := swapped(country, lat, lon)) is not None:
+            raise row.fault("lat", mistake)
+        if (how_far := far_off(country, lat, lon)) is not None:
+            notes.append(f"{path.name}, row {row.line}: {client_id} is {how_far}")
         weight = row.number("weight", low=0.0)
         classes = frozenset(row.texts("classes", ()))
         tags = row.prefixed("tag:")
@@ -109,7 +119,7 @@ def load_clients_csv(path: Path) -> Demand:
         clients.append(Client(client_id, name, country, lat, lon, weight, classes, tags))
     if not clients:
         raise DemandError(path, "has a header but no client")
-    return _demand(path, clients, path.name)
+    return replace(_demand(path, clients, path.name), notes=tuple(notes))
 
 
 def _coordinates(row: Row) -> tuple[float, float]:

@@ -262,8 +262,7 @@ def write_plan(plan: Plan, directory: Path, beside: Mapping[str, str] | None = N
 def check_directory(directory: Path) -> None:
     """Whether :func:`write_plan` can write there, asked before an hour of solving; nothing is left behind.
 
-    Raises :class:`~probes.strict_toml.InputError` where something else stands, and ``OSError``, which names
-    the directory, where nothing may be written.
+    Raises :class:`~probes.strict_toml.InputError` where something else stands, or nothing may be written.
     """
     existing = directory
     while not existing.exists() and existing != existing.parent:
@@ -297,7 +296,7 @@ def _try_writing(directory: Path, named: Path) -> None:
         trial.touch(exist_ok=False)
         trial.unlink()
     except OSError as fault:
-        raise OSError(fault.errno, fault.strerror, str(named)) from None
+        raise InputError("--out", f"{named}: {fault.strerror}") from None
 
 
 def write_texts(texts: Mapping[Path, str]) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -133,6 +133,8 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
             *candidates.notes,
             *link_notes(links),
             *measurement_notes(study, demand, matrix, reports),
+            *demand.notes,
+            *_selecting_nobody(study, demand),
             *_unpriced(study),
         ),
         links=links,
@@ -164,6 +166,20 @@ def _unpriced(study: Study) -> tuple[str, ...]:
     if study.routing is None or study.routing.queries_per_month is not None:
         return ()
     return ("routing.queries_per_month is not given: DNS queries are not in the cost",)
+
+
+def _selecting_nobody(study: Study, demand: Demand) -> Iterator[str]:
+    """Rules about clients of whom there are none."""
+    jurisdictions = load_jurisdictions()
+    for position, selector in study.client_selectors:
+        named = (*selector.jurisdictions, *selector.countries)
+        countries = frozenset(selector.countries).union(
+            *(jurisdictions[name] for name in selector.jurisdictions)
+        )
+        classes = frozenset(selector.classes)
+        if not any(client.country in countries or client.classes & classes for client in demand.clients):
+            where = f"is in {', '.join(named)}" if named else f"has the class {', '.join(selector.classes)}"
+            yield f"rule[{position}] binds nobody: no client {where}"
 
 
 def _for_each_size(study: Study, statistics: Sequence[PairStatistic]) -> tuple[PairStatistic, ...]:

@@ -18,6 +18,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -115,9 +116,18 @@ def with_own_prices(
     }
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in read_rows(path, PRICE_COLUMNS, (*MORE_PRICE_COLUMNS, "provider"), OwnPricesError):
+        _check_date(row)
         for provider in _providers(row, known):
             rows[provider].append(row)
     return [_laid_over(catalog, rows[catalog.provider], path) for catalog in catalogs]
+
+
+def _check_date(row: Row) -> None:
+    """A price is one that somebody has seen; east of here it may be tomorrow already."""
+    given, tomorrow = row.date("as_of"), (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    since = given.partition("/")[0]
+    if since != "undated" and since > tomorrow[: len(since)]:
+        raise row.fault("as_of", f"{given} has not come yet")
 
 
 def _providers(row: Row, known: Mapping[str, _Known]) -> Iterator[str]:

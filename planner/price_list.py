@@ -27,6 +27,9 @@ Key = tuple[str, str, str]
 """Category, site, item."""
 
 PRICE_COLUMNS: Final = ("category", "site", "item", "unit", "price", "currency", "source", "as_of")
+DEAREST: Final = 1e9
+"""No unit of anything costs more, in any currency; what says so is a slip of the pen."""
+
 MORE_PRICE_COLUMNS: Final = ("tier_from_gb", "note")
 """Those a file of prices may leave out."""
 
@@ -202,7 +205,7 @@ def _tiered(tiers: Mapping[float, tuple[Price, Row]]) -> Price:
 
 
 def _price(row: Row, currencies: tuple[str, ...], usd_per: Mapping[str, float]) -> Price:
-    amount = row.number("price", low=0.0)
+    amount = row.number("price", low=0.0, high=DEAREST)
     currency = row.choice("currency", currencies)
     note = row.text("note", "")
     if currency != "USD":

@@ -148,7 +148,7 @@ def _demand(table: Table, directory: Path) -> DemandSpec:
         countries=countries(cities, "countries", default.countries, {*load_countries(), "*"}),
         top=cities.number("top", default.top, low=1, whole=True),
         csv=_file(table, "csv", directory),
-        peak_rps=table.number("peak_rps", default.peak_rps, low=0, high=1e12),
+        peak_rps=table.number("peak_rps", default.peak_rps, above=0, high=1e12),
         requests_per_month=table.number("requests_per_month", default.requests_per_month, low=0, high=1e18),
     )
     cities.close()

@@ -53,6 +53,8 @@ def read_resilience(table: Table) -> Resilience:
     if resilience.survive == "region" and not resilience.zones_fail_with_parent:
         words = 'a Region that is lost takes its zones along; false goes with survive = "site" or "metro"'
         raise table.fault("zones_fail_with_parent", words)
+    if not resilience.zones_fail_with_parent and resilience.survive == "none":
+        raise table.fault("zones_fail_with_parent", 'says what fails together, but survive = "none"')
     if resilience.backup_within_ms is not None and resilience.survive == "none":
         raise table.fault("backup_within_ms", 'says how near a backup is, but survive = "none" asks for none')
     if (resilience.data_gb or resilience.change_gb_per_day) and not resilience.recovers:
@@ -85,7 +87,7 @@ def read_routing(table: Table) -> Routing:
 
 
 def _span(table: Table, key: str) -> float | None:
-    text: Any = table.text(key, None)
+    text: Any = table.text(key, None, like='a span of time such as "5m"')
     if text is None:
         return None
     try:

@@ -56,6 +56,10 @@ def _group(table: Table) -> GroupRule:
     )
     if rule.at_most is None and rule.at_least is None:
         raise table.fault("at_most", "give at_most, at_least or both")
+    if rule.at_most == 0 and rule.at_least is not None:
+        raise table.fault(
+            "at_least", f"{rule.at_least} groups have an open site, but at_most = 0 leaves none"
+        )
     if (rule.by == "jurisdiction") != bool(rule.jurisdictions):
         words = "is required" if rule.by == "jurisdiction" else 'goes with by = "jurisdiction" only'
         raise table.fault("jurisdictions", words)

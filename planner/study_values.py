@@ -314,4 +314,34 @@ class Study:
         ]
         if self.limits.max_changes is not None and not self.current_open:
             notes.append("limits.max_changes counts every open site: [current] names none that runs today")
+        if self.limits.max_changes is None and self.current_open:
+            notes.append(
+                "[current] changes nothing: only limits.max_changes, which is not given, looks at it"
+            )
+        if self.limits.min_utilisation > 0 and not self._has_capacities:
+            notes.append(
+                "limits.min_utilisation binds no site: none has one, a rack's or a capacity rule's max_rps"
+            )
+        if self.workload.home_share > 0 and self.workload.home is None and not self._has_parents:
+            notes.append(
+                "workload.home_share costs nothing: no zone and no rack is a candidate, and there is no"
+                " [workload.home]"
+            )
+        routing, default = self.routing, Routing()
+        if routing is not None and routing.policy == "global-accelerator":
+            notes += [
+                f"routing.{key} counts for nothing: an accelerator's addresses stay"
+                for key in ("ttl_s", "client_cache_s")
+                if getattr(routing, key) != getattr(default, key)
+            ]
         return tuple(notes)
+
+    @property
+    def _has_capacities(self) -> bool:
+        limited = any(isinstance(rule, CapacityRule) and rule.max_rps is not None for rule in self.rules)
+        return limited or bool(self.candidates.outposts)
+
+    @property
+    def _has_parents(self) -> bool:
+        """Whether a zone or a rack, which have a parent Region, may be a candidate."""
+        return set(self.candidates.kinds) != {"region"} or bool(self.candidates.outposts)

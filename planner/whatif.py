@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from planner.plan import Plan
-from planner.study import Study, StudyError, study_document, study_from_document
+from planner.study import Routing, Study, StudyError, study_document, study_from_document
 
 LARGEST_FACTOR: Final = 1e6
 
@@ -57,8 +57,8 @@ def vary(
 
     ``sets`` are dotted keys of the study's file and values as TOML would write them (a bare word is text;
     nothing at all takes the key away, back to its default). ``without`` are site ids or globs.
-    ``demand_factor`` multiplies requests, per second and per month. Raises :class:`StudyError`, in which
-    ``place`` stands for the file.
+    ``demand_factor`` multiplies requests, per second and per month, and DNS queries. Raises
+    :class:`StudyError`, in which ``place`` stands for the file.
     """
     document = copy.deepcopy(study_document(study))
     for key, value in sets:
@@ -76,8 +76,16 @@ def vary(
             peak_rps=demand.peak_rps * demand_factor,
             requests_per_month=demand.requests_per_month * demand_factor,
         ),
+        routing=_asked_as_often(varied.routing, demand_factor),
         candidates=replace(candidates, exclude=(*candidates.exclude, *without)),
     )
+
+
+def _asked_as_often(routing: Routing | None, factor: float) -> Routing | None:
+    """So many times the DNS queries: who asks for the service asks where it is."""
+    if routing is None or routing.queries_per_month is None:
+        return routing
+    return replace(routing, queries_per_month=routing.queries_per_month * factor)
 
 
 def _set(document: dict[str, Any], key: str, value: str, place: str) -> None:

@@ -92,6 +92,11 @@ def parse_toml(text: str, name: str | Path, error: type[InputError] = InputError
     return Table(values, name, "", error)
 
 
+def _toml(value: Any) -> str:
+    """A value as its author wrote it, near enough."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 class Table:
     """One TOML table being read; each ``take_*`` removes a key, :meth:`close` refuses what is left.
 
@@ -131,13 +136,15 @@ class Table:
             raise self.fault(key, "is required")
         return default
 
-    def text(self, key: str, default: Any = ..., *, choices: Collection[str] = ()) -> Any:
-        """A string, one of ``choices`` where given."""
+    def text(
+        self, key: str, default: Any = ..., *, choices: Collection[str] = (), like: str = "a non-empty string"
+    ) -> Any:
+        """A string, one of ``choices`` where given; ``like`` says what is asked for."""
         value = self._take(key, default)
         if value is default and default is not ...:
             return value
         if not isinstance(value, str) or not value.strip():
-            raise self.fault(key, f"{value!r} is not a non-empty string")
+            raise self.fault(key, f"{_toml(value)} is not {like}")
         if choices and value not in choices:
             raise self.fault(key, f"{value!r} is not one of {', '.join(choices)}", choices, value)
         return value
@@ -157,7 +164,7 @@ class Table:
         if value is default and default is not ...:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.fault(key, f"{value!r} is not a number")
+            raise self.fault(key, f"{_toml(value)} is not a number")
         if not abs(value) <= sys.float_info.max:  # nan, infinite, or an integer no float can hold
             raise self.fault(key, f"{str(value)[:20]} is not a finite number")
         if whole and value != int(value):
@@ -175,7 +182,7 @@ class Table:
             return value
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
-            raise self.fault(key, f"{value!r} is not a list of strings")
+            raise self.fault(key, f"{_toml(value)} is not a list of strings")
         for item in items:
             if choices and item not in choices:
                 raise self.fault(key, f"{item!r} is not one of {', '.join(choices)}", choices, item)

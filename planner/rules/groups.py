@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from planner.catalog import Site
 from planner.inputs import Inputs
 from planner.rules.effect import Cover, Effect, Facts, Row
+from planner.site_groups import group_key
 from planner.study import GroupRule
 from planner.wording import counted, with_article
 
@@ -42,28 +43,12 @@ def groups_of(rule: GroupRule, inputs: Inputs) -> NDArray[np.bool_]:
     else:
         by_key: dict[tuple[str, ...], list[Site]] = {}
         for site in counted:
-            by_key.setdefault(_key(rule, site), []).append(site)
+            by_key.setdefault(group_key(rule, site), []).append(site)
         members = list(by_key.values())
     groups = np.zeros((len(members), len(column)), dtype=bool)
     for group, sites in zip(groups, members, strict=True):
         group[[column[site.id] for site in sites]] = True
     return groups
-
-
-def _key(rule: GroupRule, site: Site) -> tuple[str, ...]:
-    """What sites of one group have in common.
-
-    A rack is its own metro, for nobody says which it stands in; a Region is its own parent.
-    """
-    match rule.by:
-        case "metro":
-            return (site.country, site.metro) if site.metro else ("", site.id)
-        case "country":
-            return (site.country,)
-        case "parent":
-            return (site.parent or site.id,)
-        case _:
-            return (site.provider,)
 
 
 def _words(rule: GroupRule) -> str:

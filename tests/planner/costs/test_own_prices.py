@@ -79,6 +79,15 @@ def test_an_instance_type_that_nobody_lists(tmp_path):
             " did you mean 'to-internet'?",
         ),
         ("instance_hour,eu-central-1,m5.xlarge,hour,-1,USD,,q,2026-10-01", "row 2, column price: "),
+        (
+            "instance_hour,eu-central-1,m5.xlarge,hour,1e300,USD,,q,2026",
+            "row 2, column price: 1e300 is out of",
+        ),
+        ("instance_hour,eu-central-1,m5.xlarge,hour,1,USD,,q,9999", "row 2, column as_of: 9999 has not come"),
+        (
+            "instance_hour,eu-central-1,m5.xlarge,hour,1,USD,,q,9999-01-01/9999-02",
+            "column as_of: 9999-01-01/",
+        ),
         ("instance_hour,eu-central-1,m5.xlarge,hour,1,USD,,q,", "row 2, column as_of: is blank"),
         (
             "instance_hour,eu-central-1,m5.xlarg,hour,1,USD,,q,2026-10-01",

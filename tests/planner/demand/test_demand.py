@@ -187,3 +187,18 @@ def test_the_shipped_factory_is_read():
     assert {name for client in demand.clients for name in client.classes} == {"machine-data", "personnel"}
     # Weights are requests per second, and the study's peak is their sum.
     assert demand.weight.sum() == 11_970
+
+
+def test_coordinates_that_are_swapped_are_refused_and_what_is_only_far_is_said(tmp_path):
+    path = tmp_path / "clients.csv"
+    head = "id,country,lat,lon,weight\nbonn,DE,50.7,7.1,1\n"
+    path.write_text(f"{head}hamburg,DE,10.0,53.55,1\n")
+    with pytest.raises(DemandError) as caught:
+        load_clients_csv(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}, row 3, column lat: lat 10, lon 53.55 is ")
+    assert said.endswith("lat and lon are swapped")
+    path.write_text(f"{head}reunion,FR,-20.9,55.5,1\n")
+    assert load_clients_csv(path).notes[0].startswith("clients.csv, row 3: reunion is ")
+    path.write_text(head)
+    assert load_clients_csv(path).notes == ()

@@ -53,9 +53,19 @@ REPLACED = [
         ", demand.cities.countries: 'UK' is not a known ISO 3166 country code; did you mean 'GB'?",
     ),
     ("countries =", "contries =", ", demand.cities.contries: unknown key; did you mean 'countries'?"),
+    (
+        "[candidates]",
+        "peak_rps = 0\n[candidates]",
+        ", demand.peak_rps: 0 is out of range (above 0 up to 1e+12)",
+    ),
+    (
+        'countries = ["DE"]',
+        'countries = ["DEU"]',
+        ", demand.cities.countries: 'DEU' is not a known ISO 3166 country code; did you mean 'DE'?",
+    ),
     ("top = 5", "top = 0", ", demand.cities.top: 0 is out of range (from 1)"),
     ("top = 5", "top = 2.5", ", demand.cities.top: 2.5 is not a whole number"),
-    ("top = 5", "top = true", ", demand.cities.top: True is not a number"),
+    ("top = 5", "top = true", ", demand.cities.top: true is not a number"),
     (
         'kinds = ["region"]',
         'kinds = ["regions"]',
@@ -160,6 +170,15 @@ ADDED = [
     (
         "[resilience]\nbackup_within_ms = 120",
         ', resilience.backup_within_ms: says how near a backup is, but survive = "none" asks for none',
+    ),
+    (
+        "[resilience]\nzones_fail_with_parent = false",
+        ', resilience.zones_fail_with_parent: says what fails together, but survive = "none"',
+    ),
+    ("[resilience]\nrpo = 5", ', resilience.rpo: 5 is not a span of time such as "5m"'),
+    (
+        '[[rule]]\nkind = "group"\nby = "metro"\nat_most = 0\nat_least = 2',
+        ", rule[1].at_least: 2 groups have an open site, but at_most = 0 leaves none",
     ),
     (
         "[resilience]\nzones_fail_with_parent = 1",

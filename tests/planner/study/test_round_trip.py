@@ -70,7 +70,7 @@ STUDIES = st.builds(
     demand=st.builds(
         DemandSpec,
         csv=LINE.map(lambda name: Path("/clients") / name.replace("/", "_")),
-        peak_rps=number(0, 1e9),
+        peak_rps=number(1e-6, 1e9),
         requests_per_month=number(0, 1e18),
     ),
     candidates=st.builds(

@@ -7,6 +7,7 @@ import pytest
 
 from planner.plan import Assignment, Kpi, Placement, Plan
 from planner.study import CandidateSpec, DemandSpec, Study, StudyError, load_study, shipped_studies
+from planner.study_values import Routing
 from planner.terminal import difference_text
 from planner.whatif import Difference, blame, difference, vary
 
@@ -219,3 +220,9 @@ def test_what_was_asked_for_is_to_blame():
     assert str(by_key) == "--set, candidates.exclude: 'nope' matches no known site"
     nothing = StudyError("shop.toml", "no site is left to choose from", column="candidates")
     assert str(blame(nothing, [], ["*"])) == "what-if, candidates: no site is left to choose from"
+
+
+def test_who_asks_more_often_asks_for_the_address_more_often():
+    routed = replace(BASE, routing=Routing(queries_per_month=1e6))
+    assert vary(routed, demand_factor=10.0).routing.queries_per_month == 1e7
+    assert vary(replace(BASE, routing=Routing()), demand_factor=10.0).routing.queries_per_month is None
