@@ -19,8 +19,8 @@ from planner.figures import (
     recovery_of,
     standby_of,
 )
-from planner.inputs import Inputs, at_home
-from planner.loosening import rungs
+from planner.inputs import Inputs, at_home, resized
+from planner.loosening import first_step
 from planner.options import decided, options
 from planner.plan import Conflict, Plan
 from planner.problem import Problem, build_problem
@@ -229,11 +229,11 @@ def explain(
         return decide_among(changed, _solve_again, time_limit_s=limit_s, start=decision, tell=_to_nobody)
 
     def step(rule: str) -> tuple[str, Callable[[float | None], Decision]] | None:
-        first = next(iter(rungs(study, rule, len(inputs.sites))), None)
+        first = first_step(study, rule, len(inputs.sites))
         if first is None:
             return None
         looser = first.study
-        return first.words, lambda limit_s: again(options(looser, inputs), limit_s)[1]
+        return first.words, lambda limit_s: again(options(looser, resized(inputs, looser)), limit_s)[1]
 
     prices = price_rules(
         problem,
@@ -331,7 +331,7 @@ def _conflict(
         study,
         every,
         clash.rules,
-        lambda looser: options(looser, inputs),
+        lambda looser: options(looser, resized(inputs, looser)),
         deadline=deadline,
         progress=progress,
     )

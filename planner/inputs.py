@@ -157,6 +157,24 @@ def at_home(study: Study, inputs: Inputs, region: str | None, recovery: Recovery
     return replace(inputs, matrix=through_home(inputs.matrix, tier, home), home=home, recovery=recovery)
 
 
+def resized(inputs: Inputs, study: Study) -> Inputs:
+    """``inputs`` with the racks' capacities as ``study`` gives them."""
+    rps = {
+        site_id: terms.capacity_rps
+        for post in study.candidates.outposts
+        for site_id, terms in zip(
+            post.site_ids, [each for _, each in post.sizes] or [post.terms], strict=True
+        )
+    }
+    sites = tuple(
+        site
+        if site.outpost is None or site.id not in rps
+        else replace(site, outpost=replace(site.outpost, capacity_rps=rps[site.id]))
+        for site in inputs.sites
+    )
+    return replace(inputs, sites=sites)
+
+
 def _amazon(catalogs: Sequence[Catalog]) -> Catalog:
     """Routing is AWS's, wherever the sites are."""
     return next((each for each in catalogs if each.provider == "aws"), None) or load_catalog("aws")

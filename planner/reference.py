@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from planner.costs import COST_ITEMS, cost_terms, total
 from planner.inputs import Inputs, at_home, load_inputs
-from planner.loosening import rungs
+from planner.loosening import dials
 from planner.resilience import choices
 from planner.rules import RULES, Facts
 from planner.sizing import size
@@ -70,10 +70,11 @@ def _rules(cases: list[Case]) -> Iterator[tuple[str, ...]]:
         steps: dict[tuple[str, str], str] = {}
         for each in (*facts, *map(_every_policy_key, facts)):
             for effect in effects(each):
-                for rung in rungs(each.study, effect.rule, len(each.inputs.sites))[:1]:
+                for dial in dials(each.study, effect.rule, len(each.inputs.sites)):
+                    words = dial.first.words
                     # One for each key of the rule: "at most ..." is another than "at least ...".
-                    side = rung.words[:8] if rung.words.startswith(("at most ", "at least")) else ""
-                    steps.setdefault((effect.rule.split("[")[0], side), rung.words)
+                    side = words[:8] if words.startswith(("at most ", "at least")) else ""
+                    steps.setdefault((effect.rule.split("[")[0], side), words)
         yield name, _opening(effects), _says(effects), "; ".join(steps.values()), ", ".join(used)
 
 

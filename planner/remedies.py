@@ -1,30 +1,35 @@
 """What would resolve a conflict: for each of its rules, the least change that leaves a plan.
 
-A rule with steps is loosened rung by rung (:mod:`planner.loosening`), found by bisection, since a looser rule
-forbids nothing that a tighter one allows. Of a rule without steps, the least part of the demand is looked for
-that it would have to let off.
+A number is turned as finely as it is printed (:mod:`planner.loosening`): the least is found by bisection,
+where a looser rule forbids nothing that a tighter one allows. A budget is what the cheapest plan costs, and
+coverage what the best plan covers. Of a rule without numbers, the least part of the demand is looked for that
+it would have to let off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.loosening import money, rungs
+from planner.dial import Dial
+from planner.loosening import dials, money, slower
 from planner.problem import Problem
 from planner.rules import Effect
 from planner.solver.alternatives import Alternatives, without, worth_solving
 from planner.solver.conflict import any_plan, holds
-from planner.solver.decision import Deadline, Decision
+from planner.solver.decision import Deadline
+from planner.solver.letting_off import LetOff, least_let_off
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 from planner.study import Study
+from planner.wording import percent
 
 NOT_ALONE: Final = "no change of it alone is enough"
 NOT_EXAMINED: Final = "not examined: time ran out"
+
+UNSURE: Final = " (time ran out: perhaps less)"
 
 Build = Callable[[Study], Alternatives]
 """The problems of a study that differs from this one in its rules alone."""
@@ -60,32 +65,49 @@ def least_changes(
 
 def _least(study: Study, every: Alternatives, effect: Effect, build: Build, deadline: Deadline) -> str | None:
     rest = without(every, {effect.rule})
-    if not holds(rest, deadline):
-        return None if deadline.passed() else NOT_ALONE
+    plan, proven = any_plan(rest, deadline)
+    if plan is None:
+        return NOT_ALONE if proven else None
     if effect.rule == "routing":
-        found, _ = any_plan(rest, deadline)
-        return None if found is None else f'policy = "{found[0].policy}"'
+        return f'policy = "{plan[0].policy}"'
     if effect.rule == "budget":
         return _budget(rest, deadline)
-    row = effect.rows[0] if len(effect.rows) == 1 else None
-    if effect.rule == "coverage" and row is not None and row.pair is not None:
-        spared = _least_share(every, rest, effect.rule, _outside, deadline)
-        if spared is None:
-            return None
-        percent = np.floor(1000 * (1 - spared.best.objective) + 1e-6) / 10
-        return f"{percent:g} % of demand within {study.latency.slo_ms:g} ms"
-    ladder = rungs(study, effect.rule, len(every[0].site_ids))
-    if ladder:
-        low, high = 0, len(ladder) - 1
-        if not holds(build(ladder[high].study), deadline):
-            return None
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if holds(build(ladder[middle].study), deadline) else (middle + 1, high)
-        return None if deadline.passed() else ladder[low].words
-    if effect.rows or (effect.sites is None and effect.pairs is None):
+    if effect.rule == "coverage":
+        return _coverage(study, every, rest, build, deadline)
+    turned = dials(study, effect.rule, len(every[0].site_ids))
+    for dial in turned:
+        words = _turned(dial, build, deadline)
+        if words is not None:
+            return words
+    if turned or effect.rows or effect.covers or (effect.sites is None and effect.pairs is None):
         return None
     return _let_off(every, rest, effect.rule, deadline)
+
+
+def _turned(dial: Dial, build: Build, deadline: Deadline) -> str | None:
+    """The least that a dial must be turned; None where no turn of it is enough, or time ran out."""
+
+    def enough(position: int) -> bool | None:
+        return holds(build(dial.at(position).study), deadline)
+
+    last = dial.count - 1
+    low, high = 0, last
+    if dial.steady:
+        if not enough(last):
+            return None
+    else:  # farther is not always looser: the nearest first
+        high = 0
+        while (found := enough(high)) is not True:
+            if found is None or high == last:
+                return None
+            low, high = high + 1, min(2 * high + 1, last)
+    while low < high:
+        middle = (low + high) // 2
+        found = enough(middle)
+        if found is None:
+            return dial.at(high).words + UNSURE
+        low, high = (low, middle) if found else (middle + 1, high)
+    return dial.at(high).words
 
 
 def _budget(rest: Alternatives, deadline: Deadline) -> str | None:
@@ -99,11 +121,23 @@ def _budget(rest: Alternatives, deadline: Deadline) -> str | None:
         return None
     proven = all(each.termination in ("optimal", "infeasible") for each in found)
     words = f"{money(min(each.objective for each in plans))} a month"
-    return words if proven else f"{words} (time ran out: perhaps less)"
+    return words if proven else words + UNSURE
 
 
-def _options(alternatives: Alternatives) -> list[Problem]:
-    return [option for problem in alternatives for option in problem.options]
+def _coverage(
+    study: Study, every: Alternatives, rest: Alternatives, build: Build, deadline: Deadline
+) -> str | None:
+    """Less of the demand within the same time; or the same within more."""
+    spared = _least_let_off(every, rest, "coverage", _outside, deadline)
+    longer = _turned(slower(study), build, deadline)
+    if spared is None:
+        return longer
+    covered = np.floor(1000 * (1 - spared.share) + 1e-6) / 1000
+    if covered <= 0:
+        return longer
+    words = f"{percent(covered)} of demand within {study.latency.slo_ms:g} ms"
+    words = words if spared.least else words + UNSURE
+    return words if longer is None else f"{words}, or {longer}"
 
 
 def _outside(effect: Effect) -> NDArray[np.bool_]:
@@ -121,58 +155,38 @@ def _forbidden(effect: Effect) -> NDArray[np.bool_]:
 
 def _let_off(every: Alternatives, rest: Alternatives, rule: str, deadline: Deadline) -> str | None:
     """The least demand that a mask would have to let off, whose it is, and where it would be served."""
-    found = _least_share(every, rest, rule, _forbidden, deadline)
-    if found is None:
+    best = _least_let_off(every, rest, rule, _forbidden, deadline)
+    if best is None or not best.clients.size or best.share > 1 - 1e-9:
         return None
-    best = found.best
-    assert best.assignment is not None
-    forbidden = np.broadcast_to(found.counted, rest[0].allowed.shape)
-    rows = np.arange(len(best.assignment))
-    off = np.nonzero(forbidden[rows, best.assignment])[0]
-    if not off.size or best.objective > 1 - 1e-9:
-        return None
-    largest = int(off[rest[0].sizing.share[off].argmax()])
-    others = f" and {len(off) - 1:,} more" if len(off) > 1 else ""
-    return (
-        f"not for {best.objective:.1%} of demand ({rest[0].client_ids[largest]}{others}), served from"
-        f" {rest[0].site_ids[int(best.assignment[largest])]} for one"
-    )
+    problem = rest[0]
+    largest = int(best.clients[problem.sizing.share[best.clients].argmax()])
+    others = f" and {len(best.clients) - 1:,} more" if len(best.clients) > 1 else ""
+    served = f"served from {problem.site_ids[int(best.site[largest])]}"
+    if best.backup is not None:
+        served += f", with {problem.site_ids[int(best.backup[largest])]} as backup,"
+    words = f"not for {best.share:.1%} of demand ({problem.client_ids[largest]}{others}), {served} for one"
+    return words if best.least else words + UNSURE
 
 
-@dataclass(frozen=True, slots=True)
-class _Spared:
-    best: Decision
-    counted: NDArray[np.bool_]
-
-
-def _least_share(
+def _least_let_off(
     every: Alternatives,
     rest: Alternatives,
     rule: str,
     counted: Callable[[Effect], NDArray[np.bool_]],
     deadline: Deadline,
-) -> _Spared | None:
-    """The plan, at any home, that serves the least demand over the pairs ``counted`` of the rule there.
-
-    None where no plan was found. ``rest``: the problem without the rule.
-    """
-    found: _Spared | None = None
+) -> LetOff | None:
+    """The least demand over the pairs ``counted`` of the rule, in any arrangement; None where no plan was
+    found. ``rest``: the problems without the rule."""
+    found: LetOff | None = None
     for ruled, free in zip(_options(every), _options(rest), strict=True):
         pairs = counted(next(effect for effect in ruled.effects if effect.rule == rule))
-        best = _least_share_at(free, pairs, deadline)
-        if best is not None and (found is None or best.objective < found.best.objective):
-            found = _Spared(best, pairs)
+        every_pair = np.broadcast_to(pairs, free.allowed.shape)
+        # Coverage is a promise of ordinary days, not of backups.
+        best = least_let_off(free, every_pair, deadline, of_backups=rule != "coverage")
+        if best is not None and (found is None or best.share < found.share):
+            found = best
     return found
 
 
-def _least_share_at(rest: Problem, counted: NDArray[np.bool_], deadline: Deadline) -> Decision | None:
-    if not rest.servable:
-        return None
-    # A mean latency of nothing on every pair but those counted is the share that they serve.
-    toll = np.where(np.isfinite(rest.latency_ms), counted.astype(np.float64), np.inf)
-    found = solve_placement(
-        replace(rest, latency_ms=toll, minimize="mean_latency"),
-        gap=PROVEN_GAP,
-        time_limit_s=deadline.remaining_s,
-    )
-    return None if found.open is None else found
+def _options(alternatives: Alternatives) -> list[Problem]:
+    return [option for problem in alternatives for option in problem.options]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from planner.loosening import rungs
+from planner.loosening import dials, first_step
 from planner.study import parse_study, study_toml
 
 STUDY = """
 name = "shop"
 [demand]
 cities = { top = 5 }
+peak_rps = 2000
 [candidates]
 kinds = ["region", "outpost"]
 [[candidates.outpost]]
@@ -77,7 +78,6 @@ backup_within_ms = 90
 
 FIRST = {
     "coverage": "95% of demand within 42 ms",
-    "slo_ms": "0.955 of demand within 47 ms",
     "max_ms": "nobody above 128 ms",
     "budget": "$1,010 a month",
     "min_sites": "at least 2 sites",
@@ -89,7 +89,7 @@ FIRST = {
     "capacity[op-2.s]": "op-2.s carries 525 rps",
     "capacity[op-2.l]": "op-2.l carries 945 rps",
     "group[1]": "at most 2 in a metro",
-    "group[2]": "at least 1 of jurisdiction",
+    "group[2]": "at least 1 jurisdiction",
     "capacity[3]": "at most 420 rps at a site",
     "capacity[4]": "at least 38 rps at a site",
     "survive": "a backup within 95 ms",
@@ -103,22 +103,62 @@ def study():
 
 @pytest.mark.parametrize("rule", FIRST)
 def test_the_first_step_is_one_that_a_person_would_take(study, rule):
-    assert rungs(study, rule, 9)[0].words == FIRST[rule]
+    assert first_step(study, rule, 9).words == FIRST[rule]
 
 
 @pytest.mark.parametrize("rule", FIRST)
-def test_every_rung_could_have_been_written(study, rule):
-    ladder = rungs(study, rule, 9)
-    assert len({rung.words for rung in ladder}) == len(ladder)
-    for rung in (ladder[0], ladder[len(ladder) // 2], ladder[-1]):
-        again = parse_study(study_toml(rung.study), name="again.toml", directory=Path("/nowhere"))
-        assert replace(again, path=None) == rung.study
+def test_every_value_could_have_been_written(study, rule):
+    for dial in dials(study, rule, 9):
+        places = {0, 1, dial.count // 3, dial.count // 2, dial.count - 1} & set(range(dial.count))
+        turned = [dial.at(at) for at in sorted(places)]
+        assert len({rung.words for rung in turned}) == len(turned)
+        for rung in (*turned, dial.first):
+            again = parse_study(study_toml(rung.study), name="again.toml", directory=Path("/nowhere"))
+            assert replace(again, path=None) == rung.study
+            assert rung.study != study
 
 
-def test_the_last_rung_of_surviving_is_to_survive_nothing(study):
-    assert rungs(study, "survive", 9)[-1].study.resilience.survive == "none"
+def test_the_first_step_is_a_looser_study_even_of_odd_numbers(study):
+    """What is said has as many digits as what is decided with."""
+    limits = replace(study.limits, min_utilisation=0.3549, max_utilisation=0.8001)
+    latency = replace(study.latency, max_ms=42.123456, coverage=0.9999)
+    odd = replace(study, limits=limits, latency=latency, budget_usd_per_month=18_099.2)
+    assert first_step(odd, "min_utilisation", 9).study.limits.min_utilisation == 0.35
+    assert first_step(odd, "max_utilisation", 9).study.limits.max_utilisation == 0.81
+    assert first_step(odd, "max_ms", 9).words == "nobody above 47.1 ms"
+    assert first_step(odd, "max_ms", 9).study.latency.max_ms == 47.1
+    assert first_step(odd, "coverage", 9).words == "99% of demand within 42 ms"
+    assert dials(odd, "coverage", 9)[0].at(0).words == "99.9% of demand within 42 ms"
+    assert first_step(odd, "budget", 9).words == "$18,281 a month"
+    assert first_step(odd, "budget", 9).study.budget_usd_per_month == 18_281
+
+
+@pytest.mark.parametrize(
+    ("survive", "along", "words"),
+    [
+        ("site", True, ["zones_fail_with_parent = false"]),
+        ("site", False, []),
+        ("region", True, ['survive = "site", zones_fail_with_parent = false']),
+        ("metro", False, ['survive = "site"']),
+        (
+            "metro",
+            True,
+            [
+                "zones_fail_with_parent = false",
+                'survive = "site"',
+                'survive = "site", zones_fail_with_parent = false',
+            ],
+        ),
+    ],
+)
+def test_what_may_fail_is_less_step_by_step(study, survive, along, words):
+    asked = replace(study.resilience, survive=survive, zones_fail_with_parent=along, backup_within_ms=None)
+    found = [dial.first for dial in dials(replace(study, resilience=asked), "survive", 9)]
+    assert [rung.words for rung in found] == [*words, 'survive = "none"']
+    assert found[-1].study.resilience.survive == "none"
 
 
 @pytest.mark.parametrize("rule", ["residency[5]", "services", "parent", "program[9]", "capacity[op-9]"])
 def test_a_rule_without_steps_has_none(study, rule):
-    assert rungs(study, rule, 9) == ()
+    assert dials(study, rule, 9) == ()
+    assert first_step(study, rule, 9) is None

@@ -141,7 +141,7 @@ def test_what_no_strategy_reaches_is_infeasible_and_says_how_far_to_give_way():
     plan = decide(study(resilience=replace(ASKED, rto_s=100.0)), inputs())
     assert plan.termination == "infeasible"
     assert plan.conflict.rules == ("rto",)
-    assert plan.conflict.remedies["rto"] == "rto = 300 s"
+    assert plan.conflict.remedies["rto"] == 'rto = "150s"'
 
 
 def test_a_recovery_time_has_a_price():

@@ -14,7 +14,7 @@ from planner.catalog import load_catalog
 from planner.costs.routing import terms
 from planner.decide import decide, decide_frontier, explain
 from planner.inputs import load_inputs
-from planner.loosening import rungs
+from planner.loosening import first_step
 from planner.routing import failover_s, failover_words, knows, shortcomings
 from planner.sizing import size
 from planner.study import GroupRule, Resilience, load_study, parse_study, shipped_studies
@@ -367,7 +367,7 @@ def test_what_narrows_the_choice_of_policy_costs_what_two_plans_say(rto, asked, 
     for rule in rules:
         freed = decide(FREE[rule](study), known)
         assert prices[rule].saves == pytest.approx(max(now - freed.objective, 0.0), abs=2e-4 * now), rule
-        looser = decide(next(iter(rungs(study, rule, 5))).study, known)
+        looser = decide(first_step(study, rule, 5).study, known)
         assert prices[rule].step_saves == pytest.approx(max(now - looser.objective, 0.0), abs=2e-4 * now)
     assert max(prices[rule].saves for rule in rules) > 0.01 * now
 

@@ -81,4 +81,4 @@ def test_everything_too_small_is_a_conflict_with_its_least_change():
     plan = decide(study(CapacityRule(("*",), None, 190.0)), estate.inputs())
     assert plan.termination == "infeasible"
     assert plan.conflict.rules == ("capacity[1]",)
-    assert plan.conflict.remedies["capacity[1]"].startswith("at most 4")  # c1 alone asks for 400
+    assert plan.conflict.remedies["capacity[1]"] == "at most 400 rps at a site"  # c1 alone
