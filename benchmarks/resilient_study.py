@@ -71,22 +71,34 @@ sites = {{ jurisdictions = ["EEA"] }}
 kind = "residency"
 clients = {{ countries = ["IN"] }}
 sites = {{ countries = ["IN"] }}
+"""
+
+SURVIVE = """
 [resilience]
 survive = "{survive}"
 backup_within_ms = {within}
 """
 
+LATENCY = """
+[budget]
+usd_per_month = {budget}
+[objective]
+minimize = "mean_latency"
+"""
 
-def problem_of(clients: int, survive: str, within: float) -> Problem:
+
+def problem_of(clients: int, survive: str, within: float, budget: float | None) -> Problem:
     """The built problem: every Region and Local Zone of the catalog, planned ones included."""
     named = [site.id for site in load_catalog("aws").sites if site.kind in KINDS and site.status != "ga"]
     racks = RACK.format(
         id="op-frankfurt-1", country="DE", lat=50.11, lon=8.68, parent="eu-central-1", rps=900
     ) + RACK.format(id="op-delhi-1", country="IN", lat=28.61, lon=77.21, parent="ap-south-1", rps=1500)
-    text = STUDY.format(
+    parts = STUDY, SURVIVE if survive != "none" else "", "" if budget is None else LATENCY
+    text = "".join(parts).format(
         clients=clients,
         survive=survive,
         within=within,
+        budget=budget,
         include=", ".join(json.dumps(name) for name in ("*", *named)),
         racks=racks,
     )
@@ -102,9 +114,10 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=2000)
     parser.add_argument("--survive", default="site", choices=("none", "site", "metro", "region"))
     parser.add_argument("--within", type=float, default=150.0)
+    parser.add_argument("--budget", type=float, help="USD a month: then the lowest mean latency for it")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds")
     options = parser.parse_args()
-    problem = problem_of(options.clients, options.survive, options.within)
+    problem = problem_of(options.clients, options.survive, options.within, options.budget)
     prepare(problem, lambda done, total, words: print(words, flush=True))
     print(f"{len(problem.client_ids):,} clients, {int(problem.may_open.sum())} sites")
     started, worked = time.perf_counter(), time.process_time()

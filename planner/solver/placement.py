@@ -79,8 +79,6 @@ def solve_placement(
     """Minimise cost or mean latency under every rule of ``problem``; see the module's words for the method.
 
     The decision is "optimal" when its gap is proven to be at most ``gap``. "infeasible" is proven too.
-            feasible = _relax_and_repair(answers, before, deadline, progress)
-        if feasible and answers.best is None and not answers.done():
     ``on_answer`` is called, from this thread, with every better answer on the way: a placement that breaks
     no rule, "feasible" with its honest gap, at last "optimal". A first Ctrl-C ends the solve as the time
     limit would. ``max_latency`` is not solved here but in :mod:`planner.solver.minimax`.
