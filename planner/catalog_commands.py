@@ -25,6 +25,7 @@ from planner.agent_targets import (
 from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog
 from planner.jurisdictions import load_countries, nearest_country
 from planner.own_prices import start_of_a_file, with_own_prices
+from planner.price_dates import dates_of, sources_of
 from planner.reachability import load_reachability
 from planner.study import OutpostSpec, Study
 from planner.study_lookup import find_study
@@ -39,6 +40,9 @@ DONE: Final = 0
 
 PREMIUM: Final = 0.20
 """What a Local Zone with no price of its own is assumed to add to its parent's, as in a study by default."""
+
+USUAL_INSTANCE: Final = {"aws": "m5.xlarge", "gcp": "n2-standard-4", "azure": "Standard_D4s_v5"}
+"""Four virtual CPUs and 16 GB each."""
 
 NAMED: Final = 5
 """So many of what was left out are named; the rest is counted."""
@@ -67,16 +71,16 @@ UNKNOWN_PLACE: Final = Standing("my-vantage", "??", 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What ``show`` shows of a catalog: the price of ``instance``, and ``own``, a file of the user's prices,
-    before the listed ones."""
+    """What ``show`` shows of a catalog: the price of ``instance`` (None: the usual one), and ``own``, a file
+    of the user's prices, before the listed ones."""
 
-    instance: str
+    instance: str | None = None
     own: Path | None = None
 
 
 def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) -> int:
     """Print the sites of a catalog and what each charges."""
-    catalog, instance = load_catalog(provider), shown.instance
+    catalog, instance = load_catalog(provider), shown.instance or _usual(provider)
     if shown.own is not None:
         (catalog,) = with_own_prices([catalog], shown.own, instance=instance)
     sites = [site for site in catalog.sites if site.kind in check_kinds(kinds)]
@@ -113,7 +117,26 @@ def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) ->
     if os.environ.get(CATALOG):
         own = f"from {catalog.path}; {own}"
     print(f"\n{own}~ estimated; --json gives the source and date of every figure")
+    prices = [price for site in sites for price in _prices_of(catalog, site, instance)]
+    if prices:
+        print(f"prices: {dates_of(prices)}; from {sources_of(prices)}")
     return DONE
+
+
+def _usual(provider: str) -> str:
+    """The instance priced where none is named."""
+    if provider not in USUAL_INSTANCE:
+        raise InputError("--instance", f"is required: nothing is usual of {provider}")
+    return USUAL_INSTANCE[provider]
+
+
+def _prices_of(catalog: Catalog, site: Site, instance: str) -> list[Price]:
+    """Those in the table."""
+    try:
+        prices = catalog.site_prices(site, instance, local_zone_premium=PREMIUM)
+    except NoPriceError:
+        return []
+    return [price for price in (prices.instance_hour, prices.egress_gb) if price is not None]
 
 
 def show_prices(provider: str) -> int:

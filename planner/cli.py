@@ -236,7 +236,11 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     actions = catalog.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = _add(actions, "show", "the sites and prices in use")
     _takes_catalog(shown, kinds="region,local_zone,wavelength_zone")
-    shown.add_argument("--instance", default="m5.xlarge", help="priced by the hour (default: m5.xlarge)")
+    shown.add_argument(
+        "--instance",
+        metavar="TYPE",
+        help="priced by the hour (default: m5.xlarge, n2-standard-4 or Standard_D4s_v5, by provider)",
+    )
     shown.add_argument(
         "--own", type=Path, metavar="FILE.csv", help="a file of your own prices, which go before these"
     )

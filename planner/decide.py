@@ -16,6 +16,7 @@ from planner.figures import (
     home_choice,
     kpi_of,
     placements_of,
+    priced_of,
     recovery_of,
     standby_of,
 )
@@ -386,6 +387,7 @@ def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) ->
         routing=routing,
         recovery=recovery,
         standby=standby,
+        priced=priced_of(inputs, {row.site_id for row in rows}),
         recovery_ways=recovery_ways(study, inputs, problem, decision, recovery),
         duties={
             place.site_id: inputs.duties[place.site_id]

@@ -188,6 +188,9 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "open": list(plan.open),
         "kpi": None if kpi is None else {name: _finite(getattr(kpi, name)) for name in names},
         "cost_items": {item: _finite(usd) for item, usd in plan.cost_items.items()},
+        "prices": None
+        if plan.priced is None
+        else {"as_of": plan.priced.as_of, "estimated": list(plan.priced.estimated)},
         "routing": None if plan.routing is None else _routing_document(plan.routing),
         "binding": list(plan.binding),
         "audit": list(plan.audit),

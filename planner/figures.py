@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
-from planner.plan import Assignment, HomeChoice, Kpi, Placement
+from planner.plan import Assignment, HomeChoice, Kpi, Placement, Priced
+from planner.price_dates import dates_of
 from planner.problem import Problem
 from planner.reasons import reasons
 from planner.recovery import Recovery
@@ -64,6 +65,19 @@ def standby_of(inputs: Inputs, problem: Problem, recovery: Recovery | None) -> P
         cost_usd_month=recovery.usd,
         cost_items={item.name: recovery.usd if item.name == "recovery" else 0.0 for item in problem.items},
         decided_by=", ".join(rule for rule in problem.rules if rule in ("rto", "rpo")),
+    )
+
+
+def priced_of(inputs: Inputs, sites: Collection[str]) -> Priced:
+    """The dates of the prices of some sites, and at which one is estimated."""
+    listed = {
+        site.id: prices.listed
+        for site, prices in zip(inputs.sites, inputs.prices, strict=True)
+        if site.id in sites
+    }
+    return Priced(
+        dates_of(price for prices in listed.values() for price in prices),
+        tuple(site for site, prices in listed.items() if any(price.estimated for price in prices)),
     )
 
 

@@ -157,6 +157,21 @@ class HomeChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Priced:
+    """How old the prices of the plan's sites are, and which of these sites have an estimated one."""
+
+    as_of: str
+    estimated: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """One line of it."""
+        if not self.estimated:
+            return f"{self.as_of}; none of these sites' is estimated"
+        return f"{self.as_of}; estimated, erring high, at {', '.join(self.estimated)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A decision with its proof and its audit. ``objective``, ``lower_bound``: USD per month, or ms.
 
@@ -190,6 +205,7 @@ class Plan:
     standby: Placement | None = None
     recovery_ways: tuple[Way, ...] = ()
     duties: Mapping[str, str] = field(default_factory=dict)
+    priced: Priced | None = None
 
     @property
     def rows(self) -> tuple[Placement, ...]:

@@ -39,6 +39,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
         *(() if slo_ms is None else (f"  coverage  {share(kpi.coverage)} of demand within {slo_ms:g} ms",)),
         *_home(plan),
         f"  evidence  {share(kpi.measured_share)} of demand over pairs measured nearby, the rest modelled",
+        *(() if plan.priced is None else (f"  prices    {plan.priced.words}",)),
         "",
         table(
             ("site", "kind", "country", "instances", "demand", "p50 ms", "p95 ms", "USD a month"),

@@ -232,8 +232,8 @@ def test_where_nothing_can_be_written(study, tmp_path, capsys):
 @pytest.mark.parametrize(("command", "out"), [("plan", "/proc/out"), ("frontier", "/proc/front.csv")])
 def test_where_nobody_may_write_is_told_before_solving(study, capsys, command, out):
     code, printed, said = run(capsys, command, study, "--out", out, "--verbose")
-    assert (code, printed, said.count("\n")) == (5, "", 1)
-    assert said.startswith(f"edgeplan: error: {out}: ")
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert said.startswith(f"edgeplan: error: --out: {out}: ")
 
 
 def test_a_directory_does_not_hide_a_shipped_study(tmp_path, capsys, monkeypatch):
@@ -350,6 +350,23 @@ def test_catalog_show(capsys):
     assert site["instance_hour"]["estimated"]
     assert site["source"]
     assert site["as_of"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "instance"), [("aws", "m5.xlarge"), ("gcp", "n2-standard-4"), ("azure", "Standard_D4s_v5")]
+)
+def test_catalog_show_prices_what_the_provider_has_and_says_how_old_it_is(capsys, provider, instance):
+    code, printed, _ = run(capsys, "catalog", "show", "--provider", provider, "--kind", "region")
+    assert code == 0
+    assert f"{instance} USD/h" in printed
+    with (ROOT / "data" / "providers" / provider / "prices.csv").open(encoding="utf-8") as file:
+        prices = {row["source"]: row["as_of"] for row in csv.DictReader(file)}
+    said = re.fullmatch(r"prices: data as of (\S+) to (\S+); from (.*)", printed.splitlines()[-1])
+    assert said
+    dates = {date for each in prices.values() for date in each.split("/")}
+    assert said[1].partition("/")[0] in dates
+    assert said[1] < said[2]
+    assert set(said[3].partition(" and ")[0].split(", ")) <= set(prices)
 
 
 def test_catalog_show_tells_which_prices_are_ones_own(capsys, tmp_path):
