@@ -229,6 +229,8 @@ def test_as_routed_a_resolver_knows_no_law():
     assert [served.routed_site_id for served in plan.assignments] == ["fra", "par"]
     routed_ = plan.routing.as_routed
     assert routed_.differs == routed_.forbidden == 1.0
+    broken = {each.rule: each.reached for each in routed_.breaks}
+    assert broken == {"residency[1]": pytest.approx(0.75), "residency[2]": pytest.approx(0.25)}
     assert routed_.mean_ms == pytest.approx(0.75 * 12 + 0.25 * 9)
     assert plan.kpi.mean_ms == pytest.approx(0.75 * 30 + 0.25 * 20)
     assert routed_.shares == {"fra": pytest.approx(0.75), "par": pytest.approx(0.25)}
