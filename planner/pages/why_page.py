@@ -13,6 +13,7 @@ from planner.pages.rule_names import rule_name, without_words
 from planner.pages.words import OBJECTIVE_NAMES, count, listed, markdown_table, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
+from planner.solver.site_prices import SiteValue
 from planner.terminal import worth
 
 DEAREST = 3
@@ -171,7 +172,7 @@ def _sites(explained: Explanation, setting: Setting) -> None:
             "Site": value.site,
             "Name": names[value.site].name,
             "Decided by": ", ".join(map(rule_name, decided.get(value.site, "").split(", "))),
-            "Settled otherwise": "" if value.dearer is None else f"+{_money(plan, value.dearer)}",
+            "Settled otherwise": _otherwise(plan, value),
             "Which means": worth(value, plan.minimize)[1],
         }
         for value in sorted(explained.site_values, key=lambda value: value.site)
@@ -192,6 +193,12 @@ def _sites(explained: Explanation, setting: Setting) -> None:
                 "Settled otherwise": st.column_config.TextColumn(width=140),
             },
         )
+
+
+def _otherwise(plan: Plan, value: SiteValue) -> str:
+    if value.impossible or value.forbidden:
+        return ""
+    return ("" if value.dearer is None else "+") + _money(plan, value.dearer)
 
 
 def _alternatives(explained: Explanation) -> None:
