@@ -75,7 +75,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     hashes = {"study": _sha256(study_toml(study).encode())}
     if study.prices is not None:
         if not study.prices.exists():
-            raise StudyError(study.path or Path(study.name), f"{study.prices}: no such file", column="prices")
+            raise _missing(study, study.prices, "prices")
         racks = {id_ for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
         instances = {each.provider: study.workload.instance_of(each.provider) for each in catalogs}
         catalogs = with_own_prices(catalogs, study.prices, instance=instances, racks=racks)
@@ -237,12 +237,19 @@ def _read_demand(study: Study) -> tuple[Demand, str]:
     spec = study.demand
     file = data_dir() / "demand" / "cities.csv" if spec.csv is None else spec.csv
     if not file.exists():
-        raise StudyError(study.path or Path(study.name), f"{file}: no such file", column="demand.csv")
+        raise _missing(study, file, "demand.csv")
     demand = load_cities(spec.countries, spec.top) if spec.csv is None else load_clients_csv(spec.csv)
     try:
         return demand, _sha256(file.read_bytes())
     except OSError as fault:
         raise DemandError(file, fault.strerror or str(fault)) from None
+
+
+def _missing(study: Study, file: Path, column: str) -> StudyError:
+    """The error about a file that is not there, named as the study does: where that is, is said already."""
+    home = None if study.path is None else study.path.parent
+    named = file.relative_to(home) if home is not None and file.is_relative_to(home) else file
+    return StudyError(study.path or Path(study.name), f"{named}: no such file", column=column)
 
 
 def _check_classes(study: Study, demand: Demand) -> None:

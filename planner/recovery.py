@@ -11,7 +11,8 @@ class Recovery:
     ``failover`` are the arithmetic of what stands below in seconds.
 
     ``standby``, ``country``: None where each client's backup stands in. ``replication_usd``: without a home
-    it depends on who serves, and is zero until the plan is drawn (:mod:`planner.standby_regions`).
+    it depends on who serves, and is zero until the plan is drawn (:mod:`planner.standby_regions`). ``asked``:
+    the RTO and RPO as the study says them.
     """
 
     strategy: str
@@ -28,6 +29,7 @@ class Recovery:
     compute_usd: float
     storage_usd: float
     replication_usd: float
+    asked: str = ""
 
     @property
     def rto_s(self) -> float:
@@ -48,9 +50,10 @@ class Recovery:
     def words(self) -> str:
         """The arithmetic of the expected RTO and RPO, in seconds."""
         restore = f" + {self.restore_s:g} s restoring" if self.restore_s else ""
+        asked = f" (asked: {self.asked})" if self.asked else ""
         return (
             f"RTO {self.rto_s:g} s = {self.detection} + {self.failover} + {self.provision_s:g} s"
-            f" provisioning{restore}; RPO {self.rpo_s:g} s"
+            f" provisioning{restore}; RPO {self.rpo_s:g} s{asked}"
         )
 
 

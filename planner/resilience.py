@@ -30,6 +30,7 @@ from planner.standby_regions import DAYS_PER_MONTH, backups_hold, lost_together
 from planner.strategies import Strategy, load_strategies
 from planner.study import ProgramRule, ResidencyRule, Study, TagsRule
 from planner.study_values import Routing
+from probes.duration import in_words
 
 BITS_PER_BYTE: Final = 8
 ACTIVE: Final = "active-active"
@@ -141,6 +142,11 @@ def recover(study: Study, inputs: Inputs, strategy: Strategy, standby: int | Non
         compute_usd=0.0 if hour is None else instances * hour.usd * HOURS_PER_MONTH,
         storage_usd=asked.data_gb * strategy.storage_usd_gb_month,
         replication_usd=asked.change_gb_per_day * DAYS_PER_MONTH * leaving,
+        asked=", ".join(
+            f"{name} {in_words(span_s)}"
+            for name, span_s in (("rto", asked.rto_s), ("rpo", asked.rpo_s))
+            if span_s is not None
+        ),
     )
 
 

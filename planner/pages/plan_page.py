@@ -196,7 +196,9 @@ def _routing(plan: Plan, routing: RoutingPlan, slo_ms: float | None) -> None:
     """How clients find their site, and what the plan is like as routed."""
     st.subheader("How people find their site", anchor=False)
     routed, (chosen, *others) = routing.as_routed, routing.why
-    st.markdown(f"{plain(NAMES[routing.policy])}, {usd(routing.usd_month)} a month: {plain(chosen)}.")
+    name = NAMES[routing.policy]
+    head = "" if chosen.startswith(name) else f"{name}, {usd(routing.usd_month)} a month: "
+    st.markdown(f"{plain(head + chosen)}.")
     for other in others:
         st.caption(plain(other))
     st.markdown(f"**When a site fails,** its people are elsewhere after {plain(routing.failover_words)}.")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from planner.rules.effect import Effect, Facts
 from planner.standby_regions import spared
+from probes.duration import in_words
 
 
 def effects(facts: Facts) -> tuple[Effect, ...]:
@@ -29,7 +30,8 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     ):
         if limit is not None:
             sites = _outside(facts) if reached <= limit else np.zeros(len(facts.inputs.sites), dtype=bool)
-            found.append(Effect(name, f"{whose} {words} {limit:g} s{apart}", sites=sites))
+            span = f"{in_words(limit)} ({limit:g} s)"
+            found.append(Effect(name, f"{whose} {words} {span}{apart}", sites=sites))
     return tuple(found)
 
 

@@ -139,7 +139,7 @@ BAD_STUDIES = [
         '["crad"]',
         "{study}, rule[1].clients.classes: no client has the data class 'crad'; did you mean 'card'?",
     ),
-    ("clients.csv", "client.csv", "{study}, demand.csv: {directory}/client.csv: no such file"),
+    ("clients.csv", "client.csv", "{study}, demand.csv: client.csv: no such file"),
 ]
 
 

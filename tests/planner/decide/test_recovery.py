@@ -46,7 +46,7 @@ def test_time_to_recover_by_hand():
     assert way("warm-standby", routing=quick).rto_s == 20 + 15 + 180
     assert way("warm-standby", routing=quick).words == (
         "RTO 215 s = 10 s × 2 to find it down + 10 s TTL + 5 s that clients remember it"
-        " + 180 s provisioning; RPO 30 s"
+        " + 180 s provisioning; RPO 30 s (asked: rto 20m, rpo 2m)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The study of several providers in docs/study.md can be planned as it stands, and uses names every list has."""
+"""The study of several providers in docs/study.md is planned as it stands, in names that every list has."""
 
 from __future__ import annotations
 
