@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from planner.decide import decide, explain
+from planner.inputs import resized
+from planner.loosening import first_step
 from planner.rules import RULES
 from planner.study import Resilience, Routing
 from tests.planner.routing.estate import FACTS, price
@@ -190,3 +192,33 @@ def test_a_key_that_moves_nothing_costs_nothing():
         if decide(lax, inputs).objective is not None:
             said = prices(lax, inputs)
             assert (said["rto"], said["rpo"]) == (0.0, 0.0)
+
+
+POLICIES = ("auto", "route53-latency", "route53-geoproximity", "global-accelerator")
+
+
+def test_a_step_and_no_rule_save_what_plain_solves_say():
+    """By whichever policy clients find their site, with every rule at once, and times of recovery that only
+    some of the policies keep."""
+    compared = {"saves": 0, "step": 0}
+    for number, (study, inputs) in enumerate(itertools.islice(with_routing(drawn(None, recovers=True)), 64)):
+        policy, rto_s = POLICIES[number % 4], (125.0, 600.0, 3600.0, 20_000.0)[number // 4 % 4]
+        static = policy in ("auto", "global-accelerator") and number % 3 == 0
+        study = routed(resilience(study, rto_s=rto_s), policy=policy, static_addresses=static)
+        plan = decide(study, inputs)
+        if plan.objective is None:
+            continue
+        close = 4e-4 * plan.objective + 1e-9
+        for each in explain(study, inputs).rule_prices:
+            if each.rule in DROPPED and each.rule != "one_size":
+                free = decide(*DROPPED[each.rule](study, inputs))
+                assert each.saves == pytest.approx(plan.objective - free.objective, abs=close), (number, each)
+                compared["saves"] += each.saves > close
+            step = first_step(study, each.rule, len(inputs.sites))
+            assert each.step == (None if step is None else step.words)
+            if step is not None:
+                looser = decide(step.study, resized(inputs, step.study))
+                saves = max(plan.objective - looser.objective, 0.0)
+                assert each.step_saves == pytest.approx(saves, abs=close), (number, each)
+                compared["step"] += each.step_saves > close
+    assert min(compared.values()) >= 5, compared
