@@ -161,6 +161,8 @@ def _irreducible(
     names = alternatives[0].rules
     kept, sure = set(names), True
     for position, rule in enumerate(names):
+        if deadline.passed():
+            return tuple(rule for rule in names if rule in kept), False
         progress(position, len(names), f"does the conflict need {rule}?")
         verdict = _verdict(alternatives, kept - {rule}, deadline)
         if verdict is False:

@@ -18,10 +18,15 @@ def stranded(alternatives: Sequence[Problem]) -> tuple[tuple[str, ...], str] | N
     """
     every = [option for problem in alternatives for option in problem.options]
     options = [option for option in every if option.needs <= set(option.rules)]
-    found = [_at(option) for option in sorted(options, key=lambda each: -int(each.allowed.sum()))]
-    first = found[0] if found else None
-    same = all(other is not None and first is not None and other[0] == first[0] for other in found)
-    return first if same else None
+    options.sort(key=lambda each: -int(each.allowed.sum()))
+    first = _at(options[0]) if options else None
+    if first is None:
+        return None
+    for option in options[1:]:  # no further than the first that differs: there may be hundreds
+        other = _at(option)
+        if other is None or other[0] != first[0]:
+            return None
+    return first
 
 
 def _at(problem: Problem) -> tuple[tuple[str, ...], str] | None:
