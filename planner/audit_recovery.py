@@ -40,11 +40,12 @@ def recovery(case: Ledger) -> Iterator[str]:
     yield from _row(case, stated, sites)
     redirect_s = _redirect_s(case)
     reached = promised(case.study, strategy, redirect_s)
-    parts = tuple(monthly(case.study, case.inputs, home, strategy, stated.standby, case.shares))
+    serving = case.open_ids
+    parts = tuple(monthly(case.study, case.inputs, home, strategy, stated.standby, case.shares, serving))
     for name, said, actual in (
         ("rto_s", stated.rto_s, reached[0]),
         ("rpo_s", stated.rpo_s, reached[1]),
-        ("instances", stated.instances, machines(case.study, strategy, stated.standby)),
+        ("instances", stated.instances, machines(case.study, strategy, stated.standby, serving)),
         *zip(
             ("compute_usd", "storage_usd", "replication_usd"),
             (stated.compute_usd, stated.storage_usd, stated.replication_usd),
@@ -107,7 +108,9 @@ def _cheaper(
         backups = _by_backups(case, other.name)
         for site in (None, *case.inputs.sites) if backups else case.inputs.sites:
             where = None if site is None else site.id
-            cost = tuple(monthly(case.study, case.inputs, case.home, other, where, case.shares))
+            cost = tuple(
+                monthly(case.study, case.inputs, case.home, other, where, case.shares, case.open_ids)
+            )
             fit = site is None or not any(_unfit(case, site))
             if cost and math.fsum(cost) < bill * (1 - 1e-6) - 1e-9 and fit:
                 yield f"recovery: {other.name} in {where or 'backups'} would do for {math.fsum(cost):.9g} USD"

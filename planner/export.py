@@ -211,7 +211,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "recovery": None
         if plan.recovery is None
         else {
-            **asdict(plan.recovery),
+            **{name: value for name, value in asdict(plan.recovery).items() if name != "among"},
             "rto_s": plan.recovery.rto_s,
             "usd_month": plan.recovery.usd,
             "words": plan.recovery.words,

@@ -38,6 +38,11 @@ def home_choice(study: Study, inputs: Inputs, problem: Problem, decision: Decisi
 def recovery_of(study: Study, inputs: Inputs, problem: Problem, decision: Decision) -> Recovery | None:
     """What is done about a lost Region, with what copying the data costs where these sites serve."""
     recovery = inputs.recovery
+    assert decision.open is not None
+    if recovery is not None and recovery.among:
+        serving = (inputs.sites[j] for j in np.nonzero(decision.open)[0])
+        site = next(site for site in serving if site.id in recovery.among)
+        return replace(recovery, standby=site.id, country=site.country, among=())
     if recovery is None or inputs.home is not None:
         return recovery
     assert decision.assignment is not None

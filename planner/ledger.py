@@ -144,7 +144,7 @@ class Ledger:
             # Backups stand in: each site keeps its part of the copies, and sends what its own clients change.
             mine = math.fsum(self.share[self.column == column])
             nobody = [0.0] * len(self.inputs.sites)
-            kept = standing_by(self.study, self.inputs, self.home, recovery, nobody)
+            kept = standing_by(self.study, self.inputs, self.home, recovery, nobody, self.open_ids)
             bill["recovery"] = mine * (kept + sending(self.study, self.inputs, self.home, None, column))
         if self.home is not None:
             bill["transfer"] += work.home_share * gigabytes * float(self.home.usd_gb[column])
@@ -169,7 +169,7 @@ class Ledger:
         recovery = self.plan.recovery
         if recovery is None or recovery.standby is None:
             return 0.0
-        return standing_by(self.study, self.inputs, self.home, recovery, self.shares)
+        return standing_by(self.study, self.inputs, self.home, recovery, self.shares, self.open_ids)
 
     @property
     def shares(self) -> list[float]:

@@ -7,7 +7,7 @@ Written from ``docs/design/0001-decision-model.md`` apart from ``planner/resilie
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from planner.homes import Home
 from planner.inputs import Inputs
@@ -28,10 +28,10 @@ def promised(study: Study, strategy: Strategy, redirect_s: float | None = None) 
     return math.fsum((noticed, told, strategy.provision_s, copied)), strategy.rpo_s
 
 
-def machines(study: Study, strategy: Strategy, standby: str | None) -> int:
-    """Instances that run in the standby all the time."""
+def machines(study: Study, strategy: Strategy, standby: str | None, serving: Collection[str]) -> int:
+    """Instances that run in the standby all the time; ``serving``: the open sites."""
     work = study.workload
-    already = work.home is not None and study.resilience.survive != "none"
+    already = work.home is not None and study.resilience.survive != "none" and standby in serving
     if standby is None or (strategy.name == "active-active" and already):
         return 0
     needed = math.ceil(study.demand.peak_rps * (1 + work.headroom) / work.rps_per_instance - 0.02)
@@ -45,10 +45,11 @@ def monthly(
     strategy: Strategy,
     standby: str | None,
     share: Sequence[float],
+    serving: Collection[str],
 ) -> Iterator[float]:
     """Compute, storage and replication, US dollars a month; nothing where the standby is no priced Region.
 
-    ``share`` (n,): of demand, by site. ``standby`` None: each client's backup.
+    ``share`` (n,): of demand, by site; ``serving``: the open ones. ``standby`` None: each client's backup.
     """
     hour = 0.0
     if standby is not None:
@@ -57,7 +58,7 @@ def monthly(
         if at is None or inputs.sites[at].kind != "region" or price is None:
             return
         hour = price.usd
-    yield machines(study, strategy, standby) * 730 * hour
+    yield machines(study, strategy, standby, serving) * 730 * hour
     yield strategy.storage_usd_gb_month * study.resilience.data_gb
     each = [sending(study, inputs, home, standby, column) for column in range(len(inputs.sites))]
     yield math.fsum(mine * usd for mine, usd in zip(share, each, strict=True))
@@ -76,13 +77,18 @@ def sending(study: Study, inputs: Inputs, home: Home | None, standby: str | None
 
 
 def standing_by(
-    study: Study, inputs: Inputs, home: Home | None, stated: Recovery, share: Sequence[float]
+    study: Study,
+    inputs: Inputs,
+    home: Home | None,
+    stated: Recovery,
+    share: Sequence[float],
+    serving: Collection[str],
 ) -> float:
     """The bill of a stated recovery; zero where its strategy or its standby is none."""
     named = [each for each in load_strategies() if each.name == stated.strategy]
     if not named or (home is None and study.workload.home is not None):
         return 0.0
-    return math.fsum(monthly(study, inputs, home, named[0], stated.standby, share))
+    return math.fsum(monthly(study, inputs, home, named[0], stated.standby, share, serving))
 
 
 def falls_with(study: Study, region: Site, other: Site) -> bool:

@@ -13,6 +13,9 @@ class Recovery:
     ``standby``, ``country``: None where each client's backup stands in. ``replication_usd``: without a home
     it depends on who serves, and is zero until the plan is drawn (:mod:`planner.standby_regions`). ``asked``:
     the RTO and RPO as the study says them.
+
+    ``among``: Regions that may each be the ``standby``, of which one must serve, for nothing runs there for
+    the standby's sake; empty where none need be open, and in a plan, which names the one.
     """
 
     strategy: str
@@ -30,6 +33,7 @@ class Recovery:
     storage_usd: float
     replication_usd: float
     asked: str = ""
+    among: tuple[str, ...] = ()
 
     @property
     def rto_s(self) -> float:
@@ -76,6 +80,12 @@ class Arrangement:
 
     home: str
     recovery: Recovery | None = None
+
+
+def merit(arrangement: Arrangement | None) -> tuple[float, float]:
+    """The less the better: what recovering costs a month, to the cent, and how long it takes."""
+    recovery = None if arrangement is None else arrangement.recovery
+    return round(usd_of(arrangement), 2), 0.0 if recovery is None else recovery.rto_s
 
 
 def usd_of(arrangement: Arrangement | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from planner.inputs import Inputs
 from planner.problem import Problem
@@ -46,6 +47,12 @@ def _fitting(study: Study, inputs: Inputs, decision: Decision) -> Iterator[Recov
             apart = spared(study.resilience, inputs, by_id[recovery.standby])
             if bool((decision.open & ~apart).any()):
                 continue
+        if recovery.among:
+            serving = {site.id for site, is_open in zip(inputs.sites, decision.open, strict=True) if is_open}
+            standby = next((each for each in recovery.among if each in serving), None)
+            if standby is None:
+                continue
+            recovery = replace(recovery, standby=standby, country=by_id[standby].country, among=())
         yield recovery
 
 
@@ -59,9 +66,9 @@ def _way(study: Study, name: str, found: tuple[float, Recovery] | None, taken: R
     if asked.rpo_s is not None and recovery.rpo_s > asked.rpo_s:
         why.append(f"loses up to {recovery.rpo_s:,.0f} s, rpo is {asked.rpo_s:,.0f} s")
     if name == taken.strategy:
-        why = ["taken: the cheapest that meets what is asked"]
+        why = ["taken: the cheapest that meets what is asked, of several the soonest"]
     elif not why and usd - taken.usd < 0.5:
-        why.append("meets it at the same cost; the simpler one is taken")
+        why.append("meets it at the same cost, but later")
     elif not why:
         why.append(f"meets it, for ${usd - taken.usd:,.0f} a month more")
     return Way(name, recovery.where, usd, recovery.rto_s, recovery.rpo_s, "; ".join(why))

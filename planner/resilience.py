@@ -7,8 +7,8 @@
 Without a home tier the last part is that of :mod:`planner.standby_regions`. The switch is ``ttl_s`` +
 ``client_cache_s`` with Route 53, and where routing is not planned; with an accelerator, what it takes to send
 clients elsewhere. The fleet is what the whole demand needs. A plan that survives a failure has the room for
-active/active already, and pays no more compute for it while it does. The restored part counts only where data
-come from a backup.
+active/active already, and pays no more compute for it while it does and the home's data stand by where a site
+is open. The restored part counts only where data come from a backup.
 """
 
 from __future__ import annotations
@@ -66,8 +66,22 @@ def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
             yield Choice(recover(study, inputs, strategy, None), needs=SURVIVAL)
         yield from _each(study, inputs, strategy, standbys)
         if inputs.home is not None and strategy.name == ACTIVE and study.resilience.survive != "none":
-            there = replace(strategy, compute_fraction=0.0)
-            yield from _each(study, inputs, there, standbys, SURVIVAL)
+            yield from _serving(study, inputs, replace(strategy, compute_fraction=0.0), standbys)
+
+
+def _serving(
+    study: Study, inputs: Inputs, strategy: Strategy, standbys: Sequence[tuple[int, frozenset[str]]]
+) -> Iterator[Choice]:
+    """Active/active on the fleet's own backups: a standby must be open, and any costs the same. One choice
+    for each set of rules that forbid some of them."""
+    alike: dict[frozenset[str], list[Recovery]] = {}
+    for j, forbidden in standbys:
+        recovery = recover(study, inputs, strategy, j)
+        if recovery is not None:
+            alike.setdefault(forbidden, []).append(recovery)
+    for forbidden, ways in alike.items():
+        among = tuple(way.where for way in ways)
+        yield Choice(replace(ways[0], among=among), forbidden, SURVIVAL)
 
 
 def _each(
@@ -75,7 +89,6 @@ def _each(
     inputs: Inputs,
     strategy: Strategy,
     standbys: Sequence[tuple[int, frozenset[str]]],
-    needs: frozenset[str] = frozenset(),
 ) -> Iterator[Choice]:
     """One strategy with each standby, cheapest first; with a home, those that dropping rules may call for."""
     priced = [
@@ -88,7 +101,7 @@ def _each(
         if inputs.home is not None and any(rules <= forbidden for rules in cheaper):
             continue
         cheaper.append(forbidden)
-        yield Choice(recovery, forbidden, needs)
+        yield Choice(recovery, forbidden)
 
 
 def _apart(study: Study, home: Site, site: Site) -> bool:

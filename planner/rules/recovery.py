@@ -1,4 +1,5 @@
-"""RTO of the recovery ≤ rto, and RPO of the recovery ≤ rpo; without a home, y_j = 0 beside its standby."""
+"""RTO of the recovery ≤ rto, and RPO of the recovery ≤ rpo; without a home, y_j = 0 beside its standby; where
+active/active runs nothing of its own, y_standby = 1."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.rules.effect import Effect, Facts
+from planner.rules.effect import Effect, Facts, Row
 from planner.standby_regions import spared
 from probes.duration import in_words
 
@@ -31,8 +32,18 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
         if limit is not None:
             sites = _outside(facts) if reached <= limit else np.zeros(len(facts.inputs.sites), dtype=bool)
             span = f"{in_words(limit)} ({limit:g} s)"
-            found.append(Effect(name, f"{whose} {words} {span}{apart}", sites=sites))
+            words = f"{whose} {words} {span}{apart}"
+            found.append(Effect(name, words, sites=sites, rows=_serving(facts)))
     return tuple(found)
+
+
+def _serving(facts: Facts) -> tuple[Row, ...]:
+    """One of the Regions that may stand by is open, where one must."""
+    recovery = facts.inputs.recovery
+    if recovery is None or not recovery.among:
+        return ()
+    among = np.array([float(site.id in recovery.among) for site in facts.inputs.sites])
+    return (Row(1.0, math.inf, site=among),)
 
 
 def _outside(facts: Facts) -> NDArray[np.bool_] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.problem import Problem
-from planner.recovery import usd_of
+from planner.recovery import merit, usd_of
 from planner.solver.decision import Decision, broken_rules, objective_of, tally
 
 CLOSING = frozenset({"rto", "rpo"})
@@ -56,11 +56,16 @@ def joint(options: Sequence[Problem]) -> Joint | None:
 
 
 def at_the_cheapest(options: Sequence[Problem], found: Decision) -> Decision | None:
-    """The same sites and clients with the cheapest standby that they leave free; None where none is."""
+    """The same sites and clients with the cheapest recovery that they leave room for, of several the soonest;
+    None where none is."""
     if found.open is None or found.assignment is None:
         return None
     placed = found.open, found.assignment, found.backup
-    for option in sorted(options, key=lambda option: tally(option, *placed).cost_usd):
+
+    def merit_of(option: Problem) -> tuple[float, float]:
+        return round(tally(option, *placed).cost_usd, 2), merit(option.arrangement)[1]
+
+    for option in sorted(options, key=merit_of):
         if not (found.open & ~option.may_open).any() and not broken_rules(option, *placed):
             objective = objective_of(option, *placed)
             return replace(found, objective=objective, arrangement=option.arrangement)

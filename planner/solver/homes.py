@@ -8,13 +8,13 @@ the standbys of a service without a home (:mod:`planner.solver.apart`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from planner.problem import Problem
-from planner.recovery import usd_of
+from planner.recovery import merit
 from planner.solver.answers import OnAnswer
 from planner.solver.apart import at_the_cheapest, joint
 from planner.solver.decision import Deadline, Decision, tally
@@ -85,8 +85,7 @@ def best_of(
         bounds[k] = np.inf if found.termination == "infeasible" else max(bounds[k], found.lower_bound)
         unproven |= found.termination == "time_limit" and bounds[k] < enough
         found = replace(found, arrangement=option.arrangement)
-        if together is not None:
-            found = at_the_cheapest(options, found) or found
+        found = at_the_cheapest(_of_one_home(option, options, problem), found) or found
         if found.open is not None and (best is None or _better(problem, found, best)):
             best = found
     seconds, lower = time.perf_counter() - started, float(bounds.min())
@@ -99,20 +98,47 @@ def best_of(
 
 
 def _worth_solving(problem: Problem) -> tuple[Problem, ...]:
-    """Of the recoveries of one home, which differ in their cost alone, the cheapest that is allowed; without
-    a home, of those with one standby.
+    """Of the recoveries of one home, which differ in their cost alone, the cheapest that is allowed, of
+    several the soonest; and those that cost less, but ask a standby to be open. Without a home, of those
+    with one standby.
 
     All options where none is, so that there is one to prove infeasible.
     """
     kept: dict[str | None, Problem] = {}
-    for option in problem.options:
+    asking = list[tuple[str | None, Problem]]()
+    for option in filter(lambda option: option.servable, problem.options):
         at = None
         if (arranged := option.arrangement) is not None:
             recovery = arranged.recovery
             at = arranged.home or (None if recovery is None else recovery.where)
-        if option.servable and (at not in kept or usd_of(arranged) < usd_of(kept[at].arrangement)):
+            if _asks(option):
+                asking.append((at, option))
+                continue
+        if at not in kept or merit(arranged) < merit(kept[at].arrangement):
             kept[at] = option
-    return tuple(kept.values()) or problem.options
+    cheaper = (
+        option
+        for at, option in asking
+        if at not in kept or merit(option.arrangement)[0] < merit(kept[at].arrangement)[0]
+    )
+    return (*kept.values(), *cheaper) or problem.options
+
+
+def _of_one_home(option: Problem, options: Sequence[Problem], problem: Problem) -> list[Problem]:
+    """The options that have the same home, or none, so that latencies are the same; with those that are not
+    worth solving, for they cost the same but ask a standby to be open."""
+    if option.arrangement is None:
+        return [option]
+    home = option.arrangement.home
+    asking = [each for each in problem.options if each.servable and _asks(each)]
+    found = {id(each): each for each in (*options, *asking)}
+    return [each for each in found.values() if each.arrangement is not None and each.arrangement.home == home]
+
+
+def _asks(option: Problem) -> bool:
+    """Whether the recovery asks a standby to be open."""
+    recovery = None if option.arrangement is None else option.arrangement.recovery
+    return recovery is not None and bool(recovery.among)
 
 
 def _at_their_best(problem: Problem) -> float:

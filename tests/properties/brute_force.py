@@ -70,9 +70,12 @@ def best(
     for home in inputs.homes:
         if study.workload.home.region in ("auto", home.site.id) and _may_hold(study, inputs, home, without):
             there = replace(inputs, homes=(home,))
-            usd = _cheapest_recovery(study, there, without)
-            if usd is not None:
-                found = _better(found, _best_of_sites(study, there, without, settled, usd))
+            for usd, serves in _recoveries(study, there, without):
+                if serves is None:
+                    found = _better(found, _best_of_sites(study, there, without, settled, usd))
+                elif (settled or {}).get(serves, True):
+                    opened = {**(settled or {}), serves: True}
+                    found = _better(found, _best_of_sites(study, there, without, opened, usd))
     return found
 
 
@@ -158,16 +161,17 @@ def _quick_enough(study, without):
             yield way
 
 
-def _cheapest_recovery(study, inputs, without) -> float | None:
-    """US dollars a month of the cheapest lawful way that is quick enough; None where there is none."""
+def _recoveries(study, inputs, without):
+    """US dollars a month of the cheapest lawful way that is quick enough, if any; and of active/active on the
+    fleet's own backups, with the site that is open for it."""
     asked, (home,) = study.resilience, inputs.homes
     if not _limits(study, without):
-        return 0.0
+        yield 0.0, None
+        return
     fleet, found = _fleet(study), []
+    survives = asked.survive != "none" and "survive" not in without
     for way in _quick_enough(study, without):
         part = float(way["compute_fraction"])
-        if asked.survive != "none" and "survive" not in without and way["strategy"] == "active-active":
-            part = 0.0
         for site, price in zip(inputs.sites, inputs.prices, strict=True):
             elsewhere = site.kind == "region" and site.id != home.site.id
             if asked.survive in ("metro", "region") and site.metro == home.site.metro != "":
@@ -177,7 +181,10 @@ def _cheapest_recovery(study, inputs, without) -> float | None:
                 kept = float(way["storage_usd_gb_month"]) * asked.data_gb
                 sent = asked.change_gb_per_day * 365 / 12 * home.leaving_usd_gb
                 found.append(np.ceil(part * fleet) * price.instance_hour.usd * 730 + kept + sent)
-    return min(found, default=None)
+                if survives and way["strategy"] == "active-active":
+                    yield kept + sent, site.id
+    if found:
+        yield min(found), None
 
 
 def _may_hold(study, inputs, home, without) -> bool:

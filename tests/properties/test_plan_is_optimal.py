@@ -99,6 +99,28 @@ def test_a_rule_binds_the_home_and_what_stands_by_for_it(rule):
             return
 
 
+def test_active_active_on_the_fleets_own_backups_stands_by_where_a_site_is_open():
+    """In some a fleet is paid for, since no standby is worth opening; in others one is opened for it."""
+    paid = opened = 0
+    for seed in range(120, 240):
+        instance = draw(seed, "survive", home=True)
+        asked = instance.study.resilience
+        if not asked.recovers or len(instance.inputs.sites) > 4:
+            continue
+        quick = replace(instance.study, resilience=replace(asked, rto_s=200.0, rpo_s=None))
+        instance = replace(instance, study=quick)
+        agree(instance, best(quick, instance.inputs))
+        plan = decide(quick, instance.inputs)
+        if plan.recovery is None:
+            continue
+        assert plan.recovery.instances > 0 or plan.recovery.standby in plan.open
+        calm = replace(quick, resilience=replace(quick.resilience, rto_s=None))
+        paid += plan.recovery.instances > 0
+        opened += plan.recovery.instances == 0 and plan.open != decide(calm, instance.inputs).open
+    assert paid
+    assert opened
+
+
 @pytest.mark.parametrize("rule", [None, "survive", "residency", "budget"])
 def test_without_a_home_the_standby_is_outside_of_every_open_sites_region(rule):
     """Drawn until the two objectives have changed the optimum, or what it costs, several times."""
