@@ -155,8 +155,10 @@ def accelerator(plan: Plan, study: Study, inputs: Inputs) -> dict[str, Any]:
 
 
 def variable(what: str, site_id: str) -> str:
-    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them."""
-    return f"${{{what}_{re.sub('[^A-Za-z0-9]', '_', site_id)}}}"
+    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them; two for the dot
+    before a size of a rack, so that ``op-1.half`` is not ``op-1-half``."""
+    plain = re.sub("[^A-Za-z0-9]", "_", site_id.replace(".", "__"))
+    return f"${{{what}_{plain}}}"
 
 
 def _recorded(plan: Plan) -> list[Placement]:

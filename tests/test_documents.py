@@ -86,9 +86,9 @@ def test_every_cost_item_is_in_a_shipped_study():
         assert set(studies.strip().split(", ")) & shipped, f"{name} is in no study"
 
 
-# A service or a program that some candidate lacks, or a rack's line that is too slow, would forbid something;
-# in the shipped studies every candidate has what is asked for, and the policy knows every candidate.
-IDLE = {"services", "program", "service_link", "routing"}
+# A program that some candidate lacks, or a policy that does not know every candidate, would forbid something;
+# in the shipped studies every candidate has what is asked for, and the policy is free.
+IDLE = {"program", "routing"}
 
 
 def test_the_rules_of_the_shipped_studies_forbid_something():

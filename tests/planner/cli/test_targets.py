@@ -315,8 +315,8 @@ def test_a_rack_without_a_host(settings, study, capsys):
         (["--outpost", "op-1"], "--study: is required with --outpost: a rack stands in a study"),
         (["--kind", "outpost"], "--study: is required for --kind outpost: a study says where racks stand"),
         (
-            ["--study", "factory-outposts", "--outpost", "op-gyor-3"],
-            "--outpost: 'op-gyor-3' is not an outpost of factory-outposts; did you mean 'op-gyor-",
+            ["--study", "factory-outposts", "--outpost", "op-gyor-9"],
+            "--outpost: 'op-gyor-9' is not an outpost of factory-outposts; did you mean 'op-gyor-",
         ),
         (
             [*PLACE, "--study", "factory-outposts", "--outpost", "op-gyor-1"],

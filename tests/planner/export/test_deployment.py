@@ -11,7 +11,7 @@ from botocore.validate import ParamValidator
 
 from planner.catalog import load_catalog
 from planner.decide import decide
-from planner.deployment import DEPLOYMENT_FILES, deployment_files
+from planner.deployment import DEPLOYMENT_FILES, deployment_files, variable
 from planner.export import write_plan
 from tests.planner.decide import test_recovery as recovering
 from tests.planner.routing.estate import NAMES, STUDY, inputs, routed
@@ -172,3 +172,8 @@ def test_the_standby_is_a_variable_too():
         "standby_region": plan.recovery.standby,
         "instances": 0,
     }
+
+
+def test_a_size_of_a_rack_has_another_variable_than_a_rack_of_that_name():
+    assert variable("address", "op-1.half") == "${address_op_1__half}"
+    assert variable("address", "op-1-half") == "${address_op_1_half}"
