@@ -20,6 +20,9 @@ from planner.solver.decision import Deadline, Decision
 from planner.solver.interrupt import stoppable
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 
+NEARLY = 1e-3
+"""A point that the solver leaves with a gap this small is kept, and its gap said: the front goes on."""
+
 POLES = 8
 """How many promises are tried at most to find the fast end, where not every site may be open."""
 
@@ -35,7 +38,8 @@ class FrontierPoint:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """``points``, cheapest (slowest) first: cost rises and latency falls strictly, each point proven.
+    """``points``, cheapest (slowest) first: cost rises and latency falls strictly, each point proven but for the
+    gap it says.
 
     ``complete``: as many points as asked for, or every step that is wider than the finest difference looked
     for, both ends included. Otherwise ``words`` says why not.
@@ -113,7 +117,7 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
         decision = trace.cheapest_within(target)
         if decision.termination == "infeasible":
             floor = max(floor, target)
-        elif decision.open is None or decision.termination != "optimal":
+        elif not _settled(decision) or trace.deadline.passed():
             words = (
                 f"stopped at a promise of {target:.1f} ms: {len(found)} points are proven, others are missing"
             )
@@ -150,10 +154,14 @@ class _Trace:
             start=near.decision,
             lower_bound=lower,
         )
-        if decision.open is not None and decision.termination == "optimal":
+        if _settled(decision):
             reached = _reached(self.problem, decision, self.coverage)
             self.solved.append(FrontierPoint(slo_ms, reached, decision))
         return decision
+
+
+def _settled(decision: Decision) -> bool:
+    return decision.open is not None and (decision.termination == "optimal" or decision.gap <= NEARLY)
 
 
 def promise(problem: Problem, slo_ms: float, coverage: float) -> Problem:

@@ -10,6 +10,7 @@ import pytest
 
 from planner.decide import decide_frontier
 from planner.problem import build_problem
+from planner.solver import frontier
 from planner.solver.frontier import weighted_quantile
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
@@ -67,6 +68,30 @@ def test_a_front_that_time_cuts_short_says_so():
     front = decide_frontier(instance.study, instance.inputs, points=8, time_limit_s=1e-6)
     assert not front.complete
     assert front.words.startswith("stopped")
+
+
+@pytest.mark.parametrize(("open_gap", "goes_on"), [(5e-4, True), (5e-3, False)])
+def test_a_point_that_is_all_but_proven_does_not_end_the_front(monkeypatch, open_gap, goes_on):
+    solve = frontier.solve_placement
+
+    def unproven(problem, **options):
+        """Every promise is left with a gap; the cheapest plan of all, which the front starts at, is proven."""
+        found = solve(problem, **options)
+        if found.open is None or "start" not in options:
+            return found
+        return replace(found, termination="time_limit", lower_bound=found.objective * (1 - open_gap))
+
+    drawn = ((each, decide_frontier(each.study, each.inputs, points=8)) for each in map(draw, range(100)))
+    instance, whole = next((each, front) for each, front in drawn if len(front.plans) >= 3)
+    monkeypatch.setattr(frontier, "solve_placement", unproven)
+    front = decide_frontier(instance.study, instance.inputs, points=8)
+    assert front.complete is goes_on
+    costs = [plan.kpi.cost_usd_month for plan in front.plans]
+    if goes_on:
+        assert costs == pytest.approx([plan.kpi.cost_usd_month for plan in whole.plans])
+        assert max(plan.gap for plan in front.plans) == pytest.approx(open_gap)
+    else:
+        assert "others are missing" in front.words
 
 
 def _reached(plan, coverage):
