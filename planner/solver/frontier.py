@@ -38,7 +38,7 @@ class FrontierPoint:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """``points``, cheapest (slowest) first: cost rises and latency falls strictly, each point proven but for the
+    """``points``, cheapest (slowest) first: cost rises, latency falls strictly, each point proven but for the
     gap it says.
 
     ``complete``: as many points as asked for, or every step that is wider than the finest difference looked

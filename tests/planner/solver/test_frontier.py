@@ -75,7 +75,7 @@ def test_a_point_that_is_all_but_proven_does_not_end_the_front(monkeypatch, open
     solve = frontier.solve_placement
 
     def unproven(problem, **options):
-        """Every promise is left with a gap; the cheapest plan of all, which the front starts at, is proven."""
+        """Leaves every promise with a gap; the cheapest plan of all, where the front starts, is proven."""
         found = solve(problem, **options)
         if found.open is None or "start" not in options:
             return found
