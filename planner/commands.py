@@ -139,6 +139,7 @@ def explain(options: Options) -> int:
             dataclasses.asdict(value) | {"discount": value.discount} for value in explanation.site_values
         ],
         "alternatives": [plan_document(other) for other in explanation.alternatives],
+        "alternatives_complete": all(value.known for value in explanation.site_values),
     }
     _print(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
     return _verdict(explanation.plan)

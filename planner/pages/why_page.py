@@ -205,7 +205,12 @@ def _alternatives(explained: Explanation) -> None:
     plan = explained.plan
     st.subheader("Nearly as good", anchor=False)
     if not explained.alternatives:
-        st.markdown("No plan within 1 % of this one opens or closes two sites differently.")
+        searched = all(value.known for value in explained.site_values)
+        st.markdown(
+            "No plan within 1 % of this one opens or closes two sites differently."
+            if searched
+            else "None was found in time; not every site was looked at."
+        )
         return
     opened = set(plan.open)
     st.markdown(f"{count(len(explained.alternatives), 'plan')} within 1 %, with other sites:")

@@ -242,9 +242,10 @@ def _outposts(
     cloud: Cloud, regions: Collection[str], progress: Progress
 ) -> tuple[tuple[RackSeen, ...], frozenset[str] | None, tuple[str, ...]]:
     """Racks, what they can be ordered with, and who did not say. Few accounts have any, and fewer may ask:
-    the first refusal ends it, and is no error."""
+    the first refusal ends it, and is no error. What some Regions say of the families holds for no rack."""
     racks: list[RackSeen] = []
     families: set[str] | None = None
+    closed: list[str] = []
     asked = [region for region in regions if cloud.has_outposts(region)]
     for done, region in enumerate(asked):
         progress(done, len(asked), f"Outposts in {region}")
@@ -252,9 +253,11 @@ def _outposts(
             racks += cloud.racks(region)
             families = (families or set()) | cloud.rack_families(region)
         except DeniedError as fault:
-            return tuple(racks), _some(families), (f"Outposts were not asked further: {fault}",)
+            return tuple(racks), None, (f"Outposts were not asked further: {fault}",)
         except ClosedError:
-            continue
+            closed.append(region)
+    if closed:
+        return tuple(racks), None, (f"Outposts were not told of in {', '.join(closed)}",)
     return tuple(racks), _some(families), ()
 
 

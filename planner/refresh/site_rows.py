@@ -121,7 +121,7 @@ def _updated(
 ) -> tuple[Cells, tuple[SiteChange, ...]]:
     now = cited(row, REGIONS if isinstance(each, RegionSeen) else ZONES, as_of)
     note = row.get("note", "")
-    if row["status"] == "planned" or (row["status"] == GONE and _is_open(each)):
+    if row["status"] in ("planned", GONE) and _is_open(each):
         now["status"] = OPEN
         now["note"] = "; ".join(part for part in note.split("; ") if part and not part.startswith(_MISSED))
     # A partition of its own takes an account of its own, which the API does not count as opting in.

@@ -117,7 +117,7 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
         decision = trace.cheapest_within(target)
         if decision.termination == "infeasible":
             floor = max(floor, target)
-        elif not _settled(decision) or trace.deadline.passed():
+        elif not _settled(decision):
             words = (
                 f"stopped at a promise of {target:.1f} ms: {len(found)} points are proven, others are missing"
             )

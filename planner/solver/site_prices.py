@@ -50,6 +50,11 @@ class SiteValue:
     forbidden: tuple[str, ...] = ()
 
     @property
+    def known(self) -> bool:
+        """Whether it was solved in time: what it says, and that it says nothing, is then so."""
+        return self.dearer is not None or self.impossible
+
+    @property
     def discount(self) -> float | None:
         """The part of its own bill by which a closed site must be cheaper to open.
 

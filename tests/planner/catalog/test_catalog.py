@@ -373,7 +373,7 @@ def test_a_bad_site_is_refused(copy, old, new, words):
         (
             "prices.csv",
             "instance_hour,eu-west-1,m5.large,hour,-1,USD,,mine,2026-11-23,",
-            "column price: -1 is out of range (0 or more)",
+            "column price: -1 is out of range (0 to 1e+09)",
         ),
         (
             "prices.csv",

@@ -16,7 +16,9 @@ from planner.rules import Effect
 from planner.rules.effect import Row
 from planner.solver.overlap import also_held_by
 from planner.solver.placement import solve_placement
+from planner.solver.site_prices import SiteValue
 from planner.study import CapacityRule
+from planner.terminal import explanation_text
 from tests.properties.brute_force import best
 from tests.properties.small_instances import draw
 
@@ -213,3 +215,16 @@ def test_which_mask_holds_another():
     assert also_held_by(replace(problem, effects=(law, everyday)), everyday) == ("mine",)
     nothing = Effect("mine", "", pairs=np.ones((1, 3), dtype=bool))
     assert also_held_by(replace(problem, effects=(nothing, law)), nothing) == ()
+
+
+def test_no_alternative_is_denied_where_not_every_site_was_looked_at():
+    instance = next(each for each in map(draw, range(60)) if best(each.study, each.inputs) is not None)
+    found = explain(instance.study, instance.inputs)
+    assert all(value.known for value in found.site_values)
+    whole = replace(found, alternatives=())
+    assert "no plan within 1 % opens two other sites" in explanation_text(whole, slo_ms=None)
+    cut = SiteValue("elsewhere", False, None, False, False)
+    for values in ((), (*found.site_values, cut)):
+        said = explanation_text(replace(whole, site_values=values), slo_ms=None)
+        assert "no plan within 1 %" not in said
+        assert "stopped before all were looked for" in said

@@ -15,7 +15,7 @@ from planner.catalog import load_catalog, shipped_providers
 from planner.cli import main
 from planner.commands import Options, plan
 from probes.shipped import catalog_sites, catalog_targets
-from tests.planner.refresh.aws_server import egress, instance, onward, within
+from tests.planner.refresh.aws_server import Fault, egress, instance, onward, within
 from tests.planner.refresh.conftest import LAX, offering, records, small_catalog, write_records, zone
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -442,3 +442,38 @@ def test_without_the_extra_the_command_that_installs_it_is_said():
     )
     assert done.returncode == 5
     assert done.stderr == "edgeplan: error: boto3 is not installed; pip install 'edgeplan[aws]'\n"
+
+
+def test_a_planned_zone_that_is_not_available_yet_stays_planned(base, aws, world, capsys, tmp_path):
+    edit(base / "sites.csv", lambda row: row | ({"status": "planned"} if row["site_id"] == LAX else {}))
+    (zone,) = [zone for zone in world["zones"]["us-west-2"] if zone.name == LAX]
+    zone.state = "unavailable"
+    assert _status(run(capsys, "--write", "--out", str(tmp_path / "o")), tmp_path / "o") == "planned"
+    zone.state = "available"
+    assert _status(run(capsys, "--write", "--out", str(tmp_path / "o")), tmp_path / "o") == "ga"
+
+
+def _status(ran, out):
+    assert ran[0] == 0
+    (status,) = [row["status"] for row in records(out / "aws" / "sites.csv") if row["site_id"] == LAX]
+    return status
+
+
+def test_what_some_regions_say_of_racks_is_not_what_racks_can_be(base, aws, capsys, tmp_path):
+    def families(catalog):
+        return [
+            (row["families"], row["source"], row["as_of"])
+            for row in records(catalog / "services.csv")
+            if (row["service"], row["kind"]) == ("ec2", "outpost")
+        ]
+
+    before = families(base)
+    aws.items = [
+        {"CatalogItemId": "OR-m5", "ItemStatus": "AVAILABLE", "EC2Capacities": [{"Family": "m5"}]},
+    ]
+    denied = Fault("outposts:ListCatalogItems", "AccessDeniedException", status=403, region="us-west-2")
+    aws.faults.append(denied)
+    code, said, _ = run(capsys, "--write", "--out", str(tmp_path / "o"))
+    assert code == 0
+    assert "no permission for outposts:ListCatalogItems" in said
+    assert families(tmp_path / "o" / "aws") == before
