@@ -13,7 +13,7 @@ import numpy as np
 
 from planner.problem import Problem
 from planner.solver.answers import OnAnswer
-from planner.solver.decision import Deadline, Decision, tally
+from planner.solver.decision import Deadline, Decision, at_their_best, tally
 from planner.solver.model import Termination
 
 Alternatives = tuple[Problem, ...]
@@ -136,14 +136,4 @@ def _allows_as_much(one: Problem, other: Problem) -> bool:
 
 def _floor(problem: Problem) -> float:
     """A bound that needs no solver: everyone at their best, wherever the home is."""
-    return min(_everyone_at_their_best(option) for option in problem.options)
-
-
-def _everyone_at_their_best(problem: Problem) -> float:
-    merit = problem.latency_ms
-    if problem.minimize == "cost":
-        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
-    best = np.where(problem.allowed, merit, np.inf).min(axis=1)
-    if problem.minimize == "max_latency" or not np.isfinite(best).all():
-        return float(best.max())
-    return float(problem.sizing.share @ best)
+    return min(at_their_best(option) for option in problem.options)

@@ -134,6 +134,18 @@ def tally(
     return Tally(share, instances, float(cost.sum()) + volume_usd(problem, is_open, share))
 
 
+def at_their_best(problem: Problem) -> float:
+    """A bound that needs no solver: everybody at the site that is best for it alone; inf where somebody has
+    none. Of costs it counts the least rate of a share alone."""
+    merit = problem.latency_ms
+    if problem.minimize == "cost":
+        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
+    best = np.where(problem.allowed, merit, np.inf).min(axis=1)
+    if not np.isfinite(best).all():
+        return np.inf
+    return float(best.max() if problem.minimize == "max_latency" else problem.sizing.share @ best)
+
+
 def volume_usd(problem: Problem, is_open: NDArray[np.bool_], share: NDArray[np.float64]) -> float:
     """The part of the cost that falls with volume, above its least rate."""
     lines = problem.cost.lines

@@ -17,7 +17,7 @@ from planner.problem import Problem
 from planner.recovery import merit
 from planner.solver.answers import OnAnswer
 from planner.solver.apart import at_the_cheapest, joint
-from planner.solver.decision import Deadline, Decision, tally
+from planner.solver.decision import Deadline, Decision, at_their_best, tally
 
 Solve = Callable[..., Decision]
 """As :func:`planner.solver.placement.solve_placement`."""
@@ -41,7 +41,7 @@ def best_of(
     """The best decision of any option of ``problem``, which it names; infeasible when every one is."""
     started, deadline = time.perf_counter(), Deadline.after(time_limit_s)
     options = _worth_solving(problem)
-    bounds = np.array([max(_at_their_best(option), lower_bound) for option in options])
+    bounds = np.array([max(at_their_best(option), lower_bound) for option in options])
     floors = np.full(len(options), -np.inf)
     best: Decision | None = None
     unproven = False
@@ -139,17 +139,6 @@ def _asks(option: Problem) -> bool:
     """Whether the recovery asks a standby to be open."""
     recovery = None if option.arrangement is None else option.arrangement.recovery
     return recovery is not None and bool(recovery.among)
-
-
-def _at_their_best(problem: Problem) -> float:
-    """No plan is better: everybody at the site that is best for it alone; inf where somebody has none."""
-    merit = problem.latency_ms
-    if problem.minimize == "cost":
-        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
-    nearest = np.where(problem.allowed, merit, np.inf).min(axis=1)
-    if not np.isfinite(nearest).all():
-        return np.inf
-    return float(nearest.max() if problem.minimize == "max_latency" else problem.sizing.share @ nearest)
 
 
 def _enough(option: Problem, best: Decision, gap: float) -> float:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from planner.problem import Problem
 from planner.solver.answers import Answers, OnAnswer
 from planner.solver.carrying import Before, carry_over, with_enough
-from planner.solver.decision import Deadline, Decision, close_unused, objective_of, tally
+from planner.solver.decision import Deadline, Decision, at_their_best, close_unused, objective_of, tally
 from planner.solver.formulation import strong
 from planner.solver.gathering import point_of
 from planner.solver.heuristic import nearest_open, quick_placement, settled
@@ -114,7 +114,7 @@ def solve_placement(
         return _infeasible(answers)
     with stoppable():
         # Stopped before its first bound, branch and bound knows less than everyone's best site tells.
-        answers.prove(max(lower_bound, _everyone_at_their_best(problem)))
+        answers.prove(max(lower_bound, at_their_best(problem)))
         before = None if start is None else carry_over(problem, start)
         if before is not None and start is not None and start.state is not None:
             answers.offer(before.plan)
@@ -137,14 +137,6 @@ def solve_placement(
 def _infeasible(answers: Answers) -> Decision:
     seconds = time.perf_counter() - answers.started
     return Decision(None, None, np.inf, np.inf, "infeasible", seconds)
-
-
-def _everyone_at_their_best(problem: Problem) -> float:
-    """A bound that needs no solver: each client at the site that is best for it alone."""
-    merit = problem.latency_ms
-    if problem.minimize == "cost":
-        merit = np.broadcast_to(problem.cost.per_share, merit.shape)
-    return float(problem.sizing.share @ np.where(problem.allowed, merit, np.inf).min(axis=1))
 
 
 def _relax_and_repair(
