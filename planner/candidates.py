@@ -144,8 +144,7 @@ def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[st
             tags={},
             outpost=spec.terms,
         )
-        each = tuple(terms for _, terms in spec.sizes) or (spec.terms,)
-        for site_id, terms in zip(spec.site_ids, each, strict=True):
+        for site_id, terms in spec.terms_of.items():
             yield replace(one, id=site_id, outpost=terms, rack=spec.id if spec.sizes else None)
 
 

@@ -162,9 +162,7 @@ def resized(inputs: Inputs, study: Study) -> Inputs:
     rps = {
         site_id: terms.capacity_rps
         for post in study.candidates.outposts
-        for site_id, terms in zip(
-            post.site_ids, [each for _, each in post.sizes] or [post.terms], strict=True
-        )
+        for site_id, terms in post.terms_of.items()
     }
     sites = tuple(
         site

@@ -13,7 +13,6 @@ from typing import Final
 
 from planner.dial import Dial, Rung, once
 from planner.rules.groups import at_least_words
-from planner.site_values import OutpostTerms
 from planner.study import GroupRule, OutpostSpec, Rule, Study
 from planner.study_values import CapacityRule
 from planner.wording import counted, percent
@@ -241,7 +240,7 @@ def _rack(study: Study, site_id: str) -> tuple[Dial, ...]:
     post = next((each for each in study.candidates.outposts if site_id in each.site_ids), None)
     if post is None:
         return ()
-    own = {name: terms.capacity_rps for name, terms in zip(post.site_ids, _each(post), strict=True)}
+    now = post.terms_of[site_id].capacity_rps
 
     def put(capacity: float) -> Study:
         posts = tuple(
@@ -249,7 +248,7 @@ def _rack(study: Study, site_id: str) -> tuple[Dial, ...]:
         )
         return replace(study, candidates=replace(study.candidates, outposts=posts))
 
-    return (_carrying(study, own[site_id], lambda rps: f"{site_id} carries {rps:,.12g} rps", put),)
+    return (_carrying(study, now, lambda rps: f"{site_id} carries {rps:,.12g} rps", put),)
 
 
 def _carrying(study: Study, now: float, say: Callable[[float], str], put: Callable[[float], Study]) -> Dial:
@@ -269,10 +268,6 @@ def _digits(study: Study) -> int:
 def _top(study: Study, digits: int) -> float:
     """All there is to carry."""
     return float(math.ceil(study.demand.peak_rps * (1 + 1e-9) * 10**digits) / 10**digits)
-
-
-def _each(post: OutpostSpec) -> tuple[OutpostTerms, ...]:
-    return tuple(terms for _, terms in post.sizes) or (post.terms,)
 
 
 def _larger(post: OutpostSpec, site_id: str, capacity: float) -> OutpostSpec:

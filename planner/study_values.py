@@ -122,7 +122,12 @@ class OutpostSpec:
     @property
     def site_ids(self) -> tuple[str, ...]:
         """The ids of the candidates it makes: its own, or one for each size ("op-madrid-1.large")."""
-        return tuple(f"{self.id}.{name}" for name, _ in self.sizes) or (self.id,)
+        return tuple(self.terms_of)
+
+    @property
+    def terms_of(self) -> Mapping[str, OutpostTerms]:
+        """The terms of each of these candidates, by its id."""
+        return {f"{self.id}.{name}": terms for name, terms in self.sizes} or {self.id: self.terms}
 
 
 @dataclass(frozen=True, slots=True)

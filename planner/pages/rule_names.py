@@ -49,9 +49,7 @@ def without_words(rule: str, words: str, study: Study) -> str:
         racks = {
             site_id: terms.capacity_rps
             for post in study.candidates.outposts
-            for site_id, terms in zip(
-                post.site_ids, tuple(terms for _, terms in post.sizes) or (post.terms,), strict=True
-            )
+            for site_id, terms in post.terms_of.items()
         }
         if inside in racks:
             return f"the limit of {racks[inside]:,.10g} rps at {inside}"
