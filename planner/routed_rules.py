@@ -17,6 +17,7 @@ from planner.problem import Problem
 from planner.rules import Effect
 from planner.solver.decision import TOLERANCE
 from planner.study import Study
+from planner.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +113,4 @@ def _people(share: NDArray[np.float64], which: NDArray[np.bool_]) -> str:
     """``2.1% of demand (14 clients)``."""
     part, many = float(share[which].sum()), int(which.sum())
     percent = "under 0.1%" if 0 < part < 0.001 else f"{part:.1%}"
-    return f"{percent} of demand ({many:,} client{'s' if many > 1 else ''})"
+    return f"{percent} of demand ({counted(many, 'client')})"

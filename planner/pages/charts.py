@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 
 from planner.export import promise_ms
 from planner.pages.theme import ITEM_ORDER, Palette, figure, item_colours
-from planner.pages.words import count, item_name, ms, share, short_usd, usd
+from planner.pages.words import item_name, ms, share, short_usd, usd
 from planner.plan import Placement, Plan
+from planner.wording import counted
 
 
 def item_names(plans: Sequence[Plan]) -> list[str]:
@@ -128,7 +129,7 @@ def _point_words(head: str, plan: Plan, coverage: float) -> str:
     return (
         f"<b>{head}</b><br>{usd(kpi.cost_usd_month)} a month"
         f"<br>{share(coverage)} of demand within {ms(promise_ms(plan, coverage))}, mean {ms(kpi.mean_ms)}"
-        f"<br>{count(len(plan.open), 'site')}, {share(kpi.measured_share, 0)} of demand measured"
+        f"<br>{counted(len(plan.open), 'site')}, {share(kpi.measured_share, 0)} of demand measured"
     )
 
 

@@ -11,8 +11,9 @@ from planner.pages.latency_charts import distribution, heatmap, intervals, pair_
 from planner.pages.model_chart import model_chart
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges
-from planner.pages.words import count, share
+from planner.pages.words import share
 from planner.plan import Plan
+from planner.wording import counted
 
 
 def render() -> None:
@@ -83,8 +84,8 @@ def model_words(model: DistanceModel) -> str:
         )
     held = model.held_out
     return (
-        f"Fitted to {count(model.pairs, 'pair')}. On {count(held.pairs, 'pair')} it had not seen, half of "
-        f"its errors are below {share(held.median_relative_error, 0)} of the measured value, and its "
+        f"Fitted to {counted(model.pairs, 'pair')}. On {counted(held.pairs, 'pair')} it had not seen, half "
+        f"of its errors are below {share(held.median_relative_error, 0)} of the measured value, and its "
         f"{share(COVERAGE, 0)} interval held {share(held.coverage, 0)} of them. These pairs run between data "
         "centres: a home or mobile connection adds its own delay."
     )
@@ -101,7 +102,7 @@ def _pairs(plan: Plan, setting: Setting) -> None:
         st.caption(
             "Rows are candidate sites, columns the vantages that speak for some client, both from west to "
             "east; ■ marks sites the plan opens. Empty: nobody measured it."
-            + (f" {count(unheard, 'candidate')} without any measurement not shown." if unheard else "")
+            + (f" {counted(unheard, 'candidate')} without any measurement not shown." if unheard else "")
         )
         st.plotly_chart(
             heatmap(grid, plan.open, setting.colours),

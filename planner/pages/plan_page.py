@@ -17,13 +17,14 @@ from planner.pages.recovery_box import recovery_box
 from planner.pages.tables import countries_table, sites_table
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, trust_box
-from planner.pages.words import OBJECTIVE_NAMES, count, item_name, ms, plain, share, usd
+from planner.pages.words import OBJECTIVE_NAMES, item_name, ms, plain, share, usd
 from planner.pages.work import Decided
 from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan, RoutingPlan
 from planner.routing import NAMES
 from planner.study import Study
 from planner.terminal import duty_words
+from planner.wording import counted
 
 TALLEST_TABLE = 16
 DEPLOYMENT_LABELS = dict(
@@ -145,7 +146,7 @@ def _reasons(plan: Plan, setting: Setting) -> None:
     top = plan.placements[:3]
     st.markdown(
         f"**Who serves most.** {'; '.join(_serving(placement) for placement in top)}."
-        + (f" {count(len(plan.placements) - 3, 'more site')} below." if len(plan.placements) > 3 else "")
+        + (f" {counted(len(plan.placements) - 3, 'more site')} below." if len(plan.placements) > 3 else "")
     )
 
 

@@ -13,8 +13,9 @@ from planner.jurisdictions import load_countries
 from planner.pages import frame, session
 from planner.pages.session import Edited
 from planner.pages.study_form import study_form
-from planner.pages.words import count, ms, plain, share, usd
+from planner.pages.words import ms, plain, share, usd
 from planner.study import Study, parse_study, study_document, study_from_document, study_toml
+from planner.wording import counted
 from probes.strict_toml import InputError
 
 
@@ -98,7 +99,7 @@ def _summary(study: Study) -> None:
     who = (
         f"clients of {demand.csv.name}"
         if demand.csv is not None
-        else f"{count(demand.top, 'largest city', 'largest cities')}"
+        else f"{counted(demand.top, 'largest city', 'largest cities')}"
     )
     promise = (
         "none"

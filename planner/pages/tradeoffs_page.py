@@ -13,8 +13,9 @@ from planner.pages import frame, plan_page, session, work
 from planner.pages.charts import frontier_chart
 from planner.pages.frame import Setting
 from planner.pages.theme import PLOTLY_CONFIG
-from planner.pages.words import count, ms, share, usd
+from planner.pages.words import ms, share, usd
 from planner.plan import Plan
+from planner.wording import counted
 
 
 def render() -> None:
@@ -39,7 +40,7 @@ def render() -> None:
     chosen = chosen if chosen is not None and chosen < len(front) else None
     proven = sum(plan.termination == "optimal" for plan in front)
     st.markdown(
-        f":green-badge[{proven} of {count(len(front), 'point')} proven] "
+        f":green-badge[{proven} of {counted(len(front), 'point')} proven] "
         f":{'green' if not any(plan.audit for plan in front) else 'red'}-badge[audit: "
         f"{'sound' if not any(plan.audit for plan in front) else 'violations'}] "
         ":gray-badge[click a point to load its plan]"

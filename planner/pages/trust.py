@@ -13,9 +13,10 @@ from planner.catalog import SitePrices
 from planner.inputs import Inputs
 from planner.pages.frame import Setting
 from planner.pages.outline import outline
-from planner.pages.words import RULES_OF_TERMINATION, count, plain, share
+from planner.pages.words import RULES_OF_TERMINATION, plain, share
 from planner.plan import Plan
 from planner.solver.placement import PROVEN_GAP
+from planner.wording import counted
 
 
 def badges(plan: Plan) -> Callable[[Plan], None]:
@@ -44,7 +45,7 @@ def badge_words(plan: Plan) -> str:
         words = "proven optimal" if proven else RULES_OF_TERMINATION[plan.termination]
         marks.append(f":{'green' if proven else 'orange'}-badge[{words}, gap {gap_words(plan.gap)}]")
     if plan.audit:
-        marks.append(f":red-badge[audit: {count(len(plan.audit), 'violation')}]")
+        marks.append(f":red-badge[audit: {counted(len(plan.audit), 'violation')}]")
     elif plan.kpi is not None:
         marks.append(":green-badge[audit: sound]")
     if plan.kpi is not None:
@@ -129,8 +130,8 @@ def _prices(plan: Plan, inputs: Inputs) -> None:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "unknown"
     st.markdown(
         f"Prices of {plain(when)} ({plain(', '.join(sources))}), without taxes, support, or discounts beyond "
-        f"the study's commitment. {count(guessed, 'price is', 'prices are')} estimated out of {len(rows)} at "
-        "the sites shown: the sites table says where. Egress is charged tier by tier, each site's month by "
+        f"the study's commitment. {counted(guessed, 'price is', 'prices are')} estimated out of {len(rows)} "
+        "at the sites shown: the sites table says where. Egress is charged tier by tier, each site's month by "
         "itself."
     )
 
@@ -146,7 +147,7 @@ def _sources(inputs: Inputs) -> None:
 
 def _set_aside(reasons: Mapping[str, str]) -> None:
     if reasons:
-        st.markdown(f"**Set aside: {count(len(reasons), 'candidate')}**")
+        st.markdown(f"**Set aside: {counted(len(reasons), 'candidate')}**")
         st.dataframe(
             pd.DataFrame({"Site": list(reasons), "Why": list(reasons.values())}),
             hide_index=True,

@@ -10,11 +10,12 @@ from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.recovery_box import recovery_box
 from planner.pages.rule_names import rule_name, without_words
-from planner.pages.words import OBJECTIVE_NAMES, count, listed, markdown_table, ms, plain, share, usd
+from planner.pages.words import OBJECTIVE_NAMES, listed, markdown_table, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
 from planner.solver.site_prices import SiteValue
 from planner.terminal import worth
+from planner.wording import counted
 
 DEAREST = 3
 """So many rules are named in a sentence of their own."""
@@ -181,7 +182,7 @@ def _sites(explained: Explanation, setting: Setting) -> None:
     st.markdown(markdown_table([row for row in rows if row["Site"] in opened], right="Settled otherwise"))
     closed = pd.DataFrame([row for row in rows if row["Site"] not in opened])
     if len(closed):
-        st.markdown(f"{count(len(closed), 'site')} closed:")
+        st.markdown(f"{counted(len(closed), 'site')} closed:")
         st.dataframe(
             closed.drop(columns="Decided by"),
             hide_index=True,
@@ -213,7 +214,7 @@ def _alternatives(explained: Explanation) -> None:
         )
         return
     opened = set(plan.open)
-    st.markdown(f"{count(len(explained.alternatives), 'plan')} within 1 %, with other sites:")
+    st.markdown(f"{counted(len(explained.alternatives), 'plan')} within 1 %, with other sites:")
     st.dataframe(
         pd.DataFrame(
             {

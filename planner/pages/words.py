@@ -86,11 +86,6 @@ def points(value: float) -> str:
     return f"{'−' if figure < 0 else '+' if figure > 0 else ''}{abs(figure):.1f} pts"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 site``, ``12 sites``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def listed(names: list[str] | tuple[str, ...], limit: int = 6) -> str:
     """``a, b, c and 4 more``."""
     if not names:

@@ -19,8 +19,9 @@ from planner.pages.labels import place_labels
 from planner.pages.outline import outline
 from planner.pages.projection import great_circle, natural_earth, polyline
 from planner.pages.theme import Palette, figure
-from planner.pages.words import KIND_NAMES, count, ms, share
+from planner.pages.words import KIND_NAMES, ms, share
 from planner.plan import Placement, Plan
+from planner.wording import counted
 
 HEIGHT = 500
 ASPECT = 2.2
@@ -186,7 +187,7 @@ def _draw_demand(
         },
         text=[
             f"<b>{escape(cell.largest)}</b>"
-            + (f" and {count(cell.clients - 1, 'more place')}" if cell.clients > 1 else "")
+            + (f" and {counted(cell.clients - 1, 'more place')}" if cell.clients > 1 else "")
             + f"<br>{share(cell.share, 2)} of demand, served by {escape(cell.site_id)}"
             + f"<br>{ms(cell.latency_ms)}, {word}"
             for cell in part
@@ -313,8 +314,8 @@ def _site_words(placement: Placement, site: Site) -> str:
         lines[1] += ", open only to take over in a failure"
     else:
         lines += [
-            f"{share(placement.demand_share)} of demand, {count(placement.clients, 'client')}",
+            f"{share(placement.demand_share)} of demand, {counted(placement.clients, 'client')}",
             f"median {ms(placement.latency_p50_ms)}, p95 {ms(placement.latency_p95_ms)}",
         ]
-    lines.append(f"{count(placement.instances, 'instance')}, ${placement.cost_usd_month:,.0f} a month")
+    lines.append(f"{counted(placement.instances, 'instance')}, ${placement.cost_usd_month:,.0f} a month")
     return "<br>".join(lines)

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from planner.pages.words import count, listed, ms, plain, points, share, short_usd, usd
+from planner.pages.words import listed, ms, plain, points, share, short_usd, usd
+from planner.wording import counted
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,8 @@ def test_a_share_never_claims_all_or_nothing(value, text):
 
 
 def test_counts_and_lists():
-    assert count(1, "site") == "1 site"
-    assert count(1200, "city", "cities") == "1,200 cities"
+    assert counted(1, "site") == "1 site"
+    assert counted(1200, "city", "cities") == "1,200 cities"
     assert listed(()) == "none"
     assert listed(("a", "b", "c"), limit=2) == "a, b and 1 more"
 
