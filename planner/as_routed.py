@@ -32,11 +32,6 @@ from planner.study import Study
 from planner.study_values import Policy
 
 
-def routed_sites(study: Study, inputs: Inputs, recorded: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(m,) the site each client is sent to, among those ``recorded`` (n,)."""
-    return _best(_view(study, inputs), recorded)
-
-
 def _view(study: Study, inputs: Inputs) -> NDArray[np.float64]:
     """(m, n) what the policy compares sites by."""
     assert study.routing is not None
