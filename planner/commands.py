@@ -30,6 +30,7 @@ from planner.plan import Plan
 from planner.progress_line import ProgressLine
 from planner.solver.interrupt import stopped_by
 from planner.solver.placement import Progress
+from planner.solver.site_prices import searched
 from planner.study import Study, StudyError
 from planner.study_lookup import find_study
 from planner.terminal import (
@@ -139,7 +140,7 @@ def explain(options: Options) -> int:
             dataclasses.asdict(value) | {"discount": value.discount} for value in explanation.site_values
         ],
         "alternatives": [plan_document(other) for other in explanation.alternatives],
-        "alternatives_complete": all(value.known for value in explanation.site_values),
+        "alternatives_complete": searched(explanation.site_values),
     }
     _print(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
     return _verdict(explanation.plan)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from planner.decide import Explanation
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
-from planner.solver.site_prices import SiteValue
+from planner.solver.site_prices import SiteValue, searched
 from planner.tabulate import table
 from planner.whatif import Difference
 
@@ -202,10 +202,13 @@ def _alternatives_text(explanation: Explanation) -> str:
         closes = ", ".join(sorted(opened - set(other.open))) or "nothing"
         figures = f"{usd(other.kpi.cost_usd_month)} a month, mean {ms(other.kpi.mean_ms)}"
         lines.append(f"{figures}: opens {opens}; closes {closes}")
-    searched = bool(explanation.site_values) and all(value.known for value in explanation.site_values)
     if not lines:
         found = "no plan within 1 % opens two other sites"
-        return found if searched else "plans within 1 %, with other sites: stopped before all were looked for"
+        return (
+            found
+            if searched(explanation.site_values)
+            else "plans within 1 %, with other sites: stopped before all were looked for"
+        )
     return "\n".join(("within 1 %, with other sites:", *(f"  {line}" for line in lines)))
 
 

@@ -131,8 +131,8 @@ def _prices(plan: Plan, inputs: Inputs) -> None:
     st.markdown(
         f"Prices of {plain(when)} ({plain(', '.join(sources))}), without taxes, support, or discounts beyond "
         f"the study's commitment. {counted(guessed, 'price is', 'prices are')} estimated out of {len(rows)} "
-        "at the sites shown: the sites table says where. Egress is charged tier by tier, each site's month by "
-        "itself."
+        "at the sites shown: the sites table says where. Egress is charged tier by tier, each site's month "
+        "by itself."
     )
 
 

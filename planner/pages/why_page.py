@@ -13,7 +13,7 @@ from planner.pages.rule_names import rule_name, without_words
 from planner.pages.words import OBJECTIVE_NAMES, listed, markdown_table, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
-from planner.solver.site_prices import SiteValue
+from planner.solver.site_prices import SiteValue, searched
 from planner.terminal import worth
 from planner.wording import counted
 
@@ -206,10 +206,9 @@ def _alternatives(explained: Explanation) -> None:
     plan = explained.plan
     st.subheader("Nearly as good", anchor=False)
     if not explained.alternatives:
-        searched = all(value.known for value in explained.site_values)
         st.markdown(
             "No plan within 1 % of this one opens or closes two sites differently."
-            if searched
+            if searched(explained.site_values)
             else "None was found in time; not every site was looked at."
         )
         return

@@ -65,6 +65,11 @@ class SiteValue:
         return self.dearer / self.bill_usd
 
 
+def searched(values: Sequence[SiteValue]) -> bool:
+    """Whether every site was looked at in time, so that no alternative went unseen."""
+    return bool(values) and all(value.known for value in values)
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
     """Every candidate's value, in the problem's order, and the nearly optimal plans, best first."""
