@@ -25,14 +25,19 @@ def recovery_ways(
     assert decision.open is not None
     assert decision.assignment is not None
     share = tally(problem, decision.open, decision.assignment, decision.backup).share
+
+    def bill(recovery: Recovery) -> float:
+        """With what each site pays, where there is no home, for copying what its own clients change."""
+        copying = 0.0 if inputs.home is not None else share @ copying_usd(study, inputs, recovery.standby)
+        return recovery.usd + float(copying)
+
     best: dict[str, tuple[float, Recovery]] = {}
     for recovery in _fitting(study, inputs, decision):
-        usd = recovery.usd
-        if inputs.home is None:
-            usd += float(share @ copying_usd(study, inputs, recovery.standby))
+        usd = bill(recovery)
         if recovery.strategy not in best or usd < best[recovery.strategy][0]:
             best[recovery.strategy] = usd, recovery
-    return tuple(_way(study, name, best.get(name), taken) for name in STRATEGIES)
+    best[taken.strategy] = bill(taken), taken
+    return tuple(_way(study, name, best.get(name), taken.strategy, bill(taken)) for name in STRATEGIES)
 
 
 def _fitting(study: Study, inputs: Inputs, decision: Decision) -> Iterator[Recovery]:
@@ -56,7 +61,7 @@ def _fitting(study: Study, inputs: Inputs, decision: Decision) -> Iterator[Recov
         yield recovery
 
 
-def _way(study: Study, name: str, found: tuple[float, Recovery] | None, taken: Recovery) -> Way:
+def _way(study: Study, name: str, found: tuple[float, Recovery] | None, taken: str, taken_usd: float) -> Way:
     if found is None:
         return Way(name, None, None, None, None, "no Region may stand by")
     usd, recovery = found
@@ -65,10 +70,11 @@ def _way(study: Study, name: str, found: tuple[float, Recovery] | None, taken: R
         why.append(f"takes {recovery.rto_s:,.0f} s, rto is {asked.rto_s:,.0f} s")
     if asked.rpo_s is not None and recovery.rpo_s > asked.rpo_s:
         why.append(f"loses up to {recovery.rpo_s:,.0f} s, rpo is {asked.rpo_s:,.0f} s")
-    if name == taken.strategy:
+    more = usd - taken_usd
+    if name == taken:
         why = ["taken: the cheapest that meets what is asked, of several the soonest"]
-    elif not why and usd - taken.usd < 0.5:
+    elif not why and abs(more) < 0.5:
         why.append("meets it at the same cost, but later")
     elif not why:
-        why.append(f"meets it, for ${usd - taken.usd:,.0f} a month more")
+        why.append(f"meets it, for ${abs(more):,.0f} a month {'more' if more > 0 else 'less'}")
     return Way(name, recovery.where, usd, recovery.rto_s, recovery.rpo_s, "; ".join(why))

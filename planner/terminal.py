@@ -203,12 +203,9 @@ def _alternatives_text(explanation: Explanation) -> str:
         figures = f"{usd(other.kpi.cost_usd_month)} a month, mean {ms(other.kpi.mean_ms)}"
         lines.append(f"{figures}: opens {opens}; closes {closes}")
     if not lines:
-        found = "no plan within 1 % opens two other sites"
-        return (
-            found
-            if searched(explanation.site_values)
-            else "plans within 1 %, with other sites: stopped before all were looked for"
-        )
+        if searched(explanation.site_values):
+            return "no plan within 1 % opens two other sites"
+        return "plans within 1 %, with other sites: stopped before all were looked for"
     return "\n".join(("within 1 %, with other sites:", *(f"  {line}" for line in lines)))
 
 

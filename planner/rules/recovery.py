@@ -31,7 +31,9 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     ):
         if limit is not None:
             sites = _outside(facts) if reached <= limit else np.zeros(len(facts.inputs.sites), dtype=bool)
-            span = f"{in_words(limit)} ({limit:g} s)"
+            span = in_words(limit)
+            if span != f"{limit:g}s":
+                span += f" ({limit:g} s)"
             words = f"{whose} {words} {span}{apart}"
             found.append(Effect(name, words, sites=sites, rows=_serving(facts)))
     return tuple(found)

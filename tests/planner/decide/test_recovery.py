@@ -291,6 +291,18 @@ def test_every_strategy_is_told_with_why_it_is_not_the_one():
     assert [way["strategy"] for way in plan_document(plan)["recovery"]["ways"]] == list(STRATEGIES)
 
 
+def test_without_a_home_strategies_are_compared_with_the_copying_on_both_sides():
+    plan = decide(*homeless())
+    told = {way.strategy: way for way in plan.recovery_ways}
+    taken = told[plan.recovery.strategy]
+    assert taken.why.startswith("taken")
+    assert taken.usd_month > plan.recovery.usd
+    asking = [way for way in told.values() if "a month more" in way.why]
+    assert asking
+    for way in asking:
+        assert way.why == f"meets it, for ${way.usd_month - taken.usd_month:,.0f} a month more"
+
+
 def test_the_file_knows_the_four_and_no_other(tmp_path):
     assert tuple(each.name for each in load_strategies()) == STRATEGIES
     text = (
