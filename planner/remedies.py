@@ -30,6 +30,7 @@ NOT_ALONE: Final = "no change of it alone is enough"
 NOT_EXAMINED: Final = "not examined: time ran out"
 
 UNSURE: Final = " (time ran out: perhaps less)"
+UNPROVEN: Final = " (not proven: perhaps less)"
 
 Build = Callable[[Study], Alternatives]
 """The problems of a study that differs from this one in its rules alone."""
@@ -128,7 +129,7 @@ def _coverage(
     study: Study, every: Alternatives, rest: Alternatives, build: Build, deadline: Deadline
 ) -> str | None:
     """Less of the demand within the same time; or the same within more."""
-    spared = _least_let_off(every, rest, "coverage", _outside, deadline)
+    spared, least = _least_let_off(every, rest, "coverage", _outside, deadline)
     longer = _turned(slower(study), build, deadline)
     if spared is None:
         return longer
@@ -136,7 +137,7 @@ def _coverage(
     if covered <= 0:
         return longer
     words = f"{percent(covered)} of demand within {study.latency.slo_ms:g} ms"
-    words = words if spared.least else words + UNSURE
+    words = words if least else words + UNPROVEN
     return words if longer is None else f"{words}, or {longer}"
 
 
@@ -155,7 +156,7 @@ def _forbidden(effect: Effect) -> NDArray[np.bool_]:
 
 def _let_off(every: Alternatives, rest: Alternatives, rule: str, deadline: Deadline) -> str | None:
     """The least demand that a mask would have to let off, whose it is, and where it would be served."""
-    best = _least_let_off(every, rest, rule, _forbidden, deadline)
+    best, least = _least_let_off(every, rest, rule, _forbidden, deadline)
     if best is None or not best.clients.size or best.share > 1 - 1e-9:
         return None
     problem = rest[0]
@@ -165,7 +166,7 @@ def _let_off(every: Alternatives, rest: Alternatives, rule: str, deadline: Deadl
     if best.backup is not None:
         served += f", with {problem.site_ids[int(best.backup[largest])]} as backup,"
     words = f"not for {best.share:.1%} of demand ({problem.client_ids[largest]}{others}), {served} for one"
-    return words if best.least else words + UNSURE
+    return words if least else words + UNPROVEN
 
 
 def _least_let_off(
@@ -174,18 +175,21 @@ def _least_let_off(
     rule: str,
     counted: Callable[[Effect], NDArray[np.bool_]],
     deadline: Deadline,
-) -> LetOff | None:
-    """The least demand over the pairs ``counted`` of the rule, in any arrangement; None where no plan was
-    found. ``rest``: the problems without the rule."""
+) -> tuple[LetOff | None, bool]:
+    """The least demand over the pairs ``counted`` of the rule, in any arrangement, None where no plan was
+    found; and whether no arrangement is left that may do with less. ``rest``: the problems without the rule.
+    """
     found: LetOff | None = None
+    settled = True
     for ruled, free in zip(_options(every), _options(rest), strict=True):
         pairs = counted(next(effect for effect in ruled.effects if effect.rule == rule))
         every_pair = np.broadcast_to(pairs, free.allowed.shape)
         # Coverage is a promise of ordinary days, not of backups.
-        best = least_let_off(free, every_pair, deadline, of_backups=rule != "coverage")
+        best, last_word = least_let_off(free, every_pair, deadline, of_backups=rule != "coverage")
+        settled &= last_word
         if best is not None and (found is None or best.share < found.share):
             found = best
-    return found
+    return found, settled
 
 
 def _options(alternatives: Alternatives) -> list[Problem]:

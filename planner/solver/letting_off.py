@@ -23,39 +23,40 @@ from planner.solver.versions import versions_of
 
 @dataclass(frozen=True, slots=True)
 class LetOff:
-    """``clients`` (k,) let off, together a ``share`` of demand; each client's ``site`` and ``backup`` (m,).
-
-    ``least``: proven that no less demand would do.
-    """
+    """``clients`` (k,) let off, together a ``share`` of demand; everybody's ``site`` and ``backup`` (m,)."""
 
     share: float
     clients: NDArray[np.intp]
     site: NDArray[np.intp]
     backup: NDArray[np.intp] | None
-    least: bool
 
 
 def least_let_off(
     problem: Problem, forbidden: NDArray[np.bool_], deadline: Deadline, *, of_backups: bool = True
-) -> LetOff | None:
+) -> tuple[LetOff | None, bool]:
     """Of one arrangement's ``problem`` without the rule, which forbids the pairs (m, n) ``forbidden``, of
-    backups too unless not ``of_backups``. None where no plan was found."""
-    if not problem.servable or deadline.passed():
-        return None
+    backups too unless not ``of_backups``. None where no plan was found; and whether that is the last word:
+    the least, or proven that there is none."""
+    if not problem.servable:
+        return None, True
+    if deadline.passed():
+        return None, False
     toll = np.where(np.isfinite(problem.latency_ms), forbidden.astype(np.float64), np.inf)
     tolled = replace(problem, latency_ms=toll, minimize="mean_latency")
     if of_backups and problem.failover is not None and triples_of(problem) <= MOST_TRIPLES:
         return _with_their_backups(tolled, forbidden, deadline)
     found = solve_placement(tolled, gap=PROVEN_GAP, time_limit_s=deadline.remaining_s)
     if found.open is None or found.assignment is None:
-        return None
+        return None, found.termination == "infeasible"
     off = _off(forbidden, found.assignment, found.backup if of_backups else None)
     share = float(problem.sizing.share[off].sum())
     least = found.termination == "optimal" and share <= found.objective + 1e-9
-    return LetOff(share, off, found.assignment, found.backup, least)
+    return LetOff(share, off, found.assignment, found.backup), least
 
 
-def _with_their_backups(problem: Problem, forbidden: NDArray[np.bool_], deadline: Deadline) -> LetOff | None:
+def _with_their_backups(
+    problem: Problem, forbidden: NDArray[np.bool_], deadline: Deadline
+) -> tuple[LetOff | None, bool]:
     versions, m = versions_of(problem), len(problem.client_ids)
     inner, place = problem, np.arange(len(problem.site_ids))
     if versions is not None:
@@ -73,14 +74,14 @@ def _with_their_backups(problem: Problem, forbidden: NDArray[np.bool_], deadline
     left = deadline.remaining_s  # the other rules of the conflict want some
     outcome = model.solve(gap=PROVEN_GAP, time_limit_s=None if left is None else left / 2)
     if outcome.x is None:
-        return None
+        return None, outcome.termination == "infeasible"
     value = np.full(inner.allowed.shape, -1.0)
     value[flows.client, flows.site] = outcome.x[flows.variable]
     site = place[value.argmax(axis=1)]
     backup = place[backups_at(triples, outcome.x, m)]
     clients = _off(forbidden, site, backup)
     share = float(problem.sizing.share[clients].sum())
-    return LetOff(share, clients, site, backup, outcome.termination == "optimal")
+    return LetOff(share, clients, site, backup), outcome.termination == "optimal"
 
 
 def _off(

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from planner import remedies
 from planner.decide import decide
 from planner.problem import build_problem
-from planner.remedies import NOT_ALONE
+from planner.remedies import NOT_ALONE, UNPROVEN
 from planner.solver.placement import solve_placement
 from planner.study import ResidencyRule, Selector
 from probes.duration import seconds
@@ -303,3 +304,26 @@ def least_let_off(study, inputs, position, monkeypatch):
             if best(study, inputs) is not None:
                 return share[list(few)].sum()
     raise AssertionError("not even letting everybody off is enough")
+
+
+def test_the_least_of_several_arrangements_is_not_claimed_where_one_was_cut_short(told, monkeypatch):
+    """Each instance asked again, its first arrangement cut short: the others' least need not be the least."""
+    solve, cut = remedies.least_let_off, 0
+
+    def first_is_cut(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        return (None, False) if calls == 1 else solve(*arguments, **options)
+
+    for _, study, inputs, rule, words in told:
+        if not words.startswith("not for") or len(build_problem(study, inputs).options) < 2:
+            continue
+        calls = 0
+        with monkeypatch.context() as patched:
+            patched.setattr(remedies, "least_let_off", first_is_cut)
+            again = decide(study, inputs).conflict.remedies.get(rule)
+        assert UNPROVEN not in words
+        if again is not None:
+            assert again.endswith(UNPROVEN)
+            cut += 1
+    assert cut >= 1
