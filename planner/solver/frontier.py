@@ -19,6 +19,7 @@ from planner.rules import Effect, Row
 from planner.solver.decision import Deadline, Decision
 from planner.solver.interrupt import stoppable
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
+from planner.wording import counted
 
 NEARLY = 1e-3
 """A point that the solver leaves with a gap this small is kept, and its gap said: the front goes on."""
@@ -119,13 +120,14 @@ def _traced(trace: _Trace, points: int, progress: Progress) -> Front:
             floor = max(floor, target)
         elif not _settled(decision):
             words = (
-                f"stopped at a promise of {target:.1f} ms: {len(found)} points are proven, others are missing"
+                f"stopped at a promise of {target:.1f} ms: "
+                f"{counted(len(found), 'point is', 'points are')} proven, others are missing"
             )
             return Front(tuple(found), False, words)
         else:
             found = _pareto([*found, FrontierPoint(target, _reached(problem, decision, coverage), decision)])
     progress(points, points, "done")
-    return Front(tuple(found), True, f"{len(found)} points")
+    return Front(tuple(found), True, counted(len(found), "point"))
 
 
 @dataclass(slots=True)
