@@ -48,9 +48,10 @@ def refresh(wanted: Refresh) -> int:
     root = wanted.out or _named_directory()
     if wanted.write and root is None:
         raise InputError("--write", f"needs a directory for catalogs: --out DIR, or {CATALOG}=DIR")
-    catalog = _catalog(wanted.provider, root)
+    named = CATALOG if wanted.out is None else "--out"
+    catalog = _catalog(wanted.provider, root, named)
     if root is not None and wanted.write:
-        check_place(root, wanted.provider)
+        check_place(root, wanted.provider, named)
     # What is not installed is said after what was asked wrongly.
     from planner.refresh.cloud import Cloud, ask
 
@@ -96,9 +97,12 @@ def _named_directory() -> Path | None:
     return Path(named) if named else None
 
 
-def _catalog(provider: str, root: Path | None) -> Catalog:
+def _catalog(provider: str, root: Path | None, named: str) -> Catalog:
     """What to compare with: the catalog that stands in ``root``, else the one plans use now."""
     mine = None if root is None else root / provider
+    if mine is not None and mine.is_symlink() and not mine.exists():
+        lost = f"{mine} leads to {mine.readlink()}, which is not there"
+        raise InputError(named, f"{lost}; remove {mine} to begin with what plans use now")
     if mine is not None and os.path.lexists(mine):
         return load_catalog(provider, mine.resolve())
     return load_catalog(provider, provider_directory(provider))

@@ -27,8 +27,9 @@ class BusyError(OSError):
     """Somebody else writes there, or has just done so."""
 
 
-def check_place(root: Path, provider: str) -> None:
+def check_place(root: Path, provider: str, named: str) -> None:
     """Whether a version can be written below ``root``, asked before the cloud is; nothing is left behind.
+    ``named``: what the user named it by.
 
     Raises InputError where something else stands, ``OSError`` where nothing may be written.
     """
@@ -36,11 +37,11 @@ def check_place(root: Path, provider: str) -> None:
     while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.is_dir():
-        raise InputError("--out", f"{existing} is not a directory")
+        raise InputError(named, f"{existing} is not a directory")
     link = root / provider
     if os.path.lexists(link) and not link.is_symlink():
         raise InputError(
-            "--out",
+            named,
             f"{link} is not of refresh's making: it writes {provider} as a link; name another directory",
         )
     if not os.access(existing, os.W_OK | os.X_OK):

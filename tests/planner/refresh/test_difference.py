@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -477,3 +478,24 @@ def test_what_some_regions_say_of_racks_is_not_what_racks_can_be(base, aws, caps
     assert code == 0
     assert "no permission for outposts:ListCatalogItems" in said
     assert families(tmp_path / "o" / "aws") == before
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_what_is_wrong_with_the_directory_is_said_of_what_named_it(
+    base, aws, capsys, tmp_path, monkeypatch, by_name
+):
+    lost, mine = tmp_path / "lost", tmp_path / "mine"
+    for directory in (lost, mine):
+        directory.mkdir()
+    (lost / "aws").symlink_to("nowhere")
+    shutil.copytree(base, mine / "aws")
+    for directory, words in (
+        (lost, "leads to nowhere, which is not there; remove"),
+        (mine, "not of refresh's making"),
+    ):
+        if by_name:
+            monkeypatch.setenv("EDGEPLAN_CATALOG", str(directory))
+        code, _, said = run(capsys, "--write", *([] if by_name else ["--out", str(directory)]))
+        assert code == 2
+        assert f"{'EDGEPLAN_CATALOG' if by_name else '--out'}: {directory / 'aws'}" in said
+        assert words in said

@@ -184,5 +184,5 @@ def test_a_disk_that_is_full_leaves_the_old_one(tmp_path, monkeypatch):
 
 
 def test_a_place_is_asked_for_beforehand(tmp_path):
-    check_place(tmp_path / "deep" / "down", "aws")
+    check_place(tmp_path / "deep" / "down", "aws", "--out")
     assert not (tmp_path / "deep").exists()
