@@ -15,18 +15,23 @@ from typing import Literal
 from planner.store.inbox import MeasurementError, StoreError, hash_objects, local_objects
 from planner.store.published import hash_table, read_table
 from planner.store.query import PairSample, StoreContent, query_pairs
+from planner.store.rounds import Rounds, read_rounds
+from planner.store.window import ALWAYS, Window
 from probes.strict_toml import nearest_name
 
 __all__ = [
     "MeasurementError",
     "MeasurementReport",
     "PairStatistic",
+    "Rounds",
     "StoreContent",
     "StoreError",
     "Vantage",
+    "Window",
     "hash_published",
     "hash_sources",
     "read_published",
+    "read_rounds",
     "read_stores",
 ]
 
@@ -81,8 +86,11 @@ class MeasurementReport:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str]) -> MeasurementReport:
-    """The ``quantile`` of every vantage × site pair in these stores together, for the known ``site_ids``.
+def read_stores(
+    urls: Sequence[str], quantile: float, site_ids: Collection[str], *, window: Window = ALWAYS
+) -> MeasurementReport:
+    """The ``quantile`` of every vantage × site pair in these stores together, for the known ``site_ids``,
+    over the samples of the ``window``.
 
     A URL is a directory, ``file://``, an object-store URL, or one ``.jsonl`` / ``.jsonl.gz`` file. A
     round that stands in two stores counts once. ``rows`` counts distinct samples read, ``damaged`` the
@@ -92,7 +100,7 @@ def read_stores(urls: Sequence[str], quantile: float, site_ids: Collection[str])
     """
     with local_objects(urls) as objects:
         hashes = hash_objects(objects)
-        result = query_pairs(objects, quantile)
+        result = query_pairs(objects, quantile, window=window)
     complaints = [*result.complaints, *_unknown_sites(result.pairs, site_ids)]
     positions: dict[str, Vantage] = {}
     for place in result.places:

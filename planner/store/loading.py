@@ -9,8 +9,10 @@ from typing import Final
 import duckdb
 
 from planner.jurisdictions import load_countries
+from planner.store.counting import SAMPLE_KEY, quoted
 from planner.store.damage import KNOWN_PROTOCOLS, RFC_3339, salvage
 from planner.store.inbox import InboxObject, MeasurementError
+from planner.store.window import ALWAYS, Window
 from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
 
 _TYPES: Final[Mapping[str, str]] = {
@@ -42,10 +44,6 @@ _SWEEP: Final = 128
 """Objects read at once: enough for every core, few enough to read again when one of them is damaged."""
 
 
-def quoted(values: Sequence[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
 # IS TRUE, so that a missing value counts as unsound and not as unknown.
 _SOUND: Final = f"""(
     schema = {SCHEMA_VERSION} AND run_id <> '' AND vantage <> ''
@@ -66,7 +64,7 @@ _SOUND: Final = f"""(
 
 # Without hive_partitioning = false the folder's name would stand in for the row's own vantage.
 _READ: Final = f"""
-INSERT INTO sample BY NAME
+INSERT INTO heard BY NAME
 SELECT {", ".join(_TYPES)}, filename AS object
 FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect',
                filename = true, hive_partitioning = false,
@@ -75,7 +73,8 @@ FROM read_json(?, format = 'newline_delimited', compression = 'auto_detect',
 
 
 class Loader:
-    """Fills table ``sample``: sound objects in one sweep, damaged ones by what can be saved of them."""
+    """Fills table ``heard``, every row of every object: sound ones in one sweep, of damaged ones what can be
+    saved. Table ``sample`` has each sample of the window once."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         self._database, self._scratch = database, scratch
@@ -83,25 +82,37 @@ class Loader:
         self.damaged = 0
         self.complaints: list[str] = []
         columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
-        database.execute(f"CREATE TABLE sample ({columns}, object VARCHAR)")
+        database.execute(f"CREATE TABLE heard ({columns}, object VARCHAR)")
 
-    def load(self, objects: Sequence[InboxObject]) -> None:
+    def load(self, objects: Sequence[InboxObject], window: Window = ALWAYS) -> None:
         odd = [each for each in objects if _PATTERN & set(str(each.path))]
         plain = [each for each in objects if not _PATTERN & set(str(each.path))]
         for start in range(0, len(plain), _SWEEP):
             self._sweep(plain[start : start + _SWEEP])
         unsound = self._database.execute(
-            f"SELECT DISTINCT object FROM sample WHERE NOT {_SOUND}", {"countries": sorted(load_countries())}
+            f"SELECT DISTINCT object FROM heard WHERE NOT {_SOUND}", {"countries": sorted(load_countries())}
         ).fetchall()
         names = {name for (name,) in unsound}
         for each in objects:
             if str(each.path) in names:
-                self._database.execute("DELETE FROM sample WHERE object = ?", [str(each.path)])
+                self._database.execute("DELETE FROM heard WHERE object = ?", [str(each.path)])
                 odd.append(each)
         for each in odd:
             self._salvage(each)
         self._refuse_empty(objects)
         self._remember_origins(objects)
+        self._tell_apart(window)
+
+    def _tell_apart(self, window: Window) -> None:
+        started = "TRY_CAST(started_at AS TIMESTAMP)"
+        since, until = window.utc()
+        self._database.execute(
+            f"CREATE TABLE sample AS SELECT DISTINCT ON ({', '.join(SAMPLE_KEY)})"
+            f" * REPLACE ({started} AS started_at) FROM heard"
+            f" WHERE ($since::TIMESTAMP IS NULL OR {started} >= $since)"
+            f" AND ($until::TIMESTAMP IS NULL OR {started} < $until)",
+            {"since": since, "until": until},
+        )
 
     def _remember_origins(self, objects: Sequence[InboxObject]) -> None:
         """Table ``origin``: which store each of the sample's objects came from."""
@@ -113,7 +124,7 @@ class Loader:
 
     def _refuse_empty(self, objects: Sequence[InboxObject]) -> None:
         """A store of which nothing could be used is a wrong file more likely than a damaged one."""
-        used = {name for (name,) in self._database.execute("SELECT DISTINCT object FROM sample").fetchall()}
+        used = {name for (name,) in self._database.execute("SELECT DISTINCT object FROM heard").fetchall()}
         useful = {each.url for each in objects if used & {str(each.path), str(self._targets.get(each))}}
         for each in objects:
             if each.url not in useful:

@@ -1,18 +1,6 @@
 """From inbox objects to one quantile per vantage and site: SQL in DuckDB [I/O].
 
-What counts:
-
-- A sample is known by (run_id, site, host, port, protocol, sample, resolver, family); the same one twice
-  counts once.
-- ``dns`` rows time a resolver, not a site, and are left out. Of the other protocols a pair uses the
-  first it was probed by in :data:`PROTOCOLS`, all hosts and ports of the site together.
-- A failure is a lost probe, +inf in the quantile, except ``deadline`` (the round ran out of time and
-  never asked), ``dns_*`` or no peer (the name was not resolved, so the path was never tried),
-  ``clock_step`` and ``implausible`` (the figure is the clock's or a middlebox's, not the network's),
-  ``tls_certificate``, ``tls_protocol``, ``http_status`` and ``http_protocol`` (the path was there, and what
-  answered was not what was asked for) and ``other`` (the agent's own host, mostly): these are left out.
-- A round that asked several sites and reached nothing at all speaks of a vantage that was cut off, not of
-  the sites: it is left out, and said.
+What counts says :mod:`planner.store.counting`.
 """
 
 from __future__ import annotations
@@ -28,87 +16,47 @@ import duckdb
 import numpy as np
 
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
+from planner.store.counting import COUNTED, COUNTS, CUT_OFF, PAIRS, SAMPLE_KEY
 from planner.store.inbox import InboxObject
-from planner.store.loading import Loader, quoted
-from probes.record import NOT_LOSS
+from planner.store.loading import Loader
+from planner.store.window import ALWAYS, Window
 
-PROTOCOLS: Final = ("tcp", "icmp", "tls", "http")
-"""Whose round trip a pair is judged by, best first: TCP_INFO's is the kernel's own and what a request
-meets."""
-
-SEVERAL_SITES: Final = 3
-"""With this many sites asked and none reached, the fault is taken to be the vantage's own."""
-
-_CUT_OFF: Final = f"""
-CREATE TABLE cut_off AS
-SELECT vantage, run_id FROM sample WHERE protocol IN ({quoted(PROTOCOLS)})
-GROUP BY vantage, run_id
-HAVING count(*) FILTER (failure IS NULL) = 0 AND count(DISTINCT site) >= {SEVERAL_SITES}
-"""
-
-_COUNTED: Final = f"""
-CREATE TABLE counted AS
-WITH once AS (
-    SELECT DISTINCT ON (run_id, site, host, port, protocol, sample, resolver, family) * FROM sample
-)
-SELECT vantage, site, protocol, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
-FROM once ANTI JOIN cut_off USING (vantage, run_id)
-WHERE protocol IN ({quoted(PROTOCOLS)})
-    AND (failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(sorted(NOT_LOSS))})))
-"""
-
-_PAIRS: Final = f"""
-CREATE TABLE pair AS
-SELECT vantage, site, protocol, count(*) AS samples, count(rtt_ms) AS answered
-FROM counted GROUP BY vantage, site, protocol
-QUALIFY row_number() OVER (
-    PARTITION BY vantage, site ORDER BY list_position([{quoted(PROTOCOLS)}], protocol)
-) = 1
-"""
-
-_QUANTILES: Final = """
+_QUANTILES: Final = f"""
 SELECT vantage, site, protocol, samples, samples - answered AS lost,
        ordered[ranks.estimate] AS estimate,
        CASE WHEN ranks.lower = 0 THEN 0.0 ELSE ordered[ranks.lower] END AS lower,
        ordered[ranks.upper] AS upper
-FROM (
-    SELECT vantage, site, protocol, samples, answered,
-           list(rtt_ms ORDER BY rtt_ms) FILTER (rtt_ms IS NOT NULL) AS ordered
-    FROM pair JOIN counted USING (vantage, site, protocol)
-    GROUP BY ALL
-)
+FROM pair JOIN (
+    SELECT pair, list(rtt_ms ORDER BY rtt_ms) FILTER (rtt_ms IS NOT NULL) AS ordered
+    FROM ({COUNTED}) GROUP BY pair
+) USING (pair)
 JOIN ranks USING (samples)
-ORDER BY vantage, site
+ORDER BY pair
 """
 
-_STORES: Final = """
+# Before copies of a sample are told apart: a sample, and a pair, that stands in two stores comes from both.
+_STORES: Final = f"""
 SELECT url, count(*) FROM (
-    SELECT DISTINCT url, run_id, site, host, port, protocol, sample, resolver, family
-    FROM sample JOIN origin USING (object)
+    SELECT DISTINCT url, {", ".join(SAMPLE_KEY)} FROM heard JOIN origin USING (object)
+    SEMI JOIN sample USING (run_id)
 )
 GROUP BY url
 """
 
-# Before copies of a sample are told apart: a pair that stands in two stores comes from both.
 _PAIRS_OF_STORES: Final = f"""
 SELECT DISTINCT url, vantage, site
-FROM sample JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
-    ANTI JOIN cut_off USING (vantage, run_id)
-WHERE failure IS NULL OR (peer IS NOT NULL AND failure NOT IN ({quoted(sorted(NOT_LOSS))}))
+FROM heard JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
+    ANTI JOIN cut_off USING (vantage, run_id) SEMI JOIN sample USING (run_id)
+WHERE {COUNTS}
 """
 
 _IMPLAUSIBLE: Final = """
-SELECT vantage, site, count(*)
-FROM (
-    SELECT DISTINCT vantage, run_id, site, host, port, protocol, sample, resolver, family
-    FROM sample WHERE failure = 'implausible'
-)
-GROUP BY ALL ORDER BY ALL
+SELECT vantage, site, count(*) FROM sample WHERE failure = 'implausible' GROUP BY ALL ORDER BY ALL
 """
 
-_PLACES: Final = """
+PLACES: Final = """
 SELECT vantage, vantage_country, vantage_lat, vantage_lon
-FROM sample GROUP BY ALL ORDER BY vantage, max(TRY_CAST(started_at AS TIMESTAMP)), vantage_lat, vantage_lon
+FROM sample GROUP BY ALL ORDER BY vantage, max(started_at), vantage_lat, vantage_lon
 """
 
 
@@ -158,8 +106,14 @@ class PairQuery:
     complaints: tuple[str, ...]
 
 
-def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: float = CONFIDENCE) -> PairQuery:
-    """The ``quantile`` per vantage and site over all samples in these objects together.
+def query_pairs(
+    objects: Sequence[InboxObject],
+    quantile: float,
+    confidence: float = CONFIDENCE,
+    *,
+    window: Window = ALWAYS,
+) -> PairQuery:
+    """The ``quantile`` per vantage and site over all samples of the ``window`` in these objects together.
 
     Raises :class:`MeasurementError` when a store holds no sound measurement at all.
     """
@@ -167,10 +121,9 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
         # Spilling goes where it is cleaned up, not into the current directory.
         database.execute("SET temp_directory = ?", [scratch])
         loader = Loader(database, Path(scratch))
-        loader.load(objects)
-        database.execute(_CUT_OFF)
-        database.execute(_COUNTED)
-        database.execute(_PAIRS)
+        loader.load(objects, window)
+        database.execute(CUT_OFF)
+        database.execute(PAIRS)
         _create_ranks(database, quantile, confidence)
         pairs = tuple(
             PairSample(vantage, site, protocol, samples, lost, _or_inf(value), _or_inf(lower), _or_inf(upper))
@@ -178,7 +131,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
                 _QUANTILES
             ).fetchall()
         )
-        places = tuple(Place(*row) for row in database.execute(_PLACES).fetchall())
+        places = tuple(Place(*row) for row in database.execute(PLACES).fetchall())
         rows_of = dict(database.execute(_STORES).fetchall())
         pairs_of: dict[str, set[tuple[str, str]]] = {}
         for url, vantage, site in database.execute(_PAIRS_OF_STORES).fetchall():
@@ -187,11 +140,7 @@ def query_pairs(objects: Sequence[InboxObject], quantile: float, confidence: flo
             StoreContent(url, int(rows_of.get(url, 0)), frozenset(pairs_of.get(url, ())))
             for url in dict.fromkeys(each.url for each in objects)
         )
-        distinct = (
-            "SELECT count(*) FROM"
-            " (SELECT DISTINCT run_id, site, host, port, protocol, sample, resolver, family FROM sample)"
-        )
-        ((rows,),) = database.execute(distinct).fetchall()
+        ((rows,),) = database.execute("SELECT count(*) FROM sample").fetchall()
         silent = database.execute(
             "SELECT vantage, count(*) FROM cut_off GROUP BY vantage ORDER BY vantage"
         ).fetchall()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.measurements import MeasurementError, StoreError, hash_sources, read_stores
-from planner.store.query import PROTOCOLS
+from planner.store.counting import PROTOCOLS
 from probes.record import FAILURES, is_loss
 from tests.planner.latency.order_statistics import sample_quantile
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, put_bytes, samples
