@@ -104,7 +104,9 @@ class Answers:
     """All that was asked on one day.
 
     ``zones_of`` are the Regions that told their zones, ``silent`` those that did not and why. ``offerings``
-    are the instance types by Region and by zone. ``rack_families`` is None where no order catalog answered.
+    are the instance types by Region and by zone. ``rack_families`` are those that racks can be ordered with
+    in the Regions that said so; ``racks_untold`` is whether any other has Outposts too, so that a family
+    which was not named may be on offer there.
     """
 
     partition: str
@@ -116,5 +118,6 @@ class Answers:
     offerings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
     racks: tuple[RackSeen, ...] = ()
-    rack_families: frozenset[str] | None = None
+    rack_families: frozenset[str] = frozenset()
+    racks_untold: bool = False
     notes: tuple[str, ...] = ()

@@ -222,7 +222,7 @@ def ask(
         notes.append(f"the partition {cloud.partition} has no price list to ask: prices are as they were")
     else:
         prices = price_items.ask(cloud.products, chosen, as_of, progress)
-    racks, families, said = _outposts(cloud, sorted(zones_of), progress)
+    racks, families, untold, said = _outposts(cloud, zones_of, silent, progress)
     return Answers(
         partition=cloud.partition,
         as_of=as_of,
@@ -234,31 +234,36 @@ def ask(
         prices=prices,
         racks=racks,
         rack_families=families,
+        racks_untold=untold,
         notes=(*notes, *said),
     )
 
 
 def _outposts(
-    cloud: Cloud, regions: Collection[str], progress: Progress
-) -> tuple[tuple[RackSeen, ...], frozenset[str] | None, tuple[str, ...]]:
-    """Racks, what they can be ordered with, and who did not say. Few accounts have any, and fewer may ask:
-    the first refusal ends it, and is no error. What some Regions say of the families holds for no rack."""
+    cloud: Cloud, regions: Collection[str], silent: Collection[str], progress: Progress
+) -> tuple[tuple[RackSeen, ...], frozenset[str], bool, tuple[str, ...]]:
+    """Racks, what they can be ordered with, whether some did not say, and who. Few accounts have any, and
+    fewer may ask: the first refusal ends it, and is no error. ``silent`` Regions are not asked."""
     racks: list[RackSeen] = []
-    families: set[str] | None = None
-    closed: list[str] = []
-    asked = [region for region in regions if cloud.has_outposts(region)]
+    families: set[str] = set()
+    notes: list[str] = []
+    asked = sorted(region for region in regions if cloud.has_outposts(region))
+    untold = [region for region in silent if cloud.has_outposts(region)]
     for done, region in enumerate(asked):
         progress(done, len(asked), f"Outposts in {region}")
         try:
             racks += cloud.racks(region)
-            families = (families or set()) | cloud.rack_families(region)
+            families |= cloud.rack_families(region)
         except DeniedError as fault:
-            return tuple(racks), None, (f"Outposts were not asked further: {fault}",)
+            untold += asked[done:]
+            notes.append(f"Outposts were not asked further: {fault}")
+            break
         except ClosedError:
-            closed.append(region)
-    if closed:
-        return tuple(racks), None, (f"Outposts were not told of in {', '.join(closed)}",)
-    return tuple(racks), _some(families), ()
+            untold.append(region)
+    if untold:
+        kept = "no family is taken from what racks can be ordered with"
+        notes.append(f"Outposts of {', '.join(sorted(untold))}: not told, so {kept}")
+    return tuple(racks), frozenset(families), bool(untold), tuple(notes)
 
 
 def _check_whole(http_response: Any, **_: Any) -> None:
@@ -267,10 +272,6 @@ def _check_whole(http_response: Any, **_: Any) -> None:
     said = headers.get("content-length")
     if said is not None and "content-encoding" not in headers and int(said) != length:
         raise IncompleteReadError(actual_bytes=length, expected_bytes=int(said))
-
-
-def _some(families: set[str] | None) -> frozenset[str] | None:
-    return frozenset(families) if families else None
 
 
 def _named(each: Mapping[str, Any]) -> str:

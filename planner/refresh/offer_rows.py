@@ -65,8 +65,8 @@ def compare_offers(
         confirmed += change is None
         changes += [change] if change else []
     if answers.rack_families:
-        change = _racks(kept, answers.rack_families, answers.as_of)
-        confirmed += change is None
+        change, whole = _racks(kept, answers)
+        confirmed += whole and change is None
         changes += [change] if change else []
     return Offers(tuple(kept), tuple(changes), tuple(untold), confirmed)
 
@@ -135,17 +135,22 @@ def _spelt(names: frozenset[str], sizes: Mapping[str, frozenset[str]]) -> frozen
     return frozenset[str]().union(*(sizes.get(name, frozenset({name})) for name in names))
 
 
-def _racks(rows: list[Cells], families: frozenset[str], as_of: str) -> OfferChange | None:
-    """Write what racks can be ordered with, where the catalog speaks of all of them."""
+def _racks(rows: list[Cells], answers: Answers) -> tuple[OfferChange | None, bool]:
+    """Write what racks can be ordered with, where the catalog speaks of all of them; and whether that is the
+    whole of it. What some Regions say of it adds to the families named, and takes none away; a row that names
+    none speaks of all of them."""
+    whole = not answers.racks_untold
     at = next((at for at, row in enumerate(rows) if _is_about(row, RACK, "")), None)
     if at is None:
-        return None
+        return None, False
     had = _families(rows[at])
-    rows[at] = cited(rows[at], RACK_ITEMS, as_of) | {"families": ";".join(sorted(families))}
-    if had == families:
-        return None
-    added, removed = tuple(sorted(families - had)), tuple(sorted(had - families))
-    return OfferChange(RACK, added, removed, not had, len(families), ())
+    has = answers.rack_families if whole else had and had | answers.rack_families
+    if whole or has != had:
+        rows[at] = cited(rows[at], RACK_ITEMS, answers.as_of) | {"families": ";".join(sorted(has))}
+    if had == has:
+        return None, whole
+    added, removed = tuple(sorted(has - had)), tuple(sorted(had - has))
+    return OfferChange(RACK, added, removed, not had, len(has), ()), whole
 
 
 def _is_about(row: Cells, kind: str, site: str) -> bool:

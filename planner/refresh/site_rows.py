@@ -19,6 +19,7 @@ from planner.refresh.rows import Cells, cited
 PENDING: Final = "pending_sites.csv"
 
 OPEN: Final = "ga"
+LEGACY: Final = "legacy"
 GONE: Final = "unverified"
 OWN: Final = "own"
 """Source of what somebody wrote into ``pending_sites.csv``."""
@@ -27,6 +28,8 @@ _OPTS: Final = {"opt-in-not-required": "enabled_by_default"}
 _APART: Final = "separate_partition"
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _MISSED: Final = "not listed by "
+_BEFORE: Final = ", legacy before"
+"""Ends the note of a site that went while it was legacy: the API would not say so if it came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,11 @@ def _updated(
     now = cited(row, REGIONS if isinstance(each, RegionSeen) else ZONES, as_of)
     note = row.get("note", "")
     if row["status"] in ("planned", GONE) and _is_open(each):
-        now["status"] = OPEN
-        now["note"] = "; ".join(part for part in note.split("; ") if part and not part.startswith(_MISSED))
+        parts = note.split("; ")
+        missed = [part for part in parts if part.startswith(_MISSED)]
+        was_legacy = any(part.endswith(_BEFORE) for part in missed)
+        now["status"] = LEGACY if was_legacy else OPEN
+        now["note"] = "; ".join(part for part in parts if part and part not in missed)
     # A partition of its own takes an account of its own, which the API does not count as opting in.
     told = {"opt_in": "" if row.get("opt_in") == _APART else _opt_in(each)}
     refused: tuple[SiteChange, ...] = ()
@@ -152,10 +158,11 @@ def _is_open(each: RegionSeen | ZoneSeen) -> bool:
 
 def _gone(row: Cells, as_of: str) -> tuple[Cells, tuple[SiteChange, ...]]:
     """A site that ought to have been named and was not. What was doubtful before says so still."""
-    if row["status"] not in (OPEN, "legacy"):
+    if row["status"] not in (OPEN, LEGACY):
         return row, ()
     source = REGIONS if row["kind"] == "region" else ZONES
-    note = "; ".join(part for part in (f"{_MISSED}{source} on {as_of}", row.get("note", "")) if part)
+    missed = f"{_MISSED}{source} on {as_of}{_BEFORE if row['status'] == LEGACY else ''}"
+    note = "; ".join(part for part in (missed, row.get("note", "")) if part)
     now = cited(row, source, as_of) | {"status": GONE, "note": note}
     return now, (SiteChange(row["site_id"], "gone", "status", row["status"], GONE),)
 

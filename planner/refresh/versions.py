@@ -60,11 +60,10 @@ def publish(
 
     ``base`` is the version in use that ``files`` were made from, or a directory elsewhere when there is none.
     ``check`` reads a version as every reader will, and raises when it cannot. Raises :class:`BusyError` when
-    another refresh is at work or came between.
+    another refresh is at work or came between. A failure leaves no directory behind that was not there.
     """
     link, versions = root / provider, root / f".{provider}"
-    versions.mkdir(parents=True, exist_ok=True)
-    with _alone(versions / ".lock", root):
+    with _made(versions), _alone(versions / ".lock", root):
         current = link.resolve() if link.is_symlink() else None
         if current is not None and current != base:
             raise BusyError(f"{link} was refreshed by somebody else meanwhile; run it again")
@@ -126,12 +125,34 @@ def _sweep(versions: Path, kept: set[Path]) -> None:
 
 
 @contextmanager
+def _made(versions: Path) -> Iterator[None]:
+    """Make a directory and those above it, and take them away again if what is done in it fails."""
+    new = [path for path in (versions, *versions.parents) if not path.exists()]
+    try:
+        versions.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in new:
+            # Another refresh may have begun to write there; what holds anything stays.
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextmanager
 def _alone(lock: Path, root: Path) -> Iterator[None]:
+    busy = BusyError(f"another refresh is writing to {root}; run it again when that has ended")
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"another refresh is writing to {root}; run it again when that has ended"
-            ) from None
-        yield
+            # A refresh that failed may have taken the name away since it was opened.
+            if not os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                raise busy
+        except (BlockingIOError, FileNotFoundError):
+            raise busy from None
+        try:
+            yield
+        except BaseException:
+            if [path.name for path in lock.parent.iterdir()] == [lock.name]:
+                lock.unlink()
+            raise

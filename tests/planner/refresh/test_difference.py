@@ -278,7 +278,14 @@ def test_a_zone_offers_what_the_api_says(base, aws, world, capsys, tmp_path):
     assert any(LAX in words and "none was named" in words for words in found["not_told"])
 
 
-def test_outposts_of_ones_own_are_listed(base, aws, capsys, tmp_path):
+def all_open(world) -> None:
+    """Every Region opted in to, and so asked."""
+    for each in world["regions"]:
+        each.opt_in_status = "opted-in" if each.opt_in_status == "not-opted-in" else each.opt_in_status
+
+
+def test_outposts_of_ones_own_are_listed(base, aws, world, capsys, tmp_path):
+    all_open(world)
     aws.outposts["eu-west-1"] = [
         {
             "OutpostId": f"op-{number:017d}",
@@ -460,24 +467,83 @@ def _status(ran, out):
     return status
 
 
-def test_what_some_regions_say_of_racks_is_not_what_racks_can_be(base, aws, capsys, tmp_path):
-    def families(catalog):
-        return [
-            (row["families"], row["source"], row["as_of"])
-            for row in records(catalog / "services.csv")
-            if (row["service"], row["kind"]) == ("ec2", "outpost")
-        ]
+def rack_row(catalog: Path) -> dict[str, str]:
+    (row,) = (
+        row
+        for row in records(catalog / "services.csv")
+        if (row["service"], row["kind"]) == ("ec2", "outpost")
+    )
+    return row
 
-    before = families(base)
-    aws.items = [
-        {"CatalogItemId": "OR-m5", "ItemStatus": "AVAILABLE", "EC2Capacities": [{"Family": "m5"}]},
-    ]
-    denied = Fault("outposts:ListCatalogItems", "AccessDeniedException", status=403, region="us-west-2")
-    aws.faults.append(denied)
-    code, said, _ = run(capsys, "--write", "--out", str(tmp_path / "o"))
-    assert code == 0
-    assert "no permission for outposts:ListCatalogItems" in said
-    assert families(tmp_path / "o" / "aws") == before
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("", "not opted in"),
+        ("ec2:DescribeAvailabilityZones", "UnauthorizedOperation"),
+        ("ec2:DescribeAvailabilityZones", "OptInRequired"),
+        ("outposts:ListOutposts", "OptInRequired"),
+        ("outposts:ListCatalogItems", "OptInRequired"),
+        ("outposts:ListCatalogItems", "AccessDeniedException"),
+    ],
+)
+def test_what_some_regions_say_of_racks_does_not_narrow_them(
+    base, aws, world, capsys, tmp_path, action, code
+):
+    named = "eu-south-2"
+    if action:
+        all_open(world)
+        named = "us-west-2"
+        aws.faults.append(Fault(action, code, status=403, region=named))
+    aws.items = [{"CatalogItemId": "OR-m5", "ItemStatus": "AVAILABLE", "EC2Capacities": [{"Family": "m5"}]}]
+    # A row that names no family speaks of all.
+    before = rack_row(base)
+    assert before["families"] == ""
+    found = refreshed(capsys, "--write", "--out", str(tmp_path / "o"))
+    assert rack_row(tmp_path / "o" / "aws") == before
+    words = f"Outposts of {named}: not told, so no family is taken from what racks can be ordered with"
+    assert words in found["not_told"]
+
+
+def test_what_some_regions_say_of_racks_adds_and_takes_nothing_away(base, aws, world, capsys, tmp_path):
+    aws.items = [{"CatalogItemId": "OR-m5", "ItemStatus": "AVAILABLE", "EC2Capacities": [{"Family": "m5"}]}]
+    edit(base / "services.csv", lambda row: row | _racks_of(row, "c5"))
+    found = refreshed(capsys, "--write", "--out", str(tmp_path / "o"))
+    (change,) = (each for each in found["offerings"] if each["site"] == "outpost")
+    assert (change["added"], change["removed"]) == (["m5"], [])
+    row = rack_row(tmp_path / "o" / "aws")
+    assert (row["families"], row["as_of"]) == ("c5;m5", found["as_of"])
+    # Nothing more to gain: to the letter as it was, under the date it was said.
+    edit(tmp_path / "o" / "aws" / "services.csv", lambda row: row | _racks_of(row, "c5;m5", "2020-01-01"))
+    refreshed(capsys, "--write", "--out", str(tmp_path / "o"))
+    assert rack_row(tmp_path / "o" / "aws")["as_of"] == "2020-01-01"
+    # And when everyone has said, what none of them offers is gone.
+    all_open(world)
+    found = refreshed(capsys, "--write", "--out", str(tmp_path / "o"))
+    assert rack_row(tmp_path / "o" / "aws")["families"] == "m5"
+    assert not any("Outposts of" in words for words in found["not_told"])
+
+
+def _racks_of(row: dict[str, str], families: str, as_of: str = "2026-01-01") -> dict[str, str]:
+    mine = (row["service"], row["kind"]) == ("ec2", "outpost")
+    return {"families": families, "as_of": as_of} if mine else {}
+
+
+def test_a_legacy_zone_that_comes_back_is_legacy_still(base, aws, world, capsys, tmp_path):
+    out = str(tmp_path / "o")
+    edit(
+        base / "sites.csv",
+        lambda row: row | ({"status": "legacy", "note": "first; second"} if row["site_id"] == LAX else {}),
+    )
+    listed = list(world["zones"]["us-west-2"])
+    for _ in range(2):  # goes and comes back, twice over
+        world["zones"]["us-west-2"] = [zone for zone in listed if zone.name != LAX]
+        for _ in range(2):
+            assert _status(run(capsys, "--write", "--out", out), tmp_path / "o") == "unverified"
+        world["zones"]["us-west-2"] = listed
+        assert _status(run(capsys, "--write", "--out", out), tmp_path / "o") == "legacy"
+        (note,) = [row["note"] for row in records(tmp_path / "o/aws/sites.csv") if row["site_id"] == LAX]
+        assert note == "first; second"
 
 
 @pytest.mark.parametrize("by_name", [False, True])

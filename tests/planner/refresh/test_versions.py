@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -181,6 +182,32 @@ def test_a_disk_that_is_full_leaves_the_old_one(tmp_path, monkeypatch):
         publish(root, "aws", files_of(new), base=in_use, check=lambda version: None)
     assert (root / "aws").resolve() == in_use
     assert [path.name for path in (root / ".aws").iterdir() if path.is_dir()] == [in_use.name]
+
+
+@pytest.mark.parametrize("there", ["", "here", "here/.aws"])
+def test_a_first_version_that_fails_leaves_what_was_there(tmp_path, there):
+    old, _ = two_catalogs(tmp_path)
+    root = tmp_path / "here" / "deep"
+    (tmp_path / there).mkdir(exist_ok=True, parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ZeroDivisionError):
+        publish(root, "aws", files_of(old), base=old, check=lambda version: 1 // 0)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_lock_that_was_taken_away_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    old, _ = two_catalogs(tmp_path)
+    root, locked = tmp_path / "catalogs", fcntl.flock
+
+    def meanwhile(file, how) -> None:
+        # The refresh that made the directory fails, and tidies, after the lock was opened here.
+        (root / ".aws" / ".lock").unlink()
+        locked(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", meanwhile)
+    with pytest.raises(BusyError, match="another refresh is writing"):
+        publish(root, "aws", files_of(old), base=old, check=lambda version: None)
+    assert not root.exists()
 
 
 def test_a_place_is_asked_for_beforehand(tmp_path):
