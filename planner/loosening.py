@@ -167,6 +167,16 @@ def round_up(usd: float) -> float:
     return math.ceil(usd - 1e-9) if usd >= 100 else math.ceil(100 * usd - 1e-7) / 100
 
 
+def one_less(usd: float) -> float:
+    """The next that can be printed below ``round_up(usd)``.
+
+    >>> one_less(18280.2), one_less(12.341)
+    (18280.0, 12.34)
+    """
+    usd = round_up(usd)
+    return usd - 1.0 if usd > 100 else round(usd - 0.01, 2)
+
+
 def money(usd: float) -> str:
     """
     >>> money(18280.2), money(12.341)

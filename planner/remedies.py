@@ -1,26 +1,29 @@
 """What would resolve a conflict: for each of its rules, the least change that leaves a plan.
 
 A number is turned as finely as it is printed (:mod:`planner.loosening`): the least is found by bisection,
-where a looser rule forbids nothing that a tighter one allows. A budget is what the cheapest plan costs, and
-coverage what the best plan covers. Of a rule without numbers, the least part of the demand is looked for that
-it would have to let off.
+where a looser rule forbids nothing that a tighter one allows. A budget is what the cheapest plan costs,
+proven to the last dollar (below a hundred, cent) that is printed, or the range is said; coverage is what the
+best plan covers. Of a rule without numbers, the least part of the demand is looked for that it would have to
+let off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.dial import Dial
-from planner.loosening import dials, money, slower
+from planner.loosening import dials, money, one_less, round_up, slower
 from planner.problem import Problem
 from planner.rules import Effect
 from planner.solver.alternatives import Alternatives, without, worth_solving
 from planner.solver.conflict import any_plan, holds
-from planner.solver.decision import Deadline
+from planner.solver.decision import Deadline, Decision
 from planner.solver.letting_off import LetOff, least_let_off
 from planner.solver.placement import PROVEN_GAP, Progress, silent, solve_placement
 from planner.study import Study
@@ -31,6 +34,12 @@ NOT_EXAMINED: Final = "not examined: time ran out"
 
 UNSURE: Final = " (time ran out: perhaps less)"
 UNPROVEN: Final = " (not proven: perhaps less)"
+
+FINEST_GAP: Final = 1e-8
+"""A bound is proven no finer."""
+
+PATIENCE_S: Final = 10.0
+"""So long, or three times what a plan took, a budget is looked at to the last dollar."""
 
 Build = Callable[[Study], Alternatives]
 """The problems of a study that differs from this one in its rules alone."""
@@ -112,17 +121,52 @@ def _turned(dial: Dial, build: Build, deadline: Deadline) -> str | None:
 
 
 def _budget(rest: Alternatives, deadline: Deadline) -> str | None:
-    """What the cheapest plan costs, rounded up to what can be typed."""
-    found = [
-        solve_placement(problem.aiming_at("cost"), gap=PROVEN_GAP, time_limit_s=deadline.remaining_s)
-        for problem in worth_solving(rest)
-    ]
-    plans = [each for each in found if each.open is not None]
-    if not plans:
-        return None
-    proven = all(each.termination in ("optimal", "infeasible") for each in found)
-    words = f"{money(min(each.objective for each in plans))} a month"
-    return words if proven else words + UNSURE
+    """What the cheapest plan costs, rounded up to what can be typed: proven to be the least that can, or
+    said what the least may be."""
+    started = time.perf_counter()
+    found = _cheapest(rest, PROVEN_GAP, deadline, {})
+    # Proven to the last dollar, but not at any length: a dollar more or less is no one's decision.
+    patience = Deadline.after(max(PATIENCE_S, 3 * (time.perf_counter() - started)))
+    while True:
+        plans = [each.objective for each in found.values() if each.open is not None]
+        if not plans:
+            return None
+        usd, floor = min(plans), _floor(found)
+        if round_up(floor) >= round_up(usd):
+            return f"{money(usd)} a month"
+        gap = (usd - one_less(usd)) / usd / 2
+        if deadline.passed() or patience.passed() or gap < FINEST_GAP:
+            return f"{money(usd)} a month (perhaps less; {money(floor)} at least)"
+        sharper = _cheapest(rest, gap, deadline.sooner(patience), found)
+        if _floor(sharper) <= floor:
+            patience = Deadline.after(0.0)  # nothing more comes of it
+        found = sharper
+
+
+def _floor(found: Mapping[int, Decision]) -> float:
+    return max(min(each.lower_bound for each in found.values()), 0.0)
+
+
+def _cheapest(
+    rest: Alternatives, gap: float, deadline: Deadline, before: Mapping[int, Decision]
+) -> dict[int, Decision]:
+    """The cheapest plan of each problem; what was known ``before`` is kept where it is better."""
+    found = {}
+    for k, problem in enumerate(worth_solving(rest)):
+        known = before.get(k)
+        decision = solve_placement(
+            problem.aiming_at("cost"),
+            gap=gap,
+            time_limit_s=deadline.remaining_s,
+            start=known,
+            lower_bound=-np.inf if known is None else known.lower_bound,
+        )
+        if known is not None:
+            lower = max(decision.lower_bound, known.lower_bound)
+            best = min(decision, known, key=lambda each: each.objective)
+            decision = replace(best, lower_bound=lower)
+        found[k] = decision
+    return found
 
 
 def _coverage(

@@ -96,6 +96,11 @@ class Deadline:
         """The same, so much later."""
         return Deadline(None if self.at is None else self.at + seconds)
 
+    def sooner(self, other: Deadline) -> Deadline:
+        """Whichever of the two comes first."""
+        ends = [each.at for each in (self, other) if each.at is not None]
+        return Deadline(min(ends, default=None))
+
     @property
     def remaining_s(self) -> float | None:
         """Seconds left, None without a limit; none once somebody asked to stop."""
