@@ -110,7 +110,7 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
     coverage = study.latency.coverage
     promises = [promise_ms(point, coverage) for point in plans]
     if code == DONE and out is not None:
-        write_texts({out: frontier_csv(plans, coverage)})
+        write_texts({out: frontier_csv(plans, coverage, complete=front.complete)})
     document = {
         "study": study.name,
         "coverage": coverage,

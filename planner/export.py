@@ -42,7 +42,7 @@ MATRIX_COLUMNS: Final = (
 PLAN_FILES: Final = ("placements.csv", "assignments.csv", "plan.json")
 FRONTIER_COLUMNS: Final = (
     *("point", "cost_usd_month", "promise_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage"),
-    *("termination", "gap", "sites", "open"),
+    *("termination", "gap", "sites", "open", "complete"),
 )
 
 _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -110,16 +110,17 @@ def matrix_csv(inputs: Inputs) -> str:
     return _csv(MATRIX_COLUMNS, rows)
 
 
-def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95) -> str:
+def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95, *, complete: bool) -> str:
     """A row per plan of the latency/cost front, in the order given; ``open`` lists site ids.
 
     ``promise_ms`` is the latency the front trades for cost: within it, ``coverage`` of the demand is served.
+    ``complete``, the same in every row, is false where the front was stopped before it had all its points.
     """
     rows = (
         (
             *(point, kpi.cost_usd_month, promise_ms(plan, coverage)),
             *(kpi.mean_ms, kpi.p50_ms, kpi.p95_ms, kpi.max_ms, kpi.coverage),
-            *(plan.termination, plan.gap, len(plan.open), " ".join(plan.open)),
+            *(plan.termination, plan.gap, len(plan.open), " ".join(plan.open), complete),
         )
         for point, plan in enumerate(plans, start=1)
         if (kpi := plan.kpi) is not None

@@ -60,7 +60,7 @@ def render() -> None:
         st.caption("No point is loaded: the Plan page shows the study's own plan (the star).")
     else:
         _loaded(front, chosen, coverage)
-    _table(front, setting)
+    _table(front, setting, complete=traced.complete)
 
 
 def _clicked(key: str) -> None:
@@ -99,7 +99,7 @@ def _loaded(front: tuple[Plan, ...], at: int, coverage: float) -> None:
             st.rerun()
 
 
-def _table(front: tuple[Plan, ...], setting: Setting) -> None:
+def _table(front: tuple[Plan, ...], setting: Setting, *, complete: bool) -> None:
     coverage = setting.study.latency.coverage
     rows = [
         {
@@ -133,7 +133,7 @@ def _table(front: tuple[Plan, ...], setting: Setting) -> None:
     )
     st.download_button(
         "Front (CSV)",
-        frontier_csv(front, coverage),
+        frontier_csv(front, coverage, complete=complete),
         file_name="frontier.csv",
         mime="text/csv",
         key="download-frontier.csv",

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 from planner.cli import main
+from planner.solver.decision import Deadline
+from planner.solver.frontier import _Trace
 from planner.study import shipped_studies
 from probes.settings import parse_settings
 
@@ -264,11 +266,31 @@ def test_frontier(study, tmp_path, capsys):
     assert front["promise_ms"].is_monotonic_decreasing
     assert set(front["termination"]) == {"optimal"}
     assert (front["gap"] <= 1e-4).all()
+    assert front["complete"].all()
     assert len(printed.splitlines()) == 2 + len(front)
     code, printed, _ = run(capsys, "frontier", study, "--points", "5", "--json")
     assert [point["open"] for point in json.loads(printed)["points"]] == [
         row.split() for row in front["open"]
     ]
+
+
+def test_a_front_that_was_cut_short_says_so_in_its_file(study, tmp_path, capsys, monkeypatch):
+    out, solve = tmp_path / "front.csv", _Trace.cheapest_within
+    asked = []
+
+    def out_of_time(trace, slo_ms):
+        asked.append(slo_ms)
+        if len(asked) == 3:
+            trace.deadline = Deadline.after(0.0)
+        return solve(trace, slo_ms)
+
+    monkeypatch.setattr(_Trace, "cheapest_within", out_of_time)
+    code, _, said = run(capsys, "frontier", study, "--out", out)
+    assert code == 0
+    assert "stopped at a promise of" in said
+    front = pd.read_csv(out)
+    assert 2 <= len(front) <= 3
+    assert not front["complete"].any()
 
 
 def test_a_front_of_nothing_says_why(study, tmp_path, capsys):

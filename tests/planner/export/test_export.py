@@ -112,7 +112,7 @@ def rows(text):
         (assignments_csv, "assignments.csv"),
         (plan_json, "plan.json"),
         (lambda _: plan_json(NOTHING), "infeasible.json"),
-        (lambda plan: frontier_csv([plan, NOTHING]), "frontier.csv"),
+        (lambda plan: frontier_csv([plan, NOTHING], complete=True), "frontier.csv"),
     ],
 )
 def test_the_very_text(write, golden):
@@ -164,8 +164,9 @@ def test_no_cell_of_text_is_run_by_a_spreadsheet(start):
     )
     (place,), (served,) = rows(placements_csv(plan)), rows(assignments_csv(plan))
     assert place["site_id"] == place["parent"] == served["client_id"] == served["site_id"] == f"'{evil}"
-    (front,) = rows(frontier_csv([plan]))
+    (front,) = rows(frontier_csv([plan], complete=False))
     assert front["open"] == f"'{evil}"
+    assert front["complete"] == "false"
     # What is not text is a number, and keeps its sign.
     assert (
         rows(assignments_csv(replace(plan, assignments=(replace(ASSIGNMENTS[0], weight=-1.5),))))[0]["weight"]
