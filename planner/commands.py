@@ -20,13 +20,13 @@ from planner.export import (
     frontier_csv,
     matrix_csv,
     matrix_document,
-    plan_document,
     promise_ms,
     write_plan,
     write_texts,
 )
 from planner.inputs import Inputs, load_inputs
 from planner.plan import Plan
+from planner.plan_document import plan_document
 from planner.progress_line import ProgressLine
 from planner.solver.interrupt import stopped_by
 from planner.solver.placement import Progress

@@ -10,9 +10,11 @@ import numpy as np
 
 from planner.as_routed import routing_plan
 from planner.audit import audit_plan
+from planner.certainty import certainty_of
 from planner.figures import (
     assignments_of,
     binding_of,
+    duties_of,
     home_choice,
     kpi_of,
     placements_of,
@@ -389,9 +391,6 @@ def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) ->
         standby=standby,
         priced=priced_of(inputs, {row.site_id for row in rows}),
         recovery_ways=recovery_ways(study, inputs, problem, decision, recovery),
-        duties={
-            place.site_id: inputs.duties[place.site_id]
-            for place in placements
-            if place.site_id in inputs.duties
-        },
+        duties=duties_of(inputs, placements),
+        certainty=certainty_of(study, inputs, decision.assignment, problem.sizing.share),
     )

@@ -9,12 +9,10 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import json
 import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +22,8 @@ from numpy.typing import NDArray
 from planner.deployment import DEPLOYMENT_FILES
 from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
-from planner.plan import Plan, RoutingPlan
+from planner.plan import Plan
+from planner.plan_document import finite, plan_json
 from probes.strict_toml import InputError
 
 PLACEMENT_COLUMNS: Final = (
@@ -145,7 +144,7 @@ def matrix_document(inputs: Inputs) -> dict[str, Any]:
     matrix = inputs.matrix
 
     def rows(array: NDArray[np.float64]) -> list[list[float | None]]:
-        return [[_finite(value) for value in row] for row in array.tolist()]
+        return [[finite(value) for value in row] for row in array.tolist()]
 
     return {
         "clients": list(matrix.client_ids),
@@ -165,80 +164,6 @@ def matrix_document(inputs: Inputs) -> dict[str, Any]:
         "inputs": dict(inputs.hashes),
         "set_aside": dict(inputs.set_aside),
         "notes": list(inputs.notes),
-    }
-
-
-def plan_json(plan: Plan) -> str:
-    """The whole decision but its rows: proof, key figures, cost by item, what binds, input hashes."""
-    return json.dumps(plan_document(plan), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """What :func:`plan_json` writes, as a dict. What is not finite is None: JSON has no infinity."""
-    kpi, conflict = plan.kpi, plan.conflict
-    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "cost_usd_month", "measured_share")
-    return {
-        "study": plan.study,
-        "inputs": dict(plan.inputs),
-        "minimize": plan.minimize,
-        "termination": plan.termination,
-        "objective": _finite(plan.objective),
-        "lower_bound": _finite(plan.lower_bound),
-        "gap": _finite(plan.gap),
-        "seconds": _finite(plan.seconds),
-        "open": list(plan.open),
-        "kpi": None if kpi is None else {name: _finite(getattr(kpi, name)) for name in names},
-        "cost_items": {item: _finite(usd) for item, usd in plan.cost_items.items()},
-        "prices": None
-        if plan.priced is None
-        else {"as_of": plan.priced.as_of, "estimated": list(plan.priced.estimated)},
-        "routing": None if plan.routing is None else _routing_document(plan.routing),
-        "binding": list(plan.binding),
-        "audit": list(plan.audit),
-        "conflict": None
-        if conflict is None
-        else {
-            "rules": list(conflict.rules),
-            "reason": conflict.reason,
-            "remedies": dict(conflict.remedies),
-        },
-        "home": None
-        if plan.home is None
-        else {
-            "region": plan.home.region,
-            "country": plan.home.country,
-            "mean_ms": _finite(plan.home.mean_ms),
-        },
-        "recovery": None
-        if plan.recovery is None
-        else {
-            **{name: value for name, value in asdict(plan.recovery).items() if name != "among"},
-            "rto_s": plan.recovery.rto_s,
-            "usd_month": plan.recovery.usd,
-            "words": plan.recovery.words,
-            "ways": [asdict(way) for way in plan.recovery_ways],
-        },
-        "set_aside": dict(plan.set_aside),
-        "notes": list(plan.notes),
-        "duties": dict(plan.duties),
-    }
-
-
-def _routing_document(routing: RoutingPlan) -> dict[str, Any]:
-    routed = routing.as_routed
-    names = ("mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage", "differs", "forbidden", "cost_usd_month")
-    return {
-        "policy": routing.policy,
-        "failover_s": routing.failover_s,
-        "failover_words": routing.failover_words,
-        "usd_month": routing.usd_month,
-        "why": list(routing.why),
-        "as_routed": {name: _finite(getattr(routed, name)) for name in names}
-        | {
-            "shares": dict(routed.shares),
-            "sites": [asdict(site) for site in routed.sites],
-            "breaks": [asdict(breach) for breach in routed.breaks],
-        },
     }
 
 
@@ -378,7 +303,3 @@ def _decimal(value: float) -> str:
     if abs(value) < 1:
         return f"{value + 0.0:.12g}"  # + 0.0: a negative zero prints as zero
     return f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

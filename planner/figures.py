@@ -86,6 +86,13 @@ def priced_of(inputs: Inputs, sites: Collection[str]) -> Priced:
     )
 
 
+def duties_of(inputs: Inputs, placements: tuple[Placement, ...]) -> dict[str, str]:
+    """By open Outpost, what stays with the customer for a program of a rule to hold there."""
+    return {
+        place.site_id: inputs.duties[place.site_id] for place in placements if place.site_id in inputs.duties
+    }
+
+
 def placements_of(
     inputs: Inputs, problem: Problem, decision: Decision, standby: Placement | None = None
 ) -> tuple[Placement, ...]:

@@ -172,6 +172,25 @@ class Priced:
 
 
 @dataclass(frozen=True, slots=True)
+class Certainty:
+    """What ``draws`` of the latencies make of a plan.
+
+    ``probability`` that the promised coverage is kept, with ``probability_lower`` and ``_upper``: Wilson's
+    95 % bounds for so many draws; None without a promise. ``coverage``, ``mean_ms`` and ``p95_ms``: the 5 %
+    and 95 % quantiles. ``hangs_on``: the sites on whose pairs the most demand is in doubt, with its share.
+    """
+
+    draws: int
+    probability: float | None
+    probability_lower: float | None
+    probability_upper: float | None
+    coverage: tuple[float, float] | None
+    mean_ms: tuple[float, float]
+    p95_ms: tuple[float, float]
+    hangs_on: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A decision with its proof and its audit. ``objective``, ``lower_bound``: USD per month, or ms.
 
@@ -206,6 +225,7 @@ class Plan:
     recovery_ways: tuple[Way, ...] = ()
     duties: Mapping[str, str] = field(default_factory=dict)
     priced: Priced | None = None
+    certainty: Certainty | None = None
 
     @property
     def rows(self) -> tuple[Placement, ...]:

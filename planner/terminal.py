@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from planner.decide import Explanation
-from planner.plan import Plan
+from planner.plan import Certainty, Plan
 from planner.solver.explain import RulePrice
 from planner.solver.site_prices import SiteValue, searched
 from planner.tabulate import table
@@ -39,6 +39,7 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
         *(() if slo_ms is None else (f"  coverage  {share(kpi.coverage)} of demand within {slo_ms:g} ms",)),
         *_home(plan),
         f"  evidence  {share(kpi.measured_share)} of demand over pairs measured nearby, the rest modelled",
+        *_certainty(plan),
         *(() if plan.priced is None else (f"  prices    {plan.priced.words}",)),
         "",
         table(
@@ -65,6 +66,23 @@ def plan_text(plan: Plan, *, slo_ms: float | None) -> str:
     lines += _list("set aside", [f"{site}: {reason}" for site, reason in plan.set_aside.items()])
     lines += _list("notes", plan.notes)
     return "\n".join(lines)
+
+
+def _certainty(plan: Plan) -> Iterator[str]:
+    if plan.certainty is not None and plan.certainty.coverage is not None:
+        yield f"  certainty {certainty_words(plan.certainty)}"
+
+
+def certainty_words(certainty: Certainty) -> str:
+    """How likely the promise is kept, what of the demand that leaves in time, and where the doubt is."""
+    assert certainty.probability is not None
+    assert certainty.coverage is not None
+    low, high = certainty.coverage
+    where = ", ".join(site for site, _ in certainty.hangs_on)
+    return (
+        f"{share(certainty.probability)} that the promise holds; 9 times in 10 {share(low)} to {share(high)}"
+        f" of demand is in time" + (f"; it hangs on {where}" if where else "")
+    )
 
 
 def _home(plan: Plan) -> Iterator[str]:

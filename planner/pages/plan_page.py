@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from planner.deployment import DEPLOYMENT_FILES, deployment_files
-from planner.export import assignments_csv, placements_csv, plan_json, promise_ms
+from planner.export import assignments_csv, placements_csv, promise_ms
 from planner.pages import frame, session, work
 from planner.pages.charts import cost_by_item
 from planner.pages.frame import Setting
@@ -21,6 +21,7 @@ from planner.pages.words import OBJECTIVE_NAMES, item_name, ms, plain, share, us
 from planner.pages.work import Decided
 from planner.pages.worldmap import world_map
 from planner.plan import Kpi, Placement, Plan, RoutingPlan
+from planner.plan_document import plan_json
 from planner.routing import NAMES
 from planner.study import Study
 from planner.terminal import duty_words
@@ -117,10 +118,22 @@ def _figures(plan: Plan, kpi: Kpi, study: Study) -> None:
         if study.latency.slo_ms is None
         else f"within {ms(study.latency.slo_ms)}; {share(study.latency.coverage)} asked"
     )
+    certain = (
+        ()
+        if plan.certainty is None or plan.certainty.probability is None
+        else (
+            (
+                "Promise holds",
+                share(plan.certainty.probability, 0),
+                "probability, from the bounds of every latency",
+            ),
+        )
+    )
     figures = (
         ("Cost a month", usd(kpi.cost_usd_month), f"of {usd(budget)} budget" if budget else "no budget set"),
         ("Sites open", str(len(plan.placements)), kinds),
         ("Demand in time", share(kpi.coverage), promise),
+        *certain,
         ("Mean latency", ms(kpi.mean_ms), f"p95 {ms(kpi.p95_ms)}, worst {ms(kpi.max_ms)}"),
         ("Measured", share(kpi.measured_share), f"of demand; {share(1 - kpi.measured_share)} modelled"),
     )

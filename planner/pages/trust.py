@@ -13,8 +13,8 @@ from planner.catalog import SitePrices
 from planner.inputs import Inputs
 from planner.pages.frame import Setting
 from planner.pages.outline import outline
-from planner.pages.words import RULES_OF_TERMINATION, plain, share
-from planner.plan import Plan
+from planner.pages.words import RULES_OF_TERMINATION, ms, plain, share
+from planner.plan import Certainty, Plan
 from planner.solver.placement import PROVEN_GAP
 from planner.wording import counted
 
@@ -114,6 +114,23 @@ def _latency(plan: Plan, setting: Setting) -> None:
         f"{latency.metro_km:g} km of it, or from its own country within {latency.vantage_km:g} km. The rest "
         f"is modelled from distance and could be wrong where routes are odd. The plan uses the {which} of "
         f"the {latency.statistic}. The page *Latency* shows how the model does on pairs it had not seen."
+    )
+    if plan.certainty is not None and plan.certainty.coverage is not None:
+        st.markdown(_certainty(plan.certainty, latency.bound))
+
+
+def _certainty(certainty: Certainty, bound: str) -> str:
+    """How likely the promise is kept, where the doubt is, and what would settle it."""
+    assert certainty.probability is not None
+    assert certainty.coverage is not None
+    (low, high), (mean_low, mean_high) = certainty.coverage, certainty.mean_ms
+    hangs = [f"{plain(site)} ({share(doubt)} of demand)" for site, doubt in certainty.hangs_on]
+    cure = " Planning with the upper bound (*Study*) asks for more." if bound == "estimate" else ""
+    return (
+        f"The promise holds with a probability of **{share(certainty.probability, 0)}**: of "
+        f"{certainty.draws} draws of all latencies from their bounds, neighbours erring together, 9 in 10 "
+        f"serve {share(low)} to {share(high)} of demand in time, at a mean of {ms(mean_low)} to "
+        f"{ms(mean_high)}." + (f" Most of the doubt is about {', '.join(hangs)}." if hangs else "") + cure
     )
 
 

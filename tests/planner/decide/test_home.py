@@ -11,10 +11,10 @@ import pytest
 
 from planner.audit import audit_plan
 from planner.decide import decide, decide_frontier, explain
-from planner.export import plan_document
 from planner.homes import Home
 from planner.inputs import at_home, load_inputs
 from planner.latency.matrix import MEASURED, MODELLED
+from planner.plan_document import plan_document
 from planner.study import HomeTier, ResidencyRule, Selector, StudyError, parse_study
 from planner.terminal import plan_text
 from tests.planner.audit import estate

@@ -8,7 +8,7 @@ import pytest
 
 from planner.catalog import Price
 from planner.decide import decide
-from planner.export import plan_document
+from planner.plan_document import plan_document
 from planner.price_dates import dates_of, sources_of
 from planner.terminal import plan_text
 from tests.planner.audit import estate

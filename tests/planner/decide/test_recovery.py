@@ -10,8 +10,9 @@ import pytest
 
 from planner.audit import audit_plan
 from planner.decide import decide, explain
-from planner.export import placements_csv, plan_document
+from planner.export import placements_csv
 from planner.inputs import at_home
+from planner.plan_document import plan_document
 from planner.resilience import recover
 from planner.strategies import STRATEGIES, RecoveryError, load_strategies
 from planner.study import Resilience, Routing, TagsRule

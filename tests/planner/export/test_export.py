@@ -18,14 +18,14 @@ from planner.export import (
     matrix_csv,
     matrix_document,
     placements_csv,
-    plan_json,
     promise_ms,
     write_plan,
     write_texts,
 )
 from planner.inputs import Inputs
 from planner.latency.matrix import ABSENT, MEASURED, MODELLED, LatencyMatrix
-from planner.plan import Assignment, Conflict, Kpi, Placement, Plan
+from planner.plan import Assignment, Certainty, Conflict, Kpi, Placement, Plan
+from planner.plan_document import plan_json
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -85,6 +85,9 @@ PLAN = Plan(
     inputs={"study": "ab" * 32},
     set_aside={"eu-west-9": "it is planned"},
     notes=("1 of 2 sites has estimated prices",),
+    certainty=Certainty(
+        500, 0.25, 0.214, 0.29, (0.75, 0.995), (9.5, 12.25), (18.0, math.inf), (("eu-central-1", 0.125),)
+    ),
 )
 NOTHING = replace(
     PLAN,
@@ -97,6 +100,7 @@ NOTHING = replace(
     kpi=None,
     cost_items={},
     binding=(),
+    certainty=None,
     conflict=Conflict(("budget", "coverage"), "within $10 nobody can be served", {"budget": "$12 a month"}),
 )
 

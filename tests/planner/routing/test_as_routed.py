@@ -10,7 +10,7 @@ import pytest
 from planner.audit import audit_plan
 from planner.decide import decide
 from planner.deployment import deployment_files
-from planner.export import plan_document
+from planner.plan_document import plan_document
 from planner.study import CapacityRule, Resilience
 from planner.terminal import plan_text
 from tests.planner.routing.estate import inputs, routed

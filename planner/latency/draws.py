@@ -1,0 +1,134 @@
+"""What the true latencies may be: draws of a matrix from its estimates and bounds. Pure functions of a seed.
+
+The logarithm of a pair's truth lies about the logarithm of its estimate, as far to either side as its bound
+says (two half normals: a bound is further above than below). Errors hang together, and a plan that is unlucky
+with one client is unlucky with the neighbours too:
+
+- Clients for whom one vantage speaks share its error towards a site.
+- A modelled pair's error has a part of the site, a part of the place and one of the two together. On the
+  shipped table their parts of its variance are 23, 24 and 53 per cent (``benchmarks/certainty.py``). A place
+  is what of a country lies in one cell of :data:`CELL_DEGREES`.
+
+What was drawn is never below light in fibre. Where a bound is +inf, for want of samples, the model's usual
+width stands for it; where the estimate is (too many probes were lost), so is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from planner.catalog import Site
+from planner.demand import Demand
+from planner.geo import fibre_ms, great_circle_km
+from planner.latency.estimate import COVERAGE
+from planner.latency.matrix import MODELLED, LatencyMatrix
+from planner.latency.statistics import CONFIDENCE
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+SITE_PART: Final = 0.23
+PLACE_PART: Final = 0.24
+"""Of the variance of a modelled pair's error, as a logarithm; the rest is of place and site together."""
+
+CELL_DEGREES: Final = 5.0
+
+USUAL_LOG_WIDTH: Final = 0.6
+"""How far above an estimate a bound is, as a logarithm, where no pair of the matrix tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How far each of some pairs (k,) may be off, and which of them are off together.
+
+    ``centre_ms``, ``floor_ms`` (k,); ``down``, ``up`` (k,): one standard deviation of the logarithm below and
+    above. ``weight`` (k, 3): of the errors of site, place and both; ``column`` (k, 3) says which errors those
+    are among ``count`` independent ones.
+    """
+
+    centre_ms: Floats
+    floor_ms: Floats
+    down: Floats
+    up: Floats
+    weight: Floats
+    column: Indices
+    count: int
+
+    def draw(self, seed: int, number: int) -> Floats:
+        """(k,) the latencies of draw ``number``, in ms: the same whichever others are drawn, and where."""
+        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
+        error = (self.weight * generator.standard_normal(self.count)[self.column]).sum(axis=1)
+        drawn = self.centre_ms * np.exp(error * np.where(error > 0.0, self.up, self.down))
+        return np.asarray(np.maximum(drawn, self.floor_ms))
+
+
+def errors_of(
+    matrix: LatencyMatrix, demand: Demand, sites: Sequence[Site], client: Indices, site: Indices
+) -> Errors:
+    """The errors of the pairs ``client`` × ``site`` (k,) each, rows and columns of ``matrix``."""
+    modelled = matrix.provenance[client, site] <= MODELLED
+    speaker = np.where(modelled, -1, matrix.vantage[client, site])
+    centre = matrix.estimate_ms[client, site]
+    down, up = _widths(matrix, client, site, modelled)
+    places = _places(demand)[client]
+    clients, where = demand.clients, np.array([(each.lat, each.lon) for each in sites])
+    origin = np.array([(each.lat, each.lon) for each in clients])[client]
+    floor = fibre_ms(great_circle_km(origin[:, 0], origin[:, 1], where[site, 0], where[site, 1]))
+    own = np.where(speaker >= 0, speaker, len(matrix.vantages) + places)
+    both = np.unique(np.column_stack((own, site)), axis=0, return_inverse=True)[1].reshape(-1)
+    of_site = np.unique(site, return_inverse=True)[1]
+    of_place = np.unique(places, return_inverse=True)[1]
+    kinds = [int(each.max(initial=-1)) + 1 for each in (of_site, of_place, both)]
+    parts = np.sqrt([SITE_PART, PLACE_PART, 1.0 - SITE_PART - PLACE_PART])
+    return Errors(
+        centre_ms=centre,
+        floor_ms=np.minimum(floor, centre),
+        down=down,
+        up=up,
+        weight=np.where(speaker[:, None] >= 0, [[0.0, 0.0, 1.0]], parts[None, :]),
+        column=np.column_stack((of_site, kinds[0] + of_place, kinds[0] + kinds[1] + both)),
+        count=sum(kinds),
+    )
+
+
+def _places(demand: Demand) -> Indices:
+    """(m,) the number of each client's place."""
+    cells = [
+        (client.country, int(client.lat // CELL_DEGREES), int(client.lon // CELL_DEGREES))
+        for client in demand.clients
+    ]
+    number = {cell: place for place, cell in enumerate(dict.fromkeys(cells))}
+    return np.array([number[cell] for cell in cells], dtype=np.intp)
+
+
+def _widths(
+    matrix: LatencyMatrix, client: Indices, site: Indices, modelled: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """(k,) standard deviations of the logarithm, below and above."""
+    usual = _usual_width(matrix)
+    centre, low, high = (
+        each[client, site] for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms)
+    )
+    deviations = np.where(modelled, ndtri(0.5 + COVERAGE / 2.0), ndtri(0.5 + CONFIDENCE / 2.0))
+    known = np.isfinite(centre) & (centre > 0.0)
+    safe = np.where(known, centre, 1.0)
+    # A bound of 0 or +inf is none: too few samples to have one.
+    up = np.where(
+        np.isfinite(high) & known, np.log(np.where(known & np.isfinite(high), high, safe) / safe), usual
+    )
+    down = np.where((low > 0.0) & known, np.log(safe / np.where((low > 0.0) & known, low, safe)), usual)
+    return np.where(known, down, 0.0) / deviations, np.where(known, up, 0.0) / deviations
+
+
+def _usual_width(matrix: LatencyMatrix) -> float:
+    """The middle of how far above their estimates the modelled pairs' bounds are, as a logarithm."""
+    told = (matrix.provenance == MODELLED) & np.isfinite(matrix.upper_ms) & (matrix.estimate_ms > 0.0)
+    if not told.any():
+        return USUAL_LOG_WIDTH
+    return float(np.median(np.log(matrix.upper_ms[told] / matrix.estimate_ms[told])))

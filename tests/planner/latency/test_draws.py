@@ -1,0 +1,94 @@
+"""Draws of a matrix: each pair within its bounds as often as they say, neighbours off together."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from planner.demand import Client, Demand
+from planner.geo import fibre_ms, great_circle_km
+from planner.latency.draws import PLACE_PART, SITE_PART, errors_of
+from planner.latency.matrix import MEASURED, MODELLED, LatencyMatrix
+from tests.planner.latency.test_matrix import site
+
+PLACES = (("DE", 50.1, 8.7), ("DE", 50.9, 8.2), ("FR", 48.9, 2.3), ("PL", 52.2, 21.0))
+SITES = (site("a", 50.0, 8.0), site("b", 40.0, -75.0))
+DRAWS = 4_000
+
+
+def matrix(estimate, low, high, provenance=MODELLED, vantage=-1):
+    shape = len(PLACES), len(SITES)
+    full = [np.full(shape, float(value)) for value in (estimate, low, high)]
+    return LatencyMatrix(
+        client_ids=tuple(str(i) for i in range(shape[0])),
+        site_ids=("a", "b"),
+        vantages=("v",),
+        quantile=0.5,
+        estimate_ms=full[0],
+        lower_ms=full[1],
+        upper_ms=full[2],
+        samples=np.zeros(shape, dtype=np.int64),
+        loss_ratio=np.zeros(shape),
+        provenance=np.full(shape, provenance, dtype=np.int8),
+        vantage=np.full(shape, vantage, dtype=np.int32),
+    )
+
+
+def drawn(given, client, at):
+    clients = tuple(Client(f"{c}{n}", c, c, lat, lon, 1.0) for n, (c, lat, lon) in enumerate(PLACES))
+    demand = Demand(clients, np.ones(len(clients)), "test")
+    errors = errors_of(given, demand, SITES, np.array(client), np.array(at))
+    return errors, np.array([errors.draw(1, number) for number in range(DRAWS)])
+
+
+def test_a_modelled_pair_is_within_its_bounds_nine_times_in_ten():
+    _, values = drawn(matrix(200.0, 150.0, 400.0), [0], [1])
+    below, above = (values < 150.0).mean(), (values > 400.0).mean()
+    assert abs(np.median(values) / 200.0 - 1.0) < 0.02
+    assert abs(below - 0.05) < 4 * math.sqrt(0.05 * 0.95 / DRAWS)
+    assert abs(above - 0.05) < 4 * math.sqrt(0.05 * 0.95 / DRAWS)
+
+
+def test_a_measured_pair_is_within_its_bounds_nineteen_times_in_twenty():
+    _, values = drawn(matrix(200.0, 190.0, 230.0, MEASURED, 0), [0], [1])
+    assert abs((values > 230.0).mean() - 0.025) < 4 * math.sqrt(0.025 / DRAWS)
+    assert abs((values < 190.0).mean() - 0.025) < 4 * math.sqrt(0.025 / DRAWS)
+
+
+def test_clients_of_one_vantage_are_off_together():
+    _, values = drawn(matrix(200.0, 150.0, 300.0, MEASURED, 0), [0, 3], [1, 1])
+    assert np.array_equal(values[:, 0], values[:, 1])
+
+
+def test_modelled_pairs_share_the_errors_of_their_site_and_of_their_place():
+    _, values = drawn(matrix(200.0, 150.0, 400.0), [0, 1, 2, 0], [1, 1, 1, 0])
+    error = np.log(values / 200.0)
+    error = error / np.where(error > 0, math.log(2.0), math.log(200.0 / 150.0)) * ndtri(0.95)
+    together = np.corrcoef(error.T)
+    assert together[0, 1] == pytest.approx(1.0)  # one place, one site
+    assert abs(together[0, 2] - SITE_PART) < 0.06  # one site only
+    assert abs(together[0, 3] - PLACE_PART) < 0.06  # one place only
+
+
+def test_no_draw_beats_light():
+    _, values = drawn(matrix(70.0, 66.0, 90.0), [0], [1])
+    floor = float(fibre_ms(great_circle_km(50.1, 8.7, 40.0, -75.0)))
+    assert values.min() == pytest.approx(floor)
+    assert (values >= floor - 1e-9).all()
+
+
+def test_what_no_sample_bounds_gets_the_usual_width_and_what_is_lost_stays_lost():
+    given = matrix(200.0, 150.0, 400.0)
+    given.upper_ms[0, 1], given.lower_ms[0, 1], given.provenance[0, 1] = np.inf, 0.0, MEASURED
+    given.estimate_ms[1, 1] = given.upper_ms[1, 1] = np.inf
+    errors, values = drawn(given, [0, 1], [1, 1])
+    assert errors.up[0] == pytest.approx(math.log(2.0) / ndtri(0.975))  # the middle of the others'
+    assert np.isfinite(values[:, 0]).all()
+    assert np.isinf(values[:, 1]).all()
+
+
+def test_a_draw_is_the_same_whichever_others_are_drawn():
+    errors, values = drawn(matrix(200.0, 150.0, 400.0), [0, 2], [1, 0])
+    assert np.array_equal(errors.draw(1, 17), values[17])
+    assert not np.array_equal(errors.draw(2, 17), values[17])
