@@ -74,6 +74,8 @@ def least_changes(
 
 
 def _least(study: Study, every: Alternatives, effect: Effect, build: Build, deadline: Deadline) -> str | None:
+    if effect.lacks:
+        return f"no other value helps without {effect.lacks}"
     rest = without(every, {effect.rule})
     plan, proven = any_plan(rest, deadline)
     if plan is None:

@@ -26,7 +26,7 @@ from planner.recovery import Recovery
 from planner.routing import policy_of, resolvers_words, switch_s, switch_words
 from planner.rules.holding import may_hold
 from planner.sizing import HOURS_PER_MONTH, instances_for, size
-from planner.standby_regions import DAYS_PER_MONTH, backups_hold, lost_together
+from planner.standby_regions import DAYS_PER_MONTH, apart_from, backups_hold
 from planner.strategies import Strategy, load_strategies
 from planner.study import ProgramRule, ResidencyRule, Study, TagsRule
 from planner.study_values import Routing
@@ -58,7 +58,8 @@ def choices(study: Study, inputs: Inputs) -> Iterator[Choice]:
     apart = [
         j
         for j, site in enumerate(inputs.sites)
-        if site.kind == "region" and (inputs.home is None or _apart(study, inputs.home.site, site))
+        if site.kind == "region"
+        and (inputs.home is None or apart_from(study.resilience, inputs.home.site, site))
     ]
     standbys = list(zip(apart, forbidding(study, inputs, [inputs.sites[j] for j in apart]), strict=True))
     for strategy in load_strategies():
@@ -102,13 +103,6 @@ def _each(
             continue
         cheaper.append(forbidden)
         yield Choice(recovery, forbidden)
-
-
-def _apart(study: Study, home: Site, site: Site) -> bool:
-    """A Region that is not lost with the home, of the same network: replication crosses no provider."""
-    if lost_together(study.resilience, site, home):
-        return False
-    return (site.provider, site.partition) == (home.provider, home.partition)
 
 
 def forbidding(study: Study, inputs: Inputs, regions: Sequence[Site]) -> list[frozenset[str]]:

@@ -36,6 +36,32 @@ def lost_together(asked: Resilience, one: Site, other: Site) -> bool:
     return one.id == other.id or _near(asked, one, other)
 
 
+def apart_from(asked: Resilience, home: Site, site: Site) -> bool:
+    """A Region that is not lost with the home, of the same network: replication crosses no provider."""
+    if site.kind != "region" or lost_together(asked, site, home):
+        return False
+    return (site.provider, site.partition) == (home.provider, home.partition)
+
+
+def lacking(study: Study, inputs: Inputs) -> str:
+    """What the candidates lack for any Region to stand by, however long it may take; empty for nothing."""
+    asked, homes = study.resilience, [home.site for home in inputs.homes]
+    regions = [site for site in inputs.sites if site.kind == "region"]
+    if study.workload.home is not None:
+        homes = homes or [home.site for home in (inputs.home,) if home is not None]
+        if any(apart_from(asked, home, region) for home in homes for region in regions):
+            return ""
+        second = f"a second Region of {homes[0].provider}"
+    else:
+        if backups_hold(asked) or any(spared(asked, inputs, region).any() for region in regions):
+            return ""
+        homes, second = regions, "a second Region" if regions else "a Region"
+    if len({home.id for home in homes}) > 1:
+        second += ", not of the same metro,"
+    lost = f" when {homes[0].id} is lost" if homes else " where no site is open"
+    return f"{second} among the candidates, to stand by{lost}"
+
+
 def backups_hold(asked: Resilience) -> bool:
     """Whether every client's backup survives the loss of the Region that serves it, zones and all."""
     return asked.survive == "region" or (asked.survive != "none" and asked.zones_fail_with_parent)

@@ -86,6 +86,7 @@ class Effect:
     """One rule at work. ``rule`` is the name people see. Masks are True where allowed; None = no say.
 
     ``of_backups``: whether ``pairs`` binds a client's backup, too; a law does, everyday's latency does not.
+    ``lacks``: what the candidates lack for the rule to hold at all, whatever number it asks.
     """
 
     rule: str
@@ -96,3 +97,4 @@ class Effect:
     of_backups: bool = True
     failover: Failover | None = None
     covers: tuple[Cover, ...] = ()
+    lacks: str = ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.rules.effect import Effect, Facts, Row
-from planner.standby_regions import spared
+from planner.standby_regions import lacking, spared
 from probes.duration import in_words
 
 
@@ -17,7 +17,7 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
     """When a Region is lost, the data are back in time, and no more than the last few are missing; no site is
     open where it is not so, nor, without a home tier, where what stands by would be lost with it."""
     asked, recovery, home = facts.study.resilience, facts.inputs.recovery, facts.study.workload.home
-    found = []
+    found, lacks = [], lacking(facts.study, facts.inputs)
     whose = "the home's data are" if home is not None else "the data of a lost Region are"
     apart = "" if home is not None else ", where no site was open"
     for name, limit, reached, words in (
@@ -34,8 +34,8 @@ def effects(facts: Facts) -> tuple[Effect, ...]:
             span = in_words(limit)
             if span != f"{limit:g}s":
                 span += f" ({limit:g} s)"
-            words = f"{whose} {words} {span}{apart}"
-            found.append(Effect(name, words, sites=sites, rows=_serving(facts)))
+            words = f"{whose} {words} {span}{apart}" + (f": that takes {lacks}" if lacks else "")
+            found.append(Effect(name, words, sites=sites, rows=_serving(facts), lacks=lacks))
     return tuple(found)
 
 

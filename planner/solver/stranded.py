@@ -110,11 +110,11 @@ def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[in
     more = f" (and {len(clients) - 1:,} more like it)" if len(clients) > 1 else ""
     name = problem.client_ids[client]
     words = {effect.rule: effect.words for effect in problem.effects}
-    what = (
-        f"client {name}{more} has no backup"
-        if "survive" in rules
-        else f"no site may serve client {name}{more}"
-    )
+    what = f"no site may serve client {name}{more}"
+    if "survive" in rules:
+        what = f"client {name}{more} has no backup"
+    elif _close_everything(problem, rules):
+        what = "no site may be open"
     reason = f"{what}: " + "; ".join(words[rule] for rule in rules)
     if "survive" in rules:
         return reason + _nearest_stand_in(problem, rules, client)
@@ -127,6 +127,12 @@ def _stranded_words(problem: Problem, rules: Sequence[str], clients: Sequence[in
             nearest = problem.site_ids[int(reach.argmin())]
             reason += f"; its nearest permitted site, {nearest}, is {reach.min():.1f} ms away"
     return reason
+
+
+def _close_everything(problem: Problem, rules: Sequence[str]) -> bool:
+    """Whether the rules forbid every site to everybody, so that no client is to be named."""
+    masks = [each.sites for each in problem.effects if each.rule in rules and each.sites is not None]
+    return bool(masks) and not np.logical_and.reduce(masks).any()
 
 
 def _nearest_stand_in(problem: Problem, rules: Sequence[str], client: int) -> str:

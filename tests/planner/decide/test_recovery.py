@@ -314,3 +314,26 @@ def test_the_file_knows_the_four_and_no_other(tmp_path):
     file.write_text(text)
     with pytest.raises(RecoveryError, match="warm-standby"):
         load_strategies(file)
+
+
+@pytest.mark.parametrize("homed", [True, False])
+def test_a_single_region_is_told_that_a_second_one_is_missing(homed):
+    """Whoever the clients are and whatever is asked: nothing can stand by for the only candidate Region."""
+    both = inputs() if homed else replace(inputs(), homes=())
+    asked = study() if homed else study(workload=replace(study().workload, home=None))
+    alone = replace(
+        both,
+        sites=both.sites[:1],
+        prices=both.prices[:1],
+        matrix=home._columns(both.matrix, [0]),
+        homes=tuple(home._seen_from(each, [0]) for each in both.homes[:1]),
+    )
+    found = decide(asked, alone).conflict
+    assert found.rules in (("rto",), ("rpo",))
+    assert "client" not in found.reason
+    second = "a second Region of aws" if homed else "a second Region"
+    wanted = f"{second} among the candidates, to stand by when fra is lost"
+    assert found.reason.startswith("no site may be open: ")
+    assert wanted in found.reason
+    assert found.remedies == {found.rules[0]: f"no other value helps without {wanted}"}
+    assert decide(asked, both).kpi is not None
