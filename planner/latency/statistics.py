@@ -12,8 +12,9 @@ half of 1 - confidence. With few samples a rank falls off an end: below the firs
 above the last it is +inf. That is honest: five samples say nothing of how bad a p95 may be (59 are
 needed for any finite upper bound of it, one-sided; 72 at the 97.5 % used here).
 
-Samples of one round are not independent; bounds assume that they are, and so err on the narrow side when few
-rounds were run.
+Samples of one round, and of neighbouring rounds, are not independent. Told how many independent samples they
+are worth (``planner.latency.effective``), the ranks are those of so few samples, at the same shares of
+all: whatever shape the distribution has, two routes' worth of modes included, since only ranks are used.
 """
 
 from __future__ import annotations
@@ -44,23 +45,29 @@ class Ranks:
     upper: NDArray[np.int64]
 
 
-def quantile_ranks(count: ArrayLike, quantile: float, confidence: float = CONFIDENCE) -> Ranks:
+def quantile_ranks(
+    count: ArrayLike, quantile: float, confidence: float = CONFIDENCE, *, effective: ArrayLike | None = None
+) -> Ranks:
     """Which order statistics of ``count`` ≥ 1 samples estimate and bound the ``quantile`` in (0, 1).
 
     ``lower`` is the largest rank r with P(X_(r) > x_q) ≤ (1 - confidence) / 2, that is
-    P(Bin(n, q) < r) ≤ tail; ``upper`` the smallest s with P(Bin(n, q) ≥ s) ≤ tail.
-    Raises ``ValueError`` outside these ranges.
+    P(Bin(n, q) < r) ≤ tail; ``upper`` the smallest s with P(Bin(n, q) ≥ s) ≤ tail. With ``effective``
+    (shaped like ``count``), what the samples are worth, they are those of so many, rounded down, moved
+    outwards to ranks of all. Raises ``ValueError`` outside these ranges.
     """
-    n = np.asarray(count, dtype=np.int64)
-    if not 0.0 < quantile < 1.0 or not 0.0 < confidence < 1.0 or np.any(n < 1):
+    every = np.asarray(count, dtype=np.int64)
+    if not 0.0 < quantile < 1.0 or not 0.0 < confidence < 1.0 or np.any(every < 1):
         raise ValueError("quantile and confidence lie in (0, 1), and a sample has one value or more")
+    worth = every if effective is None else np.floor(np.asarray(effective, dtype=np.float64))
+    n = np.clip(worth, 1, every).astype(np.int64)
     tail = (1.0 - confidence) / 2.0
     # P(Bin(n, q) >= s) <= tail  <=>  P(Bin(n, q) <= s - 1) >= 1 - tail; the lower rank mirrors it, counting
     # the samples above instead of those below.
     upper = _binomial_ppf(1.0 - tail, n, quantile) + 1
     lower = n - _binomial_ppf(1.0 - tail, n, 1.0 - quantile)
     # 0.95 * 20 is 19.000000000000004 in some orders of evaluation; a hair must not cost a rank.
-    estimate = np.clip(np.ceil(quantile * n - 1e-9), 1, n)
+    estimate = np.clip(np.ceil(quantile * every - 1e-9), 1, every)
+    lower, upper = lower * every // n, -((1 - upper) * every // n) + 1
     return Ranks(*(np.asarray(x).astype(np.int64) for x in (estimate, lower, upper)))
 
 
