@@ -1,7 +1,7 @@
 """``edgeplan``: the planner on the command line [I/O].
 
-Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed, 130 stopped by Ctrl-C with nothing to
-show. Each command imports what it needs
+Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed, 75 another ingest of the
+store still runs, 130 stopped by Ctrl-C with nothing to show. Each command imports what it needs
 when it runs, so that help is quick and the catalog needs no solver.
 """
 
@@ -137,6 +137,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             from planner import commands
 
             return commands.matrix(_options(given), out=given.out)
+        case "ingest":
+            from planner import ingest_command
+
+            return ingest_command.ingest(given.store, as_json=given.json)
         case "catalog" if given.action == "refresh":
             from planner.refresh.command import Refresh, refresh
 
@@ -224,6 +228,9 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
     _takes_study(matrix)
     matrix.add_argument("--out", type=Path, metavar="FILE.csv", help="default: the terminal")
+
+    ingest = _add(commands, "ingest", "what agents put into a store's inbox into its table")
+    ingest.add_argument("store", metavar="URL", help="a store: a directory or an object store's URL")
 
 
 def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.store.inbox import MeasurementError, StoreError, hash_objects, local_objects
 from planner.store.published import hash_table, read_table
 from planner.store.query import PairSample, StoreContent, query_pairs
+from planner.store.reading import Source, hash_sources
 from planner.store.rounds import Rounds, read_rounds
+from planner.store.shelf import MeasurementError, StoreError
 from planner.store.window import ALWAYS, Window
 from probes.strict_toml import nearest_name
 
@@ -24,6 +25,7 @@ __all__ = [
     "MeasurementReport",
     "PairStatistic",
     "Rounds",
+    "Source",
     "StoreContent",
     "StoreError",
     "Vantage",
@@ -75,7 +77,8 @@ class PairStatistic:
 class MeasurementReport:
     """What was read: statistics, and what was set aside with its reason.
 
-    ``stores`` says what each store holds, and ``hashes`` maps its URL to the sha256 of exactly that content.
+    ``stores`` says what each store holds, ``hashes`` maps its URL to the sha256 of exactly that content, and
+    ``sources`` tells which version of each it was.
     """
 
     statistics: tuple[PairStatistic, ...]
@@ -84,6 +87,7 @@ class MeasurementReport:
     complaints: tuple[str, ...]
     stores: tuple[StoreContent, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
 
 
 def read_stores(
@@ -98,9 +102,7 @@ def read_stores(
     :class:`MeasurementError` when a URL is no store or holds nothing, and :class:`StoreError` when a store
     cannot be read.
     """
-    with local_objects(urls) as objects:
-        hashes = hash_objects(objects)
-        result = query_pairs(objects, quantile, window=window)
+    result = query_pairs(urls, quantile, window=window)
     complaints = [*result.complaints, *_unknown_sites(result.pairs, site_ids)]
     positions: dict[str, Vantage] = {}
     for place in result.places:
@@ -131,16 +133,14 @@ def read_stores(
         if pair.site in site_ids
     )
     return MeasurementReport(
-        statistics, result.rows, result.damaged, tuple(complaints), result.stores, hashes
+        statistics,
+        result.rows,
+        result.damaged,
+        tuple(complaints),
+        result.stores,
+        {source.url: source.sha256 for source in result.sources},
+        result.sources,
     )
-
-
-def hash_sources(urls: Sequence[str]) -> Mapping[str, str]:
-    """The sha256 of each URL's content: of a file, its bytes; of a store, its inbox objects by name and
-    content. What a plan was made from is in :attr:`MeasurementReport.hashes`; this looks for changes
-    since. Raises what :func:`read_stores` does."""
-    with local_objects(urls) as objects:
-        return hash_objects(objects)
 
 
 def read_published(quantile: float, provider: str) -> MeasurementReport:

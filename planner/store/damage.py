@@ -1,24 +1,21 @@
-"""What is wrong with an inbox object, line by line, and what of it is still sound [I/O].
+"""What is wrong with a line of measurements, and what of it is still sound.
 
-DuckDB reads sound objects by itself, fast. Only an object it stumbled over comes here: each line is
-looked at, the damaged ones are named, and the rest is written out anew for DuckDB to read.
+Plain lines are read by ``planner.store.scanning``, fast. Only a line it left alone comes here, is read as
+Python reads JSON, and is either sound after all or named with its reason.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from planner.jurisdictions import load_countries
-from planner.store.inbox import InboxObject
 from probes.record import CLOCKS, FAILURES, SCHEMA_VERSION
 
 COMPLAINTS_PER_OBJECT: Final = 5
@@ -28,54 +25,38 @@ KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
 """What a record may name. An agent that measures by a newer one needs a newer planner, too."""
 
 RFC_3339: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
-"""A date and time with its offset, as both Python and DuckDB read the pattern."""
 
 _CHUNK: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Salvage:
-    """``sound`` lines were written out; ``damaged`` were not, for the reasons given."""
+class Fault:
+    """What was found wrong with ``line`` (from 1) of the object ``name``: its ``content``, and why.
 
-    sound: int
-    damaged: int
-    complaints: tuple[str, ...]
+    ``kept``: the line is used, but for the fields the reason names.
+    """
+
+    name: str
+    line: int
+    reason: str
+    content: bytes
+    kept: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}, line {self.line}: {self.reason}"
 
 
-def salvage(item: InboxObject, target: Path) -> Salvage:
-    """Write the sound lines of ``item`` to ``target``, plain JSON Lines, only the columns that are read."""
+def inflated(packed: bytes) -> tuple[bytes, str | None]:
+    """The content of a gzip stream as far as it can be had, and why it ends too early, if it does."""
+    stream = zlib.decompressobj(wbits=31)
     try:
-        data, cut = _inflated(item.path)
-    except OSError as fault:
-        return Salvage(0, 0, (f"{item.name}: cannot be read: {fault.strerror or fault}",))
-    # Editors of one system put a byte order mark before the first line; it is no part of it.
-    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
-    faults: list[str] = []
-    damaged = sound = 0
-    with target.open("w", encoding="ascii") as out:
-        for number, line in enumerate(lines, start=1):
-            # What stands behind the last line break of a cut object is half a line, or nothing at all.
-            half = cut is not None and number == len(lines)
-            if not half and not line.strip():
-                continue
-            values, reason = (None, cut) if half else _read(line)
-            if values is None:
-                damaged += 1
-                if damaged <= COMPLAINTS_PER_OBJECT:
-                    faults.append(f"{item.name}, line {number}: {reason}")
-                continue
-            sound += 1
-            out.write(json.dumps({name: values.get(name) for name in CHECKS}, allow_nan=False) + "\n")
-    if damaged > COMPLAINTS_PER_OBJECT:
-        faults.append(f"{item.name}: {damaged - COMPLAINTS_PER_OBJECT} more damaged lines")
-    return Salvage(sound, damaged, tuple(faults))
+        whole = stream.decompress(packed)
+    except zlib.error:
+        return _inflated_in_steps(packed)
+    return (whole, None) if stream.eof and not stream.unused_data else _inflated_in_steps(packed)
 
 
-def _inflated(path: Path) -> tuple[bytes, str | None]:
-    """The content as far as it can be had, and why it ends too early, if it does."""
-    packed = path.read_bytes()
-    if not path.name.endswith(".gz"):
-        return packed, None
+def _inflated_in_steps(packed: bytes) -> tuple[bytes, str | None]:
     parts: list[bytes] = []
     position = 0
     while True:
@@ -95,8 +76,11 @@ def _inflated(path: Path) -> tuple[bytes, str | None]:
             return b"".join(parts), None
 
 
-def _read(line: bytes) -> tuple[Mapping[str, Any] | None, str]:
-    """The line's values, or None and what is wrong with it."""
+def read_line(line: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The line's values, ``started_at`` as a moment in UTC, or None, and what is wrong with it, if anything.
+
+    A field that nobody judges by and that is not of its kind is left empty, and named.
+    """
     try:
         values = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
@@ -113,22 +97,40 @@ def _read(line: bytes) -> tuple[Mapping[str, Any] | None, str]:
         if not sound(values.get(name)):
             what = "lacks " + name if name not in values else f"{name} {str(values[name])[:40]!r} cannot be"
             return None, what
-    if values.get("failure") is None and values.get("rtt_ms") is None and values["protocol"] != "dns":
-        return None, "has neither a round trip nor a failure"
-    return values, ""
+    if lacks_result(values.get("failure"), values.get("rtt_ms"), values["protocol"]):
+        return None, NO_RESULT
+    odd = [name for name, sound in DETAILS.items() if not sound(values.get(name))]
+    kept = {name: None if name in odd else values.get(name) for name in (*CHECKS, *DETAILS)}
+    kept["started_at"] = _moment(values["started_at"])
+    return kept, f"{', '.join(odd)} cannot be, and {'is' if len(odd) == 1 else 'are'} left out" if odd else ""
+
+
+NO_RESULT: Final = "has neither a round trip nor a failure"
+
+
+def lacks_result(failure: str | None, rtt_ms: float | None, protocol: str) -> bool:
+    return failure is None and rtt_ms is None and protocol != "dns"
+
+
+def _writable(value: Any) -> bool:
+    # A lone surrogate is valid in JSON and in a Python string, and nowhere else.
+    return isinstance(value, str) and not any(0xD800 <= ord(char) < 0xE000 for char in value)
 
 
 def _text(value: Any) -> bool:
-    # A lone surrogate is valid in JSON and in a Python string, and nowhere else.
-    return isinstance(value, str) and bool(value) and not any(0xD800 <= ord(char) < 0xE000 for char in value)
+    return bool(value) and _writable(value)
+
+
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(value).astimezone(UTC)
 
 
 def _instant(value: Any) -> bool:
     if not isinstance(value, str) or re.fullmatch(RFC_3339, value, re.ASCII) is None:
         return False
     try:
-        datetime.fromisoformat(value)
-    except ValueError:  # the 30th of February
+        _moment(value)
+    except (ValueError, OverflowError):  # the 30th of February, or before the year 1
         return False
     return True
 
@@ -164,14 +166,40 @@ CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "host": _text,
     "peer": _optional(_text),
     "port": _optional(_whole(0, 65_535)),
-    "protocol": KNOWN_PROTOCOLS.__contains__,
+    "protocol": lambda value: isinstance(value, str) and value in KNOWN_PROTOCOLS,
     "sample": _whole(0, 2**31 - 1),
     "started_at": _instant,
     "rtt_ms": _optional(_number(0.0, 1e9)),
-    "clock": CLOCKS.__contains__,
-    "failure": _optional(FAILURES.__contains__),
+    "clock": lambda value: isinstance(value, str) and value in CLOCKS,
+    "failure": _optional(lambda value: isinstance(value, str) and value in FAILURES),
     "resolver": _optional(_text),
-    "family": _optional((4, 6).__contains__),
+    "family": _optional(lambda value: _whole(4, 6)(value) and value != 5),
 }
-"""The columns that are read, and when a value is sound; ``query.py`` asks the same of whole objects in
-SQL."""
+"""The fields that are judged by, and when a value is sound."""
+
+_DURATION: Final = _optional(_number(-1e9, 1e9))
+_COUNT: Final = _optional(_whole(0, 2**31 - 1))
+_WORDS: Final = _optional(_writable)
+
+DETAILS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "late_ms": _DURATION,
+    "dns_ms": _DURATION,
+    "connect_ms": _DURATION,
+    "tls_ms": _DURATION,
+    "ttfb_ms": _DURATION,
+    "retransmits": _COUNT,
+    "agent": _WORDS,
+    "reason": _WORDS,
+    "transport": _WORDS,
+    "warm": _optional(lambda value: isinstance(value, bool)),
+    "rcode": _WORDS,
+    "ttl_s": _optional(_whole(0, 2**32 - 1)),
+    "tls_version": _WORDS,
+    "tls_cipher": _WORDS,
+    "certificate_days": _DURATION,
+    "http_status": _COUNT,
+    "http_version": _WORDS,
+    "crypto_ms": _DURATION,
+    "lag_ms": _DURATION,
+}
+"""The fields that are only kept."""

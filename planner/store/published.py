@@ -19,8 +19,8 @@ import numpy as np
 from planner.csv_rows import read_rows
 from planner.datadir import data_dir
 from planner.latency.statistics import lognormal_quantile
-from planner.store.inbox import MeasurementError
 from planner.store.query import Place
+from planner.store.shelf import MeasurementError
 from probes.strict_toml import read_toml
 
 _PERCENTILE: Final = re.compile(r"p([1-9]\d?)")

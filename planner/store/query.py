@@ -1,4 +1,4 @@
-"""From inbox objects to one quantile per vantage and site: SQL in DuckDB [I/O].
+"""From stores to one quantile per vantage and site: SQL in DuckDB [I/O].
 
 What counts says :mod:`planner.store.counting`.
 """
@@ -6,10 +6,8 @@ What counts says :mod:`planner.store.counting`.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -17,8 +15,7 @@ import numpy as np
 
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
 from planner.store.counting import COUNTED, COUNTS, CUT_OFF, PAIRS, SAMPLE_KEY
-from planner.store.inbox import InboxObject
-from planner.store.loading import Loader
+from planner.store.reading import Source, reading
 from planner.store.window import ALWAYS, Window
 
 _QUANTILES: Final = f"""
@@ -36,17 +33,17 @@ ORDER BY pair
 
 # Before copies of a sample are told apart: a sample, and a pair, that stands in two stores comes from both.
 _STORES: Final = f"""
-SELECT url, count(*) FROM (
-    SELECT DISTINCT url, {", ".join(SAMPLE_KEY)} FROM heard JOIN origin USING (object)
-    SEMI JOIN sample USING (run_id)
+SELECT store, count(*) FROM (
+    SELECT DISTINCT store, {", ".join(SAMPLE_KEY)} FROM heard SEMI JOIN doubtful USING (run_id)
+    UNION ALL
+    SELECT store, {", ".join(SAMPLE_KEY)} FROM heard ANTI JOIN doubtful USING (run_id)
 )
-GROUP BY url
+GROUP BY store
 """
 
 _PAIRS_OF_STORES: Final = f"""
-SELECT DISTINCT url, vantage, site
-FROM heard JOIN origin USING (object) JOIN pair USING (vantage, site, protocol)
-    ANTI JOIN cut_off USING (vantage, run_id) SEMI JOIN sample USING (run_id)
+SELECT DISTINCT store, vantage, site
+FROM heard JOIN pair USING (vantage, site, protocol) ANTI JOIN cut_off USING (vantage, run_id)
 WHERE {COUNTS}
 """
 
@@ -95,11 +92,12 @@ class StoreContent:
 
 @dataclass(frozen=True, slots=True)
 class PairQuery:
-    """``pairs`` by vantage and site; ``places`` of each vantage, oldest first; ``stores`` in the order of
-    their URLs; distinct ``rows`` read; lines ``damaged``, and what is wrong with them."""
+    """``pairs`` by vantage and site; ``places`` of each vantage, oldest first; ``sources`` and ``stores``
+    in the order of their URLs; distinct ``rows`` read; lines ``damaged``, and what is wrong with them."""
 
     pairs: tuple[PairSample, ...]
     places: tuple[Place, ...]
+    sources: tuple[Source, ...]
     stores: tuple[StoreContent, ...]
     rows: int
     damaged: int
@@ -107,21 +105,18 @@ class PairQuery:
 
 
 def query_pairs(
-    objects: Sequence[InboxObject],
+    urls: Sequence[str],
     quantile: float,
     confidence: float = CONFIDENCE,
     *,
     window: Window = ALWAYS,
 ) -> PairQuery:
-    """The ``quantile`` per vantage and site over all samples of the ``window`` in these objects together.
+    """The ``quantile`` per vantage and site over all samples of the ``window`` in these stores together.
 
-    Raises :class:`MeasurementError` when a store holds no sound measurement at all.
+    Raises what :func:`planner.store.reading.reading` does.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, duckdb.connect() as database:
-        # Spilling goes where it is cleaned up, not into the current directory.
-        database.execute("SET temp_directory = ?", [scratch])
-        loader = Loader(database, Path(scratch))
-        loader.load(objects, window)
+    with reading(urls, window) as found:
+        database = found.database
         database.execute(CUT_OFF)
         database.execute(PAIRS)
         _create_ranks(database, quantile, confidence)
@@ -132,15 +127,8 @@ def query_pairs(
             ).fetchall()
         )
         places = tuple(Place(*row) for row in database.execute(PLACES).fetchall())
-        rows_of = dict(database.execute(_STORES).fetchall())
-        pairs_of: dict[str, set[tuple[str, str]]] = {}
-        for url, vantage, site in database.execute(_PAIRS_OF_STORES).fetchall():
-            pairs_of.setdefault(url, set()).add((vantage, site))
-        stores = tuple(
-            StoreContent(url, int(rows_of.get(url, 0)), frozenset(pairs_of.get(url, ())))
-            for url in dict.fromkeys(each.url for each in objects)
-        )
         ((rows,),) = database.execute("SELECT count(*) FROM sample").fetchall()
+        stores = _stores(database, found.sources, pairs, rows)
         silent = database.execute(
             "SELECT vantage, count(*) FROM cut_off GROUP BY vantage ORDER BY vantage"
         ).fetchall()
@@ -156,7 +144,29 @@ def query_pairs(
         for vantage, rounds in silent
     )
     return PairQuery(
-        pairs, places, stores, int(rows), loader.damaged, (*loader.complaints, *cut_off, *set_aside)
+        pairs,
+        places,
+        found.sources,
+        stores,
+        int(rows),
+        found.damaged,
+        (*found.complaints, *cut_off, *set_aside),
+    )
+
+
+def _stores(
+    database: duckdb.DuckDBPyConnection, sources: Sequence[Source], pairs: Sequence[PairSample], rows: int
+) -> tuple[StoreContent, ...]:
+    if len(sources) == 1:  # nothing to tell apart, however much there is
+        heard = frozenset((pair.vantage, pair.site) for pair in pairs)
+        return (StoreContent(sources[0].url, rows, heard),)
+    rows_of = dict(database.execute(_STORES).fetchall())
+    pairs_of: dict[int, set[tuple[str, str]]] = {}
+    for store, vantage, site in database.execute(_PAIRS_OF_STORES).fetchall():
+        pairs_of.setdefault(store, set()).add((vantage, site))
+    return tuple(
+        StoreContent(source.url, int(rows_of.get(number, 0)), frozenset(pairs_of.get(number, ())))
+        for number, source in enumerate(sources)
     )
 
 

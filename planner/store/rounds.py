@@ -6,22 +6,18 @@ draws rounds anew (bootstrap). What counts is what counts everywhere (:mod:`plan
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.store.counting import COUNTED, CUT_OFF, PAIRS
-from planner.store.inbox import local_objects
-from planner.store.loading import Loader
 from planner.store.query import PLACES, Place
+from planner.store.reading import reading
 from planner.store.window import Window
 
 _SAMPLES: Final = f"""
@@ -73,21 +69,15 @@ def read_rounds(
     a time zone, :class:`MeasurementError` when a URL is no store or holds nothing, and :class:`StoreError`
     when a store cannot be read.
     """
-    window = Window(since, until)
-    with (
-        local_objects(urls) as objects,
-        tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch,
-        duckdb.connect() as database,
-    ):
-        database.execute("SET temp_directory = ?", [scratch])
-        Loader(database, Path(scratch)).load(objects, window)
+    with reading(urls, Window(since, until)) as found:
+        database = found.database
         database.execute(CUT_OFF)
         database.execute(PAIRS)
         pairs = database.execute("SELECT vantage, site FROM pair ORDER BY pair").fetchall()
         places = {row[0]: Place(*row) for row in database.execute(PLACES).fetchall()}
         wanted = None if sites is None else sorted(sites)
-        found = database.execute(_SAMPLES, {"sites": wanted}).fetchnumpy()
-    return _rounds(found, pairs, places)
+        samples = database.execute(_SAMPLES, {"sites": wanted}).fetchnumpy()
+    return _rounds(samples, pairs, places)
 
 
 def _rounds(found: dict[str, Any], pairs: Sequence[tuple[str, str]], places: dict[str, Place]) -> Rounds:

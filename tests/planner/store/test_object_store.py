@@ -132,13 +132,20 @@ def test_a_store_out_of_reach_ends_the_command_line_with_5(tmp_path, bucket):
     assert line.startswith("edgeplan: error: s3://bucket/x: cannot be read: ")
 
 
-def test_what_is_no_store_is_one_clear_error(tmp_path, bucket):
+def test_a_table_that_is_damaged_is_said_and_not_passed_over(tmp_path, bucket):
     put(tmp_path, samples(10.0))
     upload(tmp_path, bucket, "table")
     bucket["table/measurements/_delta_log/00000000000000000000.json"] = b"{}"
+    with pytest.raises(StoreError, match=r"^s3://bucket/table: its table cannot be read: ") as caught:
+        read_stores(["s3://bucket/table"], 0.5, SITES)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_store_is_one_clear_error(tmp_path, bucket):
+    put(tmp_path, samples(10.0))
+    upload(tmp_path, bucket, "table")
     for url, complaint in {
         "s3://bucket/empty": r"^s3://bucket/empty: holds no measurements",
-        "s3://bucket/table": r"^s3://bucket/table: has a measurements/ table",
         "nope://bucket/x": r"^nope://bucket/x: is no store: .*nope",
     }.items():
         with pytest.raises(MeasurementError, match=complaint) as caught:

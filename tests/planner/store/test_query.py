@@ -223,8 +223,6 @@ def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n", encoding="utf-8")
     (tmp_path / "nothing.jsonl").write_bytes(b"")
     (tmp_path / "picture.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
-    (tmp_path / "table" / "measurements" / "_delta_log").mkdir(parents=True)
-    put(tmp_path / "table", samples(10.0))
     for name, complaint in {
         "missing": "is not there",
         "empty": "it has no inbox",
@@ -232,7 +230,6 @@ def test_what_is_no_store_is_refused(tmp_path):
         "table.csv": r"neither a store nor a \.jsonl",
         "nothing.jsonl": r"holds no sound measurement$",
         "picture.jsonl": r"holds no sound measurement \(line 1: is not UTF-8\)",
-        "table": "has a measurements/ table",
     }.items():
         with pytest.raises(MeasurementError, match=complaint) as caught:
             read(tmp_path / name)

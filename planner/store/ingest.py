@@ -1,0 +1,258 @@
+"""From the inbox into the table, each row exactly once [I/O].
+
+One ingest after another takes what is in the inbox into the table, in batches numbered from 1. Of batch N:
+
+1. ``ingest/N.json``, its manifest, is created: which objects it takes. There is one of each number, whoever
+   creates it, and it never changes.
+2. Damaged objects are set aside, each with its reasons beside it.
+3. The rows are written as Parquet files that nobody knows of yet.
+4. One commit makes them the table's, together with the application transaction (``ingest``, N). The table
+   refuses a second commit of that number.
+5. The objects are deleted from the inbox, and then the manifest.
+
+A start looks at the table and at the manifests first. One that was committed has its objects deleted, each
+that the table or the set-aside objects hold; one that was not is done again, with the same objects. So a
+kill between any two steps loses nothing and doubles nothing, and neither do two ingesters at once. In a
+directory a lock keeps the second from trying.
+
+A round that is sent again after its object was deleted brings its run's name with it. Rows of runs that the
+table may hold are compared sample by sample, and only what is new is added.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from planner.store.damage import Fault
+from planner.store.inbox import is_object
+from planner.store.novelty import of_own_runs, unknown
+from planner.store.opened import connected, literal, within_reach
+from planner.store.rows import in_batches, read_rows
+from planner.store.set_aside import aside_key, set_aside
+from planner.store.shelf import Address, MeasurementError, Shelf, StoreError, address_of, open_shelf
+from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table, files_overlapping, table_faults
+from planner.store.writing import written
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+OBJECTS_PER_BATCH: Final = 10_000
+_READ_AT_ONCE: Final = 4 << 20
+"""Packed bytes that are unpacked and read together: some 60 MB of lines."""
+
+Step = Callable[[str], None]
+"""Called after each step that a kill may fall behind, with its name: for tests."""
+
+Progress = Callable[[int, int], None]
+"""Called with the objects done and those there are in all."""
+
+
+class BusyError(Exception):
+    """Another ingest of this store still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one run of ingest did: ``objects`` taken in, ``rows`` added to the table, ``known`` rows that
+    were there already, ``damaged`` lines set aside, and ``complaints`` about them. ``batch`` is how far the
+    table is now."""
+
+    objects: int = 0
+    rows: int = 0
+    known: int = 0
+    damaged: int = 0
+    batch: int = 0
+    complaints: tuple[str, ...] = field(default=())
+
+
+def ingest(url: str, *, progress: Progress | None = None, step: Step = lambda name: None) -> Ingested:
+    """Take the inbox of the store ``url`` into its table.
+
+    Raises :class:`MeasurementError` when that is no store, :class:`BusyError` when another ingest is at
+    work, and :class:`StoreError` when the store cannot be read or written; what was done until then stays
+    done.
+    """
+    address = address_of(url)
+    _check(address)
+    shelf = open_shelf(address)
+    with _alone(address):
+        table = create_table(address)
+        done = _recover(address, shelf, table, step)
+        names = sorted(key for key in shelf.keys("inbox") if is_object(key))
+        total = len(names)
+        while names:
+            if progress is not None:
+                progress(total - len(names), total)
+            number = _batches(table) + 1
+            manifest = _manifest(shelf, number, names[:OBJECTS_PER_BATCH])
+            step("manifest")
+            did, taken = _take(address, shelf, table, number, manifest, step)
+            done = _added(done, did)
+            if not taken:  # every object left for another time, which would come again and again
+                break
+            gone = set(manifest)
+            names = [name for name in names if name not in gone]
+        if progress is not None:
+            progress(total, total)
+        return replace(done, batch=_batches(table))
+
+
+def _check(address: Address) -> None:
+    if address.version is not None:
+        raise MeasurementError(
+            address.url, "is a store at a past version; only the store itself takes rows in"
+        )
+    if address.path is not None and not address.path.is_dir():
+        what = "is not there" if not address.path.exists() else "is no directory"
+        raise MeasurementError(address.url, what)
+    if address.path is not None and not any(
+        (address.path / name).is_dir() for name in ("inbox", MEASUREMENTS)
+    ):
+        raise MeasurementError(address.url, "is not a store of measurements: it has neither inbox nor table")
+
+
+@contextlib.contextmanager
+def _alone(address: Address) -> Iterator[None]:
+    if address.path is None:
+        yield
+        return
+    lock = address.path / "ingest" / "lock"
+    try:
+        lock.parent.mkdir(exist_ok=True)
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    except OSError as fault:
+        raise StoreError(f"{address.url}: cannot be written: {fault.strerror or fault} ({lock})") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{address.url}: another ingest of this store still runs") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _batches(table: DeltaTable) -> int:
+    return table.transaction_version(INGEST) or 0
+
+
+def _manifest_key(number: int) -> str:
+    return f"ingest/{number:09}.json"
+
+
+def _manifest(shelf: Shelf, number: int, names: Sequence[str]) -> list[str]:
+    """The objects of batch ``number``: these, or those of the manifest that somebody made first."""
+    key = _manifest_key(number)
+    if shelf.create(key, json.dumps({"objects": list(names)}, indent=0).encode()):
+        return list(names)
+    return _objects_of(shelf.get(key))
+
+
+def _objects_of(manifest: bytes | None) -> list[str]:
+    try:
+        names = json.loads(manifest or b"{}").get("objects", [])
+    except ValueError:  # never written whole, so nothing was done by it
+        return []
+    return [name for name in names if isinstance(name, str) and is_object(name)]
+
+
+def _recover(address: Address, shelf: Shelf, table: DeltaTable, step: Step) -> Ingested:
+    """Finish what manifests of ended ingests left."""
+    done = Ingested()
+    for key in sorted(key for key in shelf.keys("ingest") if key.endswith(".json")):
+        number = int(Path(key).stem) if Path(key).stem.isdecimal() else 0
+        names = _objects_of(shelf.get(key))
+        if number == _batches(table) + 1:
+            did, _ = _take(address, shelf, table, number, names, step)
+            done = _added(done, did)
+        elif number <= _batches(table):
+            _finish(shelf, key, _held(address, shelf, table, names), step)
+    return done
+
+
+def _held(address: Address, shelf: Shelf, table: DeltaTable, names: Sequence[str]) -> list[str]:
+    """Those of the objects that the table, or what was set aside, holds: those that may go."""
+    runs = [Path(name).name.removesuffix(".jsonl.gz") for name in names]
+    files = files_overlapping(table, runs)
+    held = {name for name in names if shelf.get(aside_key(name)) is not None}
+    if files:
+        with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, connected(Path(scratch)) as database:
+            paths = within_reach(database, address, files, Path(scratch))
+            found = database.execute(
+                f"SELECT DISTINCT object FROM read_parquet({literal(paths)}, hive_partitioning = false)"
+                " WHERE list_contains($1, object)",
+                [list(names)],
+            ).fetchall()
+        held |= {name for (name,) in found}
+    return [name for name in names if name in held]
+
+
+def _take(
+    address: Address, shelf: Shelf, table: DeltaTable, number: int, names: Sequence[str], step: Step
+) -> tuple[Ingested, int]:
+    """Bring one batch into the table; also how many of its objects are out of the inbox now."""
+    from deltalake import CommitProperties, Schema, Transaction
+
+    actions: list[Any] = []
+    taken: list[str] = []
+    left: set[str] = set()
+    faults: list[Fault] = []
+    runs_before: set[str] = set()
+    rows_added = known = 0
+    for objects in in_batches(_contents(shelf, names), _READ_AT_ONCE):
+        read = read_rows(objects)
+        rows, foreign = of_own_runs(read.table, runs_before)
+        left |= foreign
+        faults += [fault for fault in read.faults if fault.name not in foreign]
+        set_aside(shelf, objects, [fault for fault in read.faults if fault.name not in foreign])
+        taken += [name for name, _, _ in objects if name not in foreign]
+        new = unknown(address, table, rows)
+        known += len(rows) - len(new)
+        rows_added += len(new)
+        actions += written(shelf, new, number)
+    step("files")
+    # Delta's own check: a commit of this number since the table was opened makes this one fail.
+    properties = CommitProperties(app_transactions=[Transaction(INGEST, number)], max_commit_retries=0)
+    with table_faults(address, "written"):
+        table.create_write_transaction(
+            actions, "append", Schema.from_arrow(SCHEMA), ["day"], commit_properties=properties
+        )
+        table.update_incremental()
+    step("commit")
+    _finish(shelf, _manifest_key(number), taken, step)
+    damaged = sum(not fault.kept for fault in faults)
+    complaints = tuple(f"{address.url.rstrip('/')}/{fault}" for fault in faults)
+    return Ingested(len(taken), rows_added, known, damaged, number, complaints), len(taken)
+
+
+def _finish(shelf: Shelf, manifest: str, names: Sequence[str], step: Step) -> None:
+    shelf.delete(names)
+    step("deleted")
+    shelf.delete([manifest])
+    step("done")
+
+
+def _contents(shelf: Shelf, names: Sequence[str]) -> Iterator[tuple[str, bytes, bool]]:
+    for name in names:
+        content = shelf.get(name)
+        if content is not None:  # deleted already, by whoever committed it
+            yield name, content, True
+
+
+def _added(one: Ingested, other: Ingested) -> Ingested:
+    return Ingested(
+        one.objects + other.objects,
+        one.rows + other.rows,
+        one.known + other.known,
+        one.damaged + other.damaged,
+        max(one.batch, other.batch),
+        (*one.complaints, *other.complaints),
+    )

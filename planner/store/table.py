@@ -1,0 +1,187 @@
+"""The Delta table ``measurements/`` of a store: its schema, its versions, and its files [I/O].
+
+Rows are those of ``planner.store.rows`` and two more: ``batch``, the number of the ingest that took the row
+in (from 1; the table's own application transaction ``ingest`` says how far it has come), and ``day``, the
+UTC day of ``started_at``, by which the table is partitioned. A table is only ever added to, batch by batch,
+so the store as it was at batch N is what has ``batch <= N`` now, whatever was compacted or vacuumed since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from planner.store.rows import ROWS
+from planner.store.shelf import Address, MeasurementError, StoreError, first_line
+from planner.store.window import ALWAYS, Window
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+MEASUREMENTS: Final = "measurements"
+INGEST: Final = "ingest"
+"""The application transaction that counts batches."""
+
+TABLE_SCHEMA: Final = 1
+"""Version of the table's schema, in its property ``edgeplan.schema``. One that lacks columns of this is
+older, is read as if they were empty, and gets them with the next ingest; a newer one is refused."""
+
+_SCHEMA_PROPERTY: Final = "edgeplan.schema"
+
+SCHEMA: Final = pa.schema([*ROWS, pa.field("batch", pa.int64()), pa.field("day", pa.date32())])
+
+_PROPERTIES: Final = {
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+    _SCHEMA_PROPERTY: str(TABLE_SCHEMA),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a table: ``files`` are what a reader opens, by their names below the table, those of a
+    window only where one was asked for.
+
+    ``version`` is Delta's own number, ``batches`` how many ingests it holds, ``id`` what tells it from every
+    other table, ``first_day`` the oldest day with rows, or None. ``columns`` are those it has.
+    """
+
+    files: tuple[str, ...]
+    version: int
+    batches: int
+    id: str
+    first_day: date | None
+    columns: tuple[str, ...]
+
+
+def table_uri(address: Address, name: str = MEASUREMENTS) -> str:
+    return f"{address.root.rstrip('/')}/{name}" if address.path is None else str(address.path / name)
+
+
+@contextlib.contextmanager
+def table_faults(address: Address, done: str = "read") -> Iterator[None]:
+    """What the Delta library raises, as a :class:`StoreError`."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError) as fault:
+        if isinstance(fault, StoreError):
+            raise
+        raise StoreError(f"{address.url}: its table cannot be {done}: {first_line(fault)}") from None
+
+
+def open_table(address: Address, name: str = MEASUREMENTS) -> DeltaTable | None:
+    """The table as it is now, or None where there is none. Raises :class:`MeasurementError` for one that a
+    newer version wrote, and :class:`StoreError`."""
+    if address.path is not None and not (address.path / name / "_delta_log").is_dir():
+        return None
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    with table_faults(address):
+        try:
+            table = DeltaTable(table_uri(address, name))
+        except TableNotFoundError:
+            return None
+        written = table.metadata().configuration.get(_SCHEMA_PROPERTY) or "0"
+    if not written.isdecimal() or int(written) > TABLE_SCHEMA:
+        raise MeasurementError(
+            address.url,
+            f"its table has schema {written}, and this version of edgeplan knows {TABLE_SCHEMA} at most:"
+            " upgrade edgeplan here as well",
+        )
+    return table
+
+
+def create_table(address: Address, name: str = MEASUREMENTS, schema: pa.Schema = SCHEMA) -> DeltaTable:
+    """The table, made where there is none, and given the columns it lacks. Raises what :func:`open_table`
+    does."""
+    from deltalake import DeltaTable, Field, Schema
+
+    table = open_table(address, name)
+    with table_faults(address, "written"):
+        if table is None:
+            if address.path is not None:
+                (address.path / name).mkdir(parents=True, exist_ok=True)
+            return DeltaTable.create(
+                table_uri(address, name),
+                Schema.from_arrow(schema),
+                mode="ignore",
+                partition_by=["day"],
+                configuration=_PROPERTIES,
+                raise_if_key_not_exists=False,
+            )
+        has = {field.name for field in table.schema().fields}
+        lacking = [field for field in Schema.from_arrow(schema).fields if field.name not in has]
+        if lacking:
+            table.alter.add_columns([Field(each.name, each.type, nullable=True) for each in lacking])
+        if table.metadata().configuration.get(_SCHEMA_PROPERTY) != str(TABLE_SCHEMA):
+            table.alter.set_table_properties({_SCHEMA_PROPERTY: str(TABLE_SCHEMA)}, raise_if_not_exists=False)
+    return table
+
+
+def snapshot_of(address: Address, window: Window = ALWAYS) -> Snapshot | None:
+    """The table's present version, or None where the store has none.
+
+    Raises :class:`MeasurementError` where the address asks for a batch that is still to come, or of a store
+    without a table, and :class:`StoreError`.
+    """
+    table = open_table(address)
+    if table is None:
+        if address.version is not None:
+            raise MeasurementError(address.url, "has no table yet, and so no versions")
+        return None
+    with table_faults(address):
+        batches = table.transaction_version(INGEST) or 0
+        if address.version is not None and address.version > batches:
+            raise MeasurementError(address.url, f"is not there yet: the table is at {batches}")
+        days, paths = _files(table)
+        since, until = days_of(window)
+        files = [
+            path
+            for day, path in zip(days, paths, strict=True)
+            if (since is None or day >= since) and (until is None or day <= until)
+        ]
+        first = min(days, default=None)
+        columns = tuple(field.name for field in table.schema().fields)
+        return Snapshot(tuple(files), table.version(), batches, str(table.metadata().id), first, columns)
+
+
+def days_of(window: Window) -> tuple[date | None, date | None]:
+    """The first and the last day of a window, None where it has none."""
+    since, until = window.utc()
+    last = None if until is None else (until - timedelta(microseconds=1)).date()
+    return None if since is None else since.date(), last
+
+
+def _files(table: DeltaTable) -> tuple[list[date], list[str]]:
+    """The day and the name of each of the table's files."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    return actions.column("partition.day").to_pylist(), actions.column("path").to_pylist()
+
+
+def files_overlapping(table: DeltaTable, runs: Sequence[str]) -> list[str]:
+    """The names of the table's files that may hold rows of these runs, by what each file says of its least
+    and greatest run; runs are named by their time, so those are few."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    if actions.num_rows == 0 or not runs:
+        return []
+    low, high = min(runs), max(runs)
+    names: Any = actions.column("path").to_pylist()
+    nothing = [None] * len(names)
+    lows = actions.column("min.run_id").to_pylist() if "min.run_id" in actions.column_names else nothing
+    highs = actions.column("max.run_id").to_pylist() if "max.run_id" in actions.column_names else nothing
+    wanted = {
+        name
+        for name, least, most in zip(names, lows, highs, strict=True)
+        # Statistics may be cut short: a greatest value only says that it begins like this.
+        if (least is None or least <= high) and (most is None or most >= low[: len(most)])
+    }
+    return [name for name in names if name in wanted]
