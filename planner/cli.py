@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from planner import __version__
+from planner import __version__, scenario_arguments
 from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
@@ -32,7 +32,15 @@ BROKEN_PIPE: Final = 141
 
 PLANNING: Final = ("plan", "frontier", "explain", "whatif", "matrix")
 
-EXTRAS: Final = {"streamlit": "app", "plotly": "app", "obstore": "s3", "boto3": "aws", "botocore": "aws"}
+EXTRAS: Final = {
+    "distributed": "dask",
+    "dask": "dask",
+    "streamlit": "app",
+    "plotly": "app",
+    "obstore": "s3",
+    "boto3": "aws",
+    "botocore": "aws",
+}
 """Which extra installs a package that is missing, where it is not ``planner``."""
 
 
@@ -130,6 +138,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
         case "whatif":
             from planner import commands
 
+            if given.fail or given.scenarios:
+                return commands.live(
+                    _options(given), scenario_arguments.asked(given), sets=given.set, without=given.without
+                )
             return commands.whatif(
                 _options(given), sets=given.set, without=given.without, demand_factor=given.demand
             )
@@ -224,6 +236,8 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     whatif.add_argument(
         "--demand", type=_factor, default=1.0, metavar="X1.5", help="so many times the requests"
     )
+
+    scenario_arguments.add(whatif)
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
     _takes_study(matrix)

@@ -64,7 +64,7 @@ def placements_csv(plan: Plan) -> str:
         )
         for place in plan.rows
     )
-    return _csv((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items), "decided_by"), rows)
+    return csv_text((*PLACEMENT_COLUMNS, *(f"{item}_usd_month" for item in items), "decided_by"), rows)
 
 
 def assignments_csv(plan: Plan) -> str:
@@ -82,7 +82,7 @@ def assignments_csv(plan: Plan) -> str:
         )
         for served in plan.assignments
     )
-    return _csv((*ASSIGNMENT_COLUMNS, *(("routed_site_id",) if routed else ())), rows)
+    return csv_text((*ASSIGNMENT_COLUMNS, *(("routed_site_id",) if routed else ())), rows)
 
 
 def matrix_csv(inputs: Inputs) -> str:
@@ -106,7 +106,7 @@ def matrix_csv(inputs: Inputs) -> str:
             matrix.site_ids, *of_client, strict=True
         )
     )
-    return _csv(MATRIX_COLUMNS, rows)
+    return csv_text(MATRIX_COLUMNS, rows)
 
 
 def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95, *, complete: bool) -> str:
@@ -124,7 +124,7 @@ def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95, *, complete: boo
         for point, plan in enumerate(plans, start=1)
         if (kpi := plan.kpi) is not None
     )
-    return _csv(FRONTIER_COLUMNS, rows)
+    return csv_text(FRONTIER_COLUMNS, rows)
 
 
 def promise_ms(plan: Plan, coverage: float) -> float:
@@ -267,7 +267,7 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Comma-separated UTF-8 text with line feeds; None and what is not finite are blank."""
     lines = [",".join(header)]
     buffer = io.StringIO(newline="")

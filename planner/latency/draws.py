@@ -49,7 +49,8 @@ class Errors:
 
     ``centre_ms``, ``floor_ms`` (k,); ``down``, ``up`` (k,): one standard deviation of the logarithm below and
     above. ``weight`` (k, 3): of the errors of site, place and both; ``column`` (k, 3) says which errors those
-    are among ``count`` independent ones.
+    are among the ``count`` independent ones of the whole matrix, so that a draw is the same whichever pairs
+    are looked at.
     """
 
     centre_ms: Floats
@@ -76,15 +77,12 @@ def errors_of(
     speaker = np.where(modelled, -1, matrix.vantage[client, site])
     centre = matrix.estimate_ms[client, site]
     down, up = _widths(matrix, client, site, modelled)
-    places = _places(demand)[client]
-    clients, where = demand.clients, np.array([(each.lat, each.lon) for each in sites])
-    origin = np.array([(each.lat, each.lon) for each in clients])[client]
+    every = _places(demand)
+    where = np.array([(each.lat, each.lon) for each in sites])
+    origin = np.array([(each.lat, each.lon) for each in demand.clients])[client]
     floor = fibre_ms(great_circle_km(origin[:, 0], origin[:, 1], where[site, 0], where[site, 1]))
-    own = np.where(speaker >= 0, speaker, len(matrix.vantages) + places)
-    both = np.unique(np.column_stack((own, site)), axis=0, return_inverse=True)[1].reshape(-1)
-    of_site = np.unique(site, return_inverse=True)[1]
-    of_place = np.unique(places, return_inverse=True)[1]
-    kinds = [int(each.max(initial=-1)) + 1 for each in (of_site, of_place, both)]
+    own = np.where(speaker >= 0, speaker, len(matrix.vantages) + every[client])
+    n, speakers = len(sites), len(matrix.vantages) + int(every.max()) + 1
     parts = np.sqrt([SITE_PART, PLACE_PART, 1.0 - SITE_PART - PLACE_PART])
     return Errors(
         centre_ms=centre,
@@ -92,8 +90,8 @@ def errors_of(
         down=down,
         up=up,
         weight=np.where(speaker[:, None] >= 0, [[0.0, 0.0, 1.0]], parts[None, :]),
-        column=np.column_stack((of_site, kinds[0] + of_place, kinds[0] + kinds[1] + both)),
-        count=sum(kinds),
+        column=np.column_stack((site, n + own, n + speakers + own * n + site)),
+        count=n + speakers + speakers * n,
     )
 
 

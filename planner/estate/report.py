@@ -1,0 +1,167 @@
+"""What became of an estate, as text, as JSON and as CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from planner.estate.outcome import Outcome
+from planner.estate.redecide import Best
+from planner.export import csv_text
+from planner.plan_document import finite
+from planner.tabulate import table
+from planner.terminal import ms, share, usd
+from planner.wording import counted
+
+SCENARIO_COLUMNS: Final = (
+    *(
+        "scenario",
+        "down",
+        "demand_factor",
+        "kept",
+        "coverage",
+        "moved",
+        "unserved",
+        "over",
+        "mean_ms",
+        "p95_ms",
+    ),
+    *("rto_s", "cost_usd_month", "best_usd_month", "best_coverage", "best_termination", "best_open"),
+)
+QUANTILES: Final = (0.05, 0.50, 0.95)
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """One outcome; what is not finite is None."""
+    document = asdict(outcome)
+    for name in ("mean_ms", "p95_ms", "rto_s"):
+        document[name] = finite(document[name])
+    for site in document["sites"]:
+        site["capacity_rps"] = finite(site["capacity_rps"])
+    return document
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """Who moves where, what it is like there, and for how long."""
+    lines = [
+        f"{outcome.scenario.name}, demand x{outcome.scenario.demand_factor:g}, the plan as it stands:",
+        "",
+        f"  moved     {share(outcome.moved)} of demand served elsewhere, {share(outcome.unserved)} nowhere",
+        f"  latency   {_latency(outcome)}; {share(outcome.coverage)} in time: the promise"
+        f" {'holds' if outcome.kept else 'is broken'}",
+        f"  capacity  {share(outcome.over)} of demand is above what runs now",
+        f"  cost      {usd(outcome.cost_usd_month)} a month with the instances it takes",
+        f"  recovery  {outcome.rto_words or 'nothing to wait for that the plan knows of'}",
+    ]
+    if outcome.moves:
+        moves = [(each.site_id, each.to or "nowhere", share(each.share)) for each in outcome.moves]
+        lines += ["", table(("from", "to", "demand"), moves, flush_right=(2,))]
+    rows = [
+        (
+            *(each.site_id, f"{each.rps:,.0f}", f"{each.capacity_rps:,.0f}"),
+            *(f"{each.over_rps:,.0f}" if each.over_rps else "", str(each.planned), str(each.instances)),
+        )
+        for each in outcome.sites
+    ]
+    heads = ("site up", "rps", "carries now", "too much", "instances now", "then")
+    return "\n".join([*lines, "", table(heads, rows, flush_right=range(1, 6))])
+
+
+def _latency(outcome: Outcome) -> str:
+    if outcome.mean_ms is None or outcome.p95_ms is None:
+        return "nobody is served"
+    return f"mean {ms(outcome.mean_ms)}, p95 {ms(outcome.p95_ms)}"
+
+
+def summary_of(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> dict[str, Any]:
+    """Of many scenarios: quantiles 5, 50 and 95 %, how often the promise holds, and the regret."""
+    failed = [outcome for outcome in outcomes if outcome.scenario.down]
+    summary: dict[str, Any] = {
+        "scenarios": len(outcomes),
+        "with_failures": len(failed),
+        "kept": float(np.mean([outcome.kept for outcome in outcomes])),
+        "kept_in_failures": float(np.mean([outcome.kept for outcome in failed])) if failed else None,
+        "somebody_unserved": float(np.mean([outcome.unserved > 0 for outcome in outcomes])),
+        "above_capacity": float(np.mean([outcome.over > 0 for outcome in outcomes])),
+    }
+    for name in ("coverage", "unserved", "over", "mean_ms", "p95_ms", "cost_usd_month"):
+        values = [value for outcome in outcomes if (value := getattr(outcome, name)) is not None]
+        summary[name] = (
+            [finite(value) for value in np.quantile(values, QUANTILES, method="inverted_cdf")]
+            if values
+            else None
+        )
+    if bests:
+        kept = [
+            (outcome.cost_usd_month, best.cost_usd_month)
+            for outcome, best in zip(outcomes, bests, strict=True)
+            if outcome.kept and best.cost_usd_month
+        ]
+        regret = [cost / least - 1.0 for cost, least in kept]
+        summary |= {
+            "regret": [finite(value) for value in np.quantile(regret, QUANTILES)] if regret else None,
+            "broken_though_possible": sum(
+                not outcome.kept and best.cost_usd_month is not None
+                for outcome, best in zip(outcomes, bests, strict=True)
+            ),
+            "impossible": sum(best.termination == "infeasible" for best in bests),
+            "open": dict(Counter(site for best in bests for site in best.open).most_common()),
+        }
+    return summary
+
+
+def sweep_text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+
+    def spread(name: str, form: Any) -> tuple[str, ...]:
+        values = summary[name]
+        return (name.replace("_", " "), *(("",) * 3 if values is None else map(form, values)))
+
+    hurt = summary["kept_in_failures"]
+    lines = [
+        f"{counted(summary['scenarios'], 'scenario')}, {summary['with_failures']} with a failure:",
+        "",
+        f"  the promise holds in {share(summary['kept'])}"
+        + ("" if hurt is None else f" ({share(hurt)} of failures)")
+        + f"; somebody is unserved in {share(summary['somebody_unserved'])}, something runs above its"
+        f" capacity in {share(summary['above_capacity'])}",
+        "",
+        table(
+            ("", "5%", "50%", "95%"),
+            [
+                spread("coverage", share), spread("unserved", share), spread("over", share),
+                spread("mean_ms", ms), spread("p95_ms", ms), spread("cost_usd_month", usd),
+            ],
+            flush_right=range(1, 4),
+        ),
+    ]  # fmt: skip
+    if "regret" in summary:
+        regret = summary["regret"]
+        words = "" if regret is None else f"{regret[1]:.1%} in the middle, {regret[2]:.1%} at worst 1 in 20"
+        lines += [
+            "",
+            f"  against the plan decided anew for each: it costs {words or 'nothing comparable'} more where"
+            f" the promise holds; broken though another plan holds it: {summary['broken_though_possible']};"
+            f" no plan at all holds: {summary['impossible']}",
+            *(f"    {site} is open in {times}" for site, times in list(summary["open"].items())[:12]),
+        ]
+    return "\n".join(lines)
+
+
+def scenarios_csv(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> str:
+    """A row for each scenario."""
+    nothing = Best(None, None, (), "")
+    rows = (
+        (
+            *(each.scenario.name, " ".join(each.scenario.down), each.scenario.demand_factor, each.kept),
+            *(each.coverage, each.moved, each.unserved, each.over, each.mean_ms, each.p95_ms, each.rto_s),
+            *(each.cost_usd_month, best.cost_usd_month, best.coverage),
+            *(best.termination, " ".join(best.open)),
+        )
+        for each, best in zip(outcomes, bests or [nothing] * len(outcomes), strict=True)
+    )
+    return csv_text(SCENARIO_COLUMNS, rows)

@@ -1,0 +1,91 @@
+"""Arguments of ``edgeplan whatif`` about the plan as it stands. Imports nothing heavy before it must."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from probes.strict_toml import nearest_name
+
+if TYPE_CHECKING:
+    from planner.commands import Live
+
+HAZARDS: Final = ("site", "metro", "region", "demand_spread")
+
+
+def add(whatif: argparse.ArgumentParser) -> None:
+    """Give ``edgeplan whatif`` its options about what may happen."""
+    live = whatif.add_argument_group("the plan as it stands, while something happens to it")
+    live.add_argument(
+        "--fail",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="an open site, metro:NAME or region:ID is lost; given several times, together",
+    )
+    live.add_argument(
+        "--scenarios",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="so many at random: failures, demand, latency",
+    )
+    live.add_argument(
+        "--seed", type=_count, default=1, metavar="K", help="of the random numbers (default: 1)"
+    )
+    live.add_argument(
+        "--hazard",
+        type=_hazards,
+        default={},
+        metavar="NAME=P,...",
+        help="site=0.02,metro=0,region=0.01: how likely each is lost; demand_spread=0.15: of its logarithm",
+    )
+    live.add_argument(
+        "--redecide", action="store_true", help="decide anew for each scenario, to tell the regret"
+    )
+    live.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
+    live.add_argument("--cluster", metavar="URL", help="a Dask scheduler instead, such as tcp://host:8786")
+    live.add_argument("--out", type=Path, metavar="FILE.csv", help="a row for each scenario")
+
+
+def asked(given: argparse.Namespace) -> Live:
+    """What these arguments ask for."""
+    from planner.commands import Live
+    from planner.estate import Hazards
+
+    hazards = Hazards(**{**given.hazard, "demand_factor": given.demand})
+    return Live(
+        fail=tuple(given.fail),
+        demand_factor=given.demand,
+        scenarios=given.scenarios,
+        seed=given.seed,
+        hazards=hazards,
+        redecide=given.redecide,
+        jobs=given.jobs,
+        cluster=given.cluster,
+        out=given.out,
+    )
+
+
+def _hazards(text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split(","):
+        name, _, value = (each.strip() for each in part.partition("="))
+        if name not in HAZARDS:
+            near = nearest_name(name, HAZARDS)
+            hint = "" if near is None else f"; did you mean {near!r}?"
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(HAZARDS)}{hint}")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = -1.0
+        if not 0.0 <= found[name] <= (1.0 if name != "demand_spread" else 5.0):
+            raise argparse.ArgumentTypeError(f"{part.strip()!r}: not a number from 0 to 1")
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1,000,000")
+    return int(text)

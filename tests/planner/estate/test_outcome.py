@@ -1,0 +1,146 @@
+"""What becomes of a plan in a scenario, on an estate small enough to work out by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from planner.costs import CostTerms
+from planner.estate import Scenario, failing, outcome_of
+from planner.estate.live import Estate, domains_of
+from planner.latency.draws import Errors
+from planner.sizing import Sizing
+from probes.strict_toml import InputError
+from tests.planner.latency.test_matrix import site
+
+A, B, C = 0, 1, 2
+SITES = [site("a", 0, 0), replace(site("a-zone", 0, 1), kind="local_zone", parent="a"), site("c", 0, 90)]
+SITES[1] = replace(SITES[1], metro="elsewhere")
+
+
+def estate(**changes):
+    """Three clients at sites a, a-zone and c, which serve 0.5, 0.3 and 0.2 of 1,000 requests a second."""
+    latency = np.array([[10.0, 20.0, 200.0], [15.0, 5.0, 210.0], [190.0, 205.0, 8.0]])
+    share = np.array([0.5, 0.3, 0.2])
+    none = np.zeros(9)
+    made = Estate(
+        site_ids=("a", "a-zone", "c"),
+        latency_ms=latency,
+        legal=np.ones((3, 3), dtype=bool),
+        view=latency,
+        errors=Errors(latency.reshape(-1), none, none, none, np.ones((9, 3)), np.zeros((9, 3), dtype=int), 1),
+        assignment=np.array([A, B, C]),
+        backup=np.full(3, -1),
+        instances=np.array([5, 3, 3], dtype=np.int64),
+        cloud=np.array([True, True, True]),
+        capacity_rps=np.array([500.0, 300.0, 300.0]),
+        sizing=Sizing(share, 1000.0, 0.0, 100.0, 1),
+        column=np.array([0, 1, 2]),
+        items=(CostTerms("compute", np.array([1.0, 2.0, 3.0]), np.full(3, 10.0), np.full(3, 100.0)),),
+        domains=domains_of(SITES),
+        slo_ms=100.0,
+        coverage=0.9,
+        failover_s=None,
+        home_domains=frozenset(),
+        recovery_s=None,
+    )
+    return replace(made, **changes)
+
+
+def test_nothing_happens():
+    found = outcome_of(estate(), Scenario("none"))
+    assert (found.moved, found.unserved, found.over, found.coverage, found.kept) == (0, 0, 0, 1.0, True)
+    assert found.mean_ms == pytest.approx(0.5 * 10 + 0.3 * 5 + 0.2 * 8)
+    assert found.p95_ms == 10.0  # half the demand is there
+    assert found.cost_usd_month == pytest.approx(6 + 10 * 11 + 100)  # fixed, instances, volume
+    assert found.rto_s is None
+    assert found.moves == ()
+
+
+def test_a_site_is_lost_and_its_clients_go_to_the_nearest_left():
+    found = outcome_of(estate(), failing(estate(), ["a"]))
+    assert [(each.site_id, each.to, each.share) for each in found.moves] == [("a", "a-zone", 0.5)]
+    assert found.moved == 0.5
+    loads = {each.site_id: (each.rps, each.over_rps, each.instances) for each in found.sites}
+    assert loads == {"a-zone": (800.0, 500.0, 8), "c": (200.0, 0.0, 3)}
+    assert found.over == pytest.approx(0.5)
+    # The lost site's instances are paid for, its volume is not its own any more.
+    assert found.cost_usd_month == pytest.approx(6 + 10 * (5 + 8 + 3) + 100)
+    assert found.kept  # 20 ms is in time
+
+
+def test_a_region_takes_its_zones_along():
+    assert set(domains_of(SITES)) == {
+        *("a", "a-zone", "c", "metro:a", "metro:elsewhere", "metro:c", "region:a", "region:c"),
+    }
+    found = outcome_of(estate(), failing(estate(), ["region:a"]))
+    assert {(each.site_id, each.to) for each in found.moves} == {("a", "c"), ("a-zone", "c")}
+    assert found.coverage == pytest.approx(0.2)
+    assert not found.kept
+
+
+def test_a_backup_that_is_up_goes_before_the_nearest_and_one_that_is_down_does_not():
+    with_backups = estate(backup=np.array([C, A, A]))
+    found = outcome_of(with_backups, failing(with_backups, ["a"]))
+    assert [(each.site_id, each.to) for each in found.moves] == [("a", "c")]
+    found = outcome_of(with_backups, failing(with_backups, ["a", "c"]))
+    assert {(each.site_id, each.to) for each in found.moves} == {("a", "a-zone"), ("c", "a-zone")}
+
+
+def test_routing_sends_by_its_own_view():
+    by_distance = estate(view=np.array([[1.0, 3.0, 2.0]] * 3))
+    found = outcome_of(by_distance, failing(by_distance, ["a"]))
+    assert [(each.site_id, each.to) for each in found.moves] == [("a", "c")]
+
+
+def test_who_may_go_nowhere_is_unserved_and_not_in_time():
+    legal = np.ones((3, 3), dtype=bool)
+    legal[0] = (True, False, False)
+    bound = estate(legal=legal)
+    found = outcome_of(bound, failing(bound, ["a"]))
+    assert found.unserved == 0.5
+    assert [(each.to, each.share) for each in found.moves] == [(None, 0.5)]
+    assert found.coverage == pytest.approx(0.5)
+    assert found.mean_ms == pytest.approx((0.3 * 5 + 0.2 * 8) / 0.5)
+    everything = outcome_of(bound, failing(bound, ["a", "a-zone", "c"]))
+    assert (everything.unserved, everything.mean_ms, everything.p95_ms) == (1.0, None, None)
+
+
+def test_twice_the_demand():
+    found = outcome_of(estate(), failing(estate(), [], 2.0))
+    assert [(each.rps, each.over_rps, each.instances) for each in found.sites] == [
+        (1000.0, 500.0, 10),
+        (600.0, 300.0, 6),
+        (400.0, 100.0, 4),
+    ]
+    assert found.over == pytest.approx(900 / 2000)
+    assert found.cost_usd_month == pytest.approx(6 + 10 * 20 + 200)
+
+
+def test_a_rack_does_not_grow():
+    rack = estate(cloud=np.array([False, True, True]))
+    found = outcome_of(rack, failing(rack, [], 2.0))
+    assert (found.sites[0].instances, found.sites[0].over_rps) == (5, 500.0)
+
+
+def test_how_long_it_takes():
+    timed = estate(failover_s=90.0, home_domains=frozenset({"region:a"}), recovery_s=600.0)
+    assert outcome_of(timed, failing(timed, ["c"])).rto_s == 90.0
+    both = outcome_of(timed, failing(timed, ["region:a"]))
+    assert both.rto_s == 600.0
+    assert both.rto_words == "clients are sent elsewhere in 90 s; the stateful tier is recovered in 600 s"
+
+
+def test_latencies_are_those_of_the_draw():
+    spread = estate()
+    up = np.full(9, 0.1)
+    spread = replace(spread, errors=replace(spread.errors, up=up, down=up, weight=np.ones((9, 3)) / 3))
+    found = outcome_of(spread, Scenario("drawn", latency_draw=(1, 5)))
+    once = spread.drawn(1, 5)
+    assert found.mean_ms == pytest.approx(0.5 * once[0, 0] + 0.3 * once[1, 1] + 0.2 * once[2, 2])
+    assert once[0, 0] != 10.0
+
+
+def test_what_is_not_there_cannot_fail():
+    with pytest.raises(InputError, match="'a-zon' is nothing of this plan that may fail"):
+        failing(estate(), ["a-zon"])
