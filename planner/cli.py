@@ -21,6 +21,7 @@ from planner import __version__, scenario_arguments
 from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
+from probes.toml_lines import located
 
 if TYPE_CHECKING:
     from planner.commands import Options
@@ -72,7 +73,7 @@ def _command(arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
         return code
     except InputError as fault:
-        return _fail(str(fault), BAD_INPUT)
+        return _fail(str(located(fault)), BAD_INPUT)
     except ModuleNotFoundError as fault:
         package = (fault.name or "").partition(".")[0]
         if package in ("", "planner", "probes"):

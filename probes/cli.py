@@ -26,6 +26,7 @@ from probes.settings import Settings, load_settings
 from probes.shipping import ship
 from probes.spool import Shipped, SpoolBusyError, SpoolError
 from probes.strict_toml import InputError
+from probes.toml_lines import located
 
 _DEFAULT_EVERY: Final = "5m"
 _INTERRUPTED: Final = 130
@@ -63,7 +64,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
         return code
     except InputError as fault:
-        return _complain(console, fault, "bad_input", EXIT_BAD_INPUT)
+        return _complain(console, located(fault), "bad_input", EXIT_BAD_INPUT)
     except (StoreError, SpoolError) as fault:
         return _complain(console, fault, "store_failed", EXIT_STORE)
     except SpoolBusyError as fault:

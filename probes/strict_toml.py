@@ -19,7 +19,8 @@ class InputError(ValueError):
     """Bad input from a person: one line that says where, what, and what was probably meant.
 
     ``file`` names the file; ``row`` is 1-based and counts the header, as an editor shows it; ``column``
-    is a column name or a dotted key; ``nearest`` is the closest valid name, if any is close. ``message`` says
+    is a column name or a dotted key, and ``line`` where it stands, if that was looked for
+    (:mod:`probes.toml_lines`); ``nearest`` is the closest valid name, if any is close. ``message`` says
     what is wrong without saying where.
     """
 
@@ -31,16 +32,25 @@ class InputError(ValueError):
         row: int | None = None,
         column: str | None = None,
         nearest: str | None = None,
+        line: int | None = None,
     ) -> None:
-        self.file, self.row, self.column, self.nearest = str(file), row, column, nearest
+        self.file, self.row, self.column, self.nearest, self.line = str(file), row, column, nearest, line
         self.message = message
         where = [str(file)]
         if row is not None:
             where.append(f"row {row}")
+        if line is not None:
+            where.append(f"line {line}")
         if column is not None:
             where.append(f"column {column}" if row is not None else column)
         hint = f"; did you mean {nearest!r}?" if nearest is not None else ""
         super().__init__(printable(f"{', '.join(where)}: {message}{hint}"))
+
+    def at_line(self, line: int) -> InputError:
+        """The same complaint, about that line of the file."""
+        return type(self)(
+            self.file, self.message, row=self.row, column=self.column, nearest=self.nearest, line=line
+        )
 
 
 def printable(text: str) -> str:

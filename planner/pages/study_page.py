@@ -17,6 +17,7 @@ from planner.pages.words import ms, plain, share, usd
 from planner.study import Study, parse_study, study_document, study_from_document, study_toml
 from planner.wording import counted
 from probes.strict_toml import InputError
+from probes.toml_lines import located
 
 
 def render() -> None:
@@ -155,7 +156,8 @@ def _take(text: str, name: str, directory: Path) -> None:
         study = parse_study(text, name=name, directory=directory)
         load_inputs(study, session.stores())
     except InputError as fault:
-        frame.complain("This study was not taken", fault)
+        named = fault.file in (name, str(directory / name))
+        frame.complain("This study was not taken", located(fault, text) if named else fault)
         return
     session.edit(Edited(text, name, directory))
     st.toast(f"Planning with {study.title or study.name}")

@@ -148,7 +148,9 @@ BAD_STUDIES = [
 @pytest.mark.parametrize(("old", "new", "message"), BAD_STUDIES)
 def test_a_bad_study(study, tmp_path, capsys, old, new, message):
     study.write_text(STUDY.replace(old, new))
-    message = message.format(study=study, directory=tmp_path)
+    line = 1 + next(at for at, text in enumerate(STUDY.splitlines()) if old in text)
+    where = study if "not valid TOML" in message else f"{study}, line {line}"
+    message = message.format(study=where)
     code, printed, said = run(capsys, "plan", study, "--out", tmp_path / "out")
     assert (code, printed, said) == (2, "", f"edgeplan: error: {message}\n")
     assert not (tmp_path / "out").exists()
