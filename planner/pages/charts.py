@@ -66,7 +66,8 @@ def frontier_chart(
     """Promised latency against monthly cost, a point per plan; clicking a point yields its number.
 
     The promise is what ``coverage`` of demand is served within. ``chosen`` is the point that is loaded. A
-    hollow marker is a plan whose optimality was not proven.
+    hollow marker is a plan whose optimality was not proven. Points get dearer and
+    faster: a promise between two of them takes the faster, so the line goes up first and then to the left.
     """
     chart = figure(colours, height=470, hovermode="closest", dragmode=False)
     points = [
@@ -79,7 +80,7 @@ def frontier_chart(
         y=[cost for _, _, cost, _ in points],
         mode="lines+markers",
         name="Cheapest plan for each latency",
-        line={"color": colours.accent, "width": 1.6, "shape": "hv"},
+        line={"color": colours.accent, "width": 1.6, "shape": "vh"},
         marker={
             "size": 12,
             "color": [

@@ -43,6 +43,11 @@ class Setting:
         """Candidates by id."""
         return {site.id: site for site in self.inputs.sites}
 
+    def mixed(self) -> bool:
+        """Whether the candidates are several providers'. us-east-1 is one's and us-east1 another's, so
+        whatever names a site then says whose it is."""
+        return len({site.provider for site in self.inputs.sites}) > 1
+
 
 def open_frame() -> Setting:
     """Draw the sidebar and read the inputs. Where they cannot be read, say why and end the run."""

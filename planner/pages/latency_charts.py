@@ -68,7 +68,11 @@ def heatmap(grid: PairGrid, opened: Sequence[str], colours: Palette) -> go.Figur
     """Site by vantage, measured pairs only; open sites are marked with a square before their name."""
     chart = figure(colours, height=130 + 19 * len(grid.sites), dragmode=False)
     here = set(opened)
-    names = [f"{'■ ' if site.id in here else ''}{site.id}" for site in grid.sites]
+    mixed = len({site.provider for site in grid.sites}) > 1
+    names = [
+        f"{'■ ' if site.id in here else ''}{site.id}{f', {site.provider}' if mixed else ''}"
+        for site in grid.sites
+    ]
     top = float(np.nanmax(grid.rtt_ms)) if np.isfinite(grid.rtt_ms).any() else 1.0
     words = [
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -99,6 +100,12 @@ def _loaded(front: tuple[Plan, ...], at: int, coverage: float) -> None:
             st.rerun()
 
 
+def providers_words(plan: Plan) -> str:
+    """``aws 3, gcp 1``: whose the open sites are, and how many."""
+    counts = Counter(placement.provider for placement in plan.placements)
+    return ", ".join(f"{provider} {count}" for provider, count in sorted(counts.items()))
+
+
 def _table(front: tuple[Plan, ...], setting: Setting, *, complete: bool) -> None:
     coverage = setting.study.latency.coverage
     rows = [
@@ -111,6 +118,7 @@ def _table(front: tuple[Plan, ...], setting: Setting, *, complete: bool) -> None
             "Measured": 100 * plan.kpi.measured_share,
             "Unproven gap": 100 * (plan.gap or 0.0),
             "Sites": len(plan.open),
+            **({"Of": providers_words(plan)} if setting.mixed() else {}),
             "Open": ", ".join(plan.open),
         }
         for at, plan in enumerate(front, start=1)

@@ -145,7 +145,7 @@ def _controls(setting: Setting, base: Plan) -> None:
         )
         opened = {name for site in setting.inputs.sites if site.id in base.open for name in site.ids}
         racks = {site.rack for site in setting.inputs.sites}
-        names = {name for site in setting.inputs.sites for name in site.ids}
+        names = {name: site.provider for site in setting.inputs.sites for name in site.ids}
         ids = sorted(names, key=lambda one: (one not in opened, one))
         wide, narrow = st.columns([4, 1], vertical_alignment="bottom")
         wide.multiselect(
@@ -153,7 +153,10 @@ def _controls(setting: Setting, base: Plan) -> None:
             ids,
             [site_id for site_id in chosen.without if site_id in ids],
             format_func=lambda one: (
-                one + (" in every size" if one in racks else "") + (" (open)" if one in opened else "")
+                one
+                + (f", {names[one]}" if setting.mixed() else "")
+                + (" in every size" if one in racks else "")
+                + (" (open)" if one in opened else "")
             ),
             placeholder="e.g. a Region you may not use",
             key=session.widget_key("without"),

@@ -172,6 +172,7 @@ def _sites(explained: Explanation, setting: Setting) -> None:
         {
             "Site": value.site,
             "Name": names[value.site].name,
+            **({"Provider": names[value.site].provider} if setting.mixed() else {}),
             "Decided by": ", ".join(map(rule_name, decided.get(value.site, "").split(", "))),
             "Settled otherwise": _otherwise(plan, value),
             "Which means": worth(value, plan.minimize)[1],

@@ -56,6 +56,16 @@ def test_the_front_carries_point_numbers_and_marks_the_loaded_one(plan):
     assert len(frontier_chart((plan,), 0.9, None, plan, LIGHT).data) == 2
 
 
+def test_between_two_points_of_the_front_the_faster_is_what_a_promise_costs(plan):
+    slow = replace(plan, kpi=replace(plan.kpi, cost_usd_month=1000.0))
+    fast = tuple(replace(each, latency_ms=each.latency_ms / 2) for each in plan.assignments)
+    dear = replace(plan, assignments=fast, kpi=replace(plan.kpi, cost_usd_month=9000.0))
+    line = frontier_chart((slow, dear), 0.9, None, plan, LIGHT).data[0]
+    assert line.x[1] == line.x[0] / 2
+    # From the slow point straight up to the price of the fast one, and only then to the left.
+    assert line.line.shape == "vh"
+
+
 def test_two_plans_beside_each_other(plan):
     other = replace(plan, cost_items={**plan.cost_items, "transfer": 50.0})
     chart = cost_difference(plan, other, LIGHT)
@@ -201,3 +211,5 @@ def test_a_table_of_several_providers_says_whose_each_site_is(plan, inputs):
     table = sites_table(plan, sites, inputs.prices)
     providers = {site.id: site.provider for site in sites}
     assert list(table["Provider"]) == [providers[site_id] for site_id in table["Site"]]
+    chart = heatmap(pair_grid(replace(inputs, sites=sites)), ("eu-central-1",), LIGHT)
+    assert list(chart.data[0].y) == ["us-east-1, azure", "■ eu-central-1, gcp", "ap-southeast-2, azure"]

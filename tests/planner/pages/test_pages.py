@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from planner.decide import decide
 from planner.inputs import load_inputs
 from planner.pages.menu import PAGES
+from planner.pages.session import Edited
 from planner.pages.work import KEPT, Shelf
 from planner.study import load_study, shipped_studies
 from planner.whatif import vary
@@ -156,6 +158,66 @@ def test_why_says_what_rules_and_sites_are_worth():
     assert "eu-central-1" in set(closed["Site"])
     assert len(others)
     assert "**Cannot be spared:**" in said
+
+
+MIXED = """
+name = "mixed"
+[demand]
+cities = { countries = ["US", "FR"], top = 12 }
+peak_rps = 24000
+requests_per_month = 1.2e10
+[candidates]
+provider = ["aws", "gcp", "azure"]
+include = ["us-east-1", "us-east1", "eastus", "eu-west-3", "europe-west9"]
+[workload]
+instance = { aws = "m5.xlarge", gcp = "n2-standard-4", azure = "Standard_D4s_v5" }
+rps_per_instance = 1000
+min_instances = 2
+response_kb = 10
+[latency]
+slo_ms = 100
+coverage = 0.9
+"""
+
+
+def run_mixed(module: str, **query: str) -> AppTest:
+    """A page about a study of the session's own, whose candidates are those of three providers."""
+    script = f"from planner.pages import {module}\n{module}.render()\n"
+    app = AppTest.from_string(script, default_timeout=120)
+    app.session_state["edgeplan.edited"] = Edited(MIXED, "mixed.toml", ROOT)
+    for key, value in {"study": "edited", **query}.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def test_what_names_a_site_says_whose_it_is_where_providers_are_mixed():
+    owner = {
+        "us-east-1": "aws",
+        "us-east1": "gcp",
+        "eastus": "azure",
+        "eu-west-3": "aws",
+        "europe-west9": "gcp",
+    }
+    (table, *_) = (part.value for part in run_mixed("plan_page").dataframe)
+    assert list(table["Provider"]) == [owner[site] for site in table["Site"]]
+    why = run_mixed("why_page")
+    (opened,) = (part.value for part in why.markdown if part.value.startswith("| Site |"))
+    assert "| Provider |" in opened
+    closed = next(part.value for part in why.dataframe if "Site" in part.value)
+    assert list(closed["Provider"]) == [owner[site] for site in closed["Site"]]
+    front = run_mixed("tradeoffs_page").dataframe[0].value
+    for opened, whose in zip(front["Open"], front["Of"], strict=True):
+        counts = Counter(owner[site] for site in opened.split(", "))
+        assert whose == ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    (box,) = (box for box in run_mixed("whatif_page", without="us-east1").multiselect)
+    assert {option.removesuffix(" (open)") for option in box.options} == {
+        f"{site}, {name}" for site, name in owner.items()
+    }
+    assert box.value == ["us-east1"]
+    run_mixed("latency_page")
 
 
 def test_why_there_is_no_plan_says_what_would_leave_one():
