@@ -22,7 +22,7 @@ from planner.agent_targets import (
     outpost_targets,
     reachability_targets,
 )
-from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog
+from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog, shipped_providers
 from planner.jurisdictions import load_countries, nearest_country
 from planner.own_prices import start_of_a_file, with_own_prices
 from planner.price_dates import dates_of, sources_of
@@ -80,7 +80,7 @@ class Shown:
 
 def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) -> int:
     """Print the sites of a catalog and what each charges."""
-    catalog, instance = load_catalog(provider), shown.instance or _usual(provider)
+    catalog, instance = _catalog(provider), shown.instance or _usual(provider)
     if shown.own is not None:
         (catalog,) = with_own_prices([catalog], shown.own, instance=instance)
     sites = [site for site in catalog.sites if site.kind in check_kinds(kinds)]
@@ -123,6 +123,15 @@ def show(provider: str, kinds: Sequence[str], shown: Shown, *, as_json: bool) ->
     return DONE
 
 
+def _catalog(provider: str) -> Catalog:
+    """The provider's catalog. Raises InputError about ``--provider`` where there is none."""
+    known = shipped_providers()
+    if provider not in known:
+        hint = nearest_name(provider, known)
+        raise InputError("--provider", f"{provider!r} is not a known provider", nearest=hint)
+    return load_catalog(provider)
+
+
 def _usual(provider: str) -> str:
     """The instance priced where none is named."""
     if provider not in USUAL_INSTANCE:
@@ -141,7 +150,7 @@ def _prices_of(catalog: Catalog, site: Site, instance: str) -> list[Price]:
 
 def show_prices(provider: str) -> int:
     """Print every price of a provider as the CSV that a study's ``prices`` may name."""
-    sys.stdout.write(start_of_a_file(load_catalog(provider)))
+    sys.stdout.write(start_of_a_file(_catalog(provider)))
     return DONE
 
 
@@ -167,7 +176,7 @@ def targets(
     as_json: bool,
 ) -> int:
     """Print an agent configuration that measures the sites of a catalog."""
-    chosen, catalog = check_kinds(kinds), load_catalog(provider)
+    chosen, catalog = check_kinds(kinds), _catalog(provider)
     if "outpost" in chosen and wanted.study is None:
         raise InputError("--study", "is required for --kind outpost: a study says where racks stand")
     study, rack = _study_and_rack(wanted, standing)

@@ -74,8 +74,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     catalogs = [load_catalog(provider) for provider in study.candidates.providers]
     hashes = {"study": _sha256(study_toml(study).encode())}
     if study.prices is not None:
-        if not study.prices.exists():
-            raise _missing(study, study.prices, "prices")
+        _check_file(study, study.prices, "prices")
         racks = {id_ for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
         instances = {each.provider: study.workload.instance_of(each.provider) for each in catalogs}
         catalogs = with_own_prices(catalogs, study.prices, instance=instances, racks=racks)
@@ -234,8 +233,7 @@ def _read_demand(study: Study) -> tuple[Demand, str]:
     """The study's clients, and the sha256 of the file they stand in."""
     spec = study.demand
     file = data_dir() / "demand" / "cities.csv" if spec.csv is None else spec.csv
-    if not file.exists():
-        raise _missing(study, file, "demand.csv")
+    _check_file(study, file, "demand.csv")
     demand = load_cities(spec.countries, spec.top) if spec.csv is None else load_clients_csv(spec.csv)
     try:
         return demand, _sha256(file.read_bytes())
@@ -243,11 +241,14 @@ def _read_demand(study: Study) -> tuple[Demand, str]:
         raise DemandError(file, fault.strerror or str(fault)) from None
 
 
-def _missing(study: Study, file: Path, column: str) -> StudyError:
-    """The error about a file that is not there, named as the study does: where that is, is said already."""
+def _check_file(study: Study, file: Path, column: str) -> None:
+    """Raise about a file that is none, named as the study does: where that is, is said already."""
+    if file.is_file():
+        return
     home = None if study.path is None else study.path.parent
     named = file.relative_to(home) if home is not None and file.is_relative_to(home) else file
-    return StudyError(study.path or Path(study.name), f"{named}: no such file", column=column)
+    why = "is not a file" if file.exists() else "no such file"
+    raise StudyError(study.path or Path(study.name), f"{named}: {why}", column=column)
 
 
 def _check_classes(study: Study, demand: Demand) -> None:

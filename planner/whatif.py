@@ -64,7 +64,9 @@ def vary(
     for key, value in sets:
         _set(document, key, value, place)
     if not 0 < demand_factor <= LARGEST_FACTOR:
-        raise StudyError("what-if", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}")
+        raise StudyError(
+            "--demand", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}"
+        )
     directory = Path() if study.path is None else study.path.parent
     varied = study_from_document(document, name=place, directory=directory)
     demand, candidates = varied.demand, varied.candidates

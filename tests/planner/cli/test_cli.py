@@ -142,6 +142,7 @@ BAD_STUDIES = [
         "{study}, rule[1].clients.classes: no client has the data class 'crad'; did you mean 'card'?",
     ),
     ("clients.csv", "client.csv", "{study}, demand.csv: client.csv: no such file"),
+    ("clients.csv", ".", "{study}, demand.csv: .: is not a file"),
 ]
 
 
@@ -341,7 +342,7 @@ def test_whatif_nothing_is_possible(study, capsys):
             ["--set", "workload.instance=m5.xlagre"],
             "--set, workload.instance: 'm5.xlagre' is not a known instance type; did you mean 'm5.xlarge'?",
         ),
-        (["--demand", "-2"], "what-if: -2 is not a factor above 0 and up to 1e+06"),
+        (["--demand", "-2"], "--demand: -2 is not a factor above 0 and up to 1e+06"),
         (
             ["--without", "eu-wset-1"],
             "--without: 'eu-wset-1' matches no known site; did you mean 'eu-west-1'?",
@@ -416,7 +417,9 @@ def test_catalog_show_tells_which_prices_are_ones_own(capsys, tmp_path):
     ("arguments", "said"),
     [
         (["catalog", "show", "--kind", "regoin"], "--kind: 'regoin' is not one of"),
-        (["catalog", "show", "--provider", "was"], "did you mean 'aws'?"),
+        (["catalog", "show", "--provider", "was"], "--provider: 'was' is not a known provider; did you mean"),
+        (["catalog", "show", "--provider", "was", "--prices"], "--provider: 'was' is not a known provider;"),
+        (["targets", "--provider", "was"], "--provider: 'was' is not a known provider; did you mean 'aws'?"),
         (["catalog", "show", "--instance", "m5.xlagre"], "did you mean 'm5.xlarge'?"),
         (["targets", "--vantage", "home"], "--country: is required with any of"),
         (
