@@ -308,10 +308,12 @@ def test_bad_arguments_are_one_line_and_exit_2(edgeprobe, arguments, message):
 
 def test_bad_configuration_is_one_line_and_writes_nothing(edgeprobe, configured, endpoint, tmp_path):
     config = configured([endpoint], sampels=3)
+    lines = config.read_text("utf-8").splitlines()
+    where = f"{config}, line {1 + next(at for at, line in enumerate(lines) if line.startswith('sampels'))}"
     for command in ("check", "run", "ship"):
         done = edgeprobe(command, config)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"edgeprobe: {config}, agent.sampels: unknown key; did you mean 'samples'?\n"
+        assert done.stderr == f"edgeprobe: {where}, agent.sampels: unknown key; did you mean 'samples'?\n"
     assert [path.name for path in tmp_path.iterdir()] == ["probes.toml"]
 
 
