@@ -337,6 +337,13 @@ def provider_directory(provider: str) -> Path:
     return known[provider]
 
 
+def usual_instance(provider: str) -> str | None:
+    """The type that a study runs on where it names none, as ``source.toml`` says; None where it says none."""
+    source = read_toml(provider_directory(provider) / "source.toml", CatalogError)
+    instance: str | None = source.table("usual", {}).text("instance", None)
+    return instance
+
+
 def _sha256(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,7 +22,16 @@ from planner.agent_targets import (
     outpost_targets,
     reachability_targets,
 )
-from planner.catalog import SITE_KINDS, Catalog, NoPriceError, Price, Site, load_catalog, shipped_providers
+from planner.catalog import (
+    SITE_KINDS,
+    Catalog,
+    NoPriceError,
+    Price,
+    Site,
+    load_catalog,
+    shipped_providers,
+    usual_instance,
+)
 from planner.jurisdictions import load_countries, nearest_country
 from planner.own_prices import start_of_a_file, with_own_prices
 from planner.price_dates import dates_of, sources_of
@@ -40,9 +49,6 @@ DONE: Final = 0
 
 PREMIUM: Final = 0.20
 """What a Local Zone with no price of its own is assumed to add to its parent's, as in a study by default."""
-
-USUAL_INSTANCE: Final = {"aws": "m5.xlarge", "gcp": "n2-standard-4", "azure": "Standard_D4s_v5"}
-"""Four virtual CPUs and 16 GB each."""
 
 NAMED: Final = 5
 """So many of what was left out are named; the rest is counted."""
@@ -134,9 +140,10 @@ def _catalog(provider: str) -> Catalog:
 
 def _usual(provider: str) -> str:
     """The instance priced where none is named."""
-    if provider not in USUAL_INSTANCE:
+    usual = usual_instance(provider)
+    if usual is None:
         raise InputError("--instance", f"is required: nothing is usual of {provider}")
-    return USUAL_INSTANCE[provider]
+    return usual
 
 
 def _prices_of(catalog: Catalog, site: Site, instance: str) -> list[Price]:

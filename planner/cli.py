@@ -261,7 +261,7 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     shown.add_argument(
         "--instance",
         metavar="TYPE",
-        help="priced by the hour (default: m5.xlarge, n2-standard-4 or Standard_D4s_v5, by provider)",
+        help="priced by the hour (default: what a study of the provider runs on that names none)",
     )
     shown.add_argument(
         "--own", type=Path, metavar="FILE.csv", help="a file of your own prices, which go before these"

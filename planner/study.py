@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from planner.catalog import shipped_providers
+from planner.catalog import shipped_providers, usual_instance
 from planner.datadir import data_dir
 from planner.jurisdictions import load_countries
 from planner.study_candidates import read_candidates
@@ -162,7 +162,7 @@ def _workload(table: Table, providers: tuple[str, ...]) -> Workload:
     services = default.services if providers == ("aws",) else ("virtual-machine",)
     workload = Workload(
         services=table.texts("services", services),
-        instance=by_provider(table, "instance", "m5.xlarge", providers, shipped_providers()),
+        instance=by_provider(table, "instance", _usual(table, providers), providers, shipped_providers()),
         rps_per_instance=table.number("rps_per_instance", default.rps_per_instance, low=0.001, high=1e9),
         min_instances=table.number("min_instances", default.min_instances, low=0, high=1e6, whole=True),
         response_kb=table.number("response_kb", default.response_kb, low=0, high=1e9),
@@ -178,6 +178,18 @@ def _workload(table: Table, providers: tuple[str, ...]) -> Workload:
     if shared and workload.commitment is None:
         raise table.fault("committed_share", "is a share paid under commitment, which names none")
     return workload
+
+
+def _usual(table: Table, providers: tuple[str, ...]) -> str | tuple[tuple[str, str], ...]:
+    """The type of a study that names none: one for each of several providers, as their catalogs say."""
+    if table.has("instance"):
+        return ""
+    usual = {provider: usual_instance(provider) for provider in providers}
+    missing = [provider for provider, instance in usual.items() if instance is None]
+    if missing:
+        raise table.fault("instance", f"is required: nothing is usual of {', '.join(missing)}")
+    found = {provider: instance for provider, instance in usual.items() if instance is not None}
+    return next(iter(found.values())) if len(found) == 1 else tuple(sorted(found.items()))
 
 
 def _check_size(table: Table, demand: DemandSpec, workload: Workload) -> None:

@@ -43,12 +43,16 @@ def country_fault(table: Table, key: str, name: str) -> InputError:
 
 
 def by_provider(
-    table: Table, key: str, default: str, providers: Sequence[str], known: Collection[str]
+    table: Table,
+    key: str,
+    default: str | tuple[tuple[str, str], ...],
+    providers: Sequence[str],
+    known: Collection[str],
 ) -> str | tuple[tuple[str, str], ...]:
     """One text for all, or a table of one for each of ``providers``; those of other ``known`` ones may stand
     there too."""
     if not table.is_table(key):
-        one: str = table.text(key, default)
+        one: str | tuple[tuple[str, str], ...] = table.text(key, default)
         return one
     given = table.table(key)
     found = tuple((name, given.text(name)) for name in sorted(known) if name in providers or given.has(name))

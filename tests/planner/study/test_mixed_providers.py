@@ -1,6 +1,8 @@
 """A study over several providers: each prices a type of its own, and all are planned together."""
 
+import csv
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,36 @@ def test_every_site_is_priced_for_the_type_of_its_provider(catalogs):
         site.id: prices.instance_hour.usd for site, prices in zip(chosen.sites, chosen.prices, strict=True)
     }
     assert (hour["us-east-1"], hour["eastus"], hour["us-central1"]) == (0.192, 0.192, 0.194236)
+
+
+@pytest.mark.parametrize("provider", TYPES)
+def test_a_study_that_names_no_type_runs_on_the_usual_one_of_its_provider(catalogs, provider):
+    alone = study("", candidates=f'provider = "{provider}"')
+    assert alone.workload.instance == TYPES[provider]
+    catalog = next(each for each in catalogs if each.provider == provider)
+    chosen = choose_candidates(alone, [catalog])
+    assert all(prices.instance_hour.usd > 0 for prices in chosen.prices)
+    source = tomllib.loads((catalog.path / "source.toml").read_text("utf-8"))
+    usual = source["usual"]
+    assert usual["source"] in source["sources"]
+    with (catalog.path / "prices.csv").open(newline="", encoding="utf-8") as file:
+        listed = {
+            (row["source"], row["as_of"])
+            for row in csv.DictReader(file)
+            if (row["category"], row["item"]) == ("instance_hour", usual["instance"])
+        }
+    assert (usual["source"], usual["as_of"]) in listed
+
+
+def test_a_study_of_several_that_names_no_type_runs_on_the_usual_one_of_each():
+    assert dict(study("").workload.instance) == TYPES
+    assert parse_study(study_toml(study("")), name="again", directory=Path()) == study("")
+
+
+def test_a_provider_of_ones_own_without_a_usual_type_asks_for_one(monkeypatch):
+    monkeypatch.setattr("planner.study.usual_instance", {"aws": "m5.xlarge"}.get)
+    with pytest.raises(StudyError, match=r"workload\.instance: is required: nothing is usual of azure, gcp"):
+        study("")
 
 
 def test_one_name_for_all_must_be_known_to_all(catalogs):
