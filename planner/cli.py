@@ -153,7 +153,7 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
         case "ingest":
             from planner import ingest_command
 
-            return ingest_command.ingest(given.store, as_json=given.json)
+            return ingest_command.ingest(given.store, keep_days=given.keep_days, as_json=given.json)
         case "catalog" if given.action == "refresh":
             from planner.refresh.command import Refresh, refresh
 
@@ -246,6 +246,12 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
     ingest = _add(commands, "ingest", "what agents put into a store's inbox into its table")
     ingest.add_argument("store", metavar="URL", help="a store: a directory or an object store's URL")
+    ingest.add_argument(
+        "--keep-days",
+        type=_days,
+        metavar="N",
+        help="drop rows of days longer ago, once the daily rollups have them (default: keep all)",
+    )
 
 
 def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -375,6 +381,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1")
+    return int(text)
 
 
 def _at_least_two(text: str) -> int:

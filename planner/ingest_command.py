@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from typing import Final
@@ -16,7 +17,7 @@ BUSY: Final = 75
 _NAMED: Final = 10
 
 
-def ingest(url: str, *, as_json: bool) -> int:
+def ingest(url: str, *, keep_days: int | None, as_json: bool) -> int:
     """Run one ingest of the store; returns the exit code. Store errors are raised."""
     line = ProgressLine()
     shown = sys.stderr.isatty()
@@ -26,7 +27,7 @@ def ingest(url: str, *, as_json: bool) -> int:
             line(done, total, "rounds taken in")
 
     try:
-        done = store_ingest.ingest(url, progress=progress)
+        done = store_ingest.ingest(url, keep_days=keep_days, progress=progress)
     except BusyError as busy:
         print(f"edgeplan: {busy}", file=sys.stderr)
         return BUSY
@@ -46,6 +47,8 @@ def _words(done: Ingested) -> str:
         parts.append(f"{done.known:,} rows were there already")
     if done.damaged:
         parts.append(f"{done.damaged:,} damaged lines set aside")
+    if done.upkept is not None and done.upkept.dropped:
+        parts.append(f"{done.upkept.dropped:,} days of rows dropped, their rollups kept")
     return f"{'; '.join(parts)}; the table is at version {done.batch}"
 
 
@@ -58,5 +61,6 @@ def _json(url: str, done: Ingested) -> str:
         "known_rows": done.known,
         "damaged_lines": done.damaged,
         "complaints": list(done.complaints),
+        "upkeep": None if done.upkept is None else dataclasses.asdict(done.upkept),
     }
     return json.dumps(values, indent=2)

@@ -28,6 +28,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,7 @@ from planner.store.rows import in_batches, read_rows
 from planner.store.set_aside import aside_key, set_aside
 from planner.store.shelf import Address, MeasurementError, Shelf, StoreError, address_of, open_shelf
 from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table, files_overlapping, table_faults
+from planner.store.upkeep import Upkept, upkeep
 from planner.store.writing import written
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 OBJECTS_PER_BATCH: Final = 10_000
 _READ_AT_ONCE: Final = 4 << 20
 """Packed bytes that are unpacked and read together: some 60 MB of lines."""
+
+_DAY_US: Final = 86_400_000_000
 
 Step = Callable[[str], None]
 """Called after each step that a kill may fall behind, with its name: for tests."""
@@ -62,7 +66,8 @@ class BusyError(Exception):
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """What one run of ingest did: ``objects`` taken in, ``rows`` added to the table, ``known`` rows that
-    were there already, ``damaged`` lines set aside, and ``complaints`` about them. ``batch`` is how far the
+    were there already, ``damaged`` lines set aside, and ``complaints`` about them; ``upkept`` what was
+    done for the table, if it was due. ``batch`` is how far the
     table is now."""
 
     objects: int = 0
@@ -71,10 +76,19 @@ class Ingested:
     damaged: int = 0
     batch: int = 0
     complaints: tuple[str, ...] = field(default=())
+    upkept: Upkept | None = None
 
 
-def ingest(url: str, *, progress: Progress | None = None, step: Step = lambda name: None) -> Ingested:
-    """Take the inbox of the store ``url`` into its table.
+def ingest(
+    url: str,
+    *,
+    keep_days: int | None = None,
+    progress: Progress | None = None,
+    step: Step = lambda name: None,
+    now: datetime | None = None,
+) -> Ingested:
+    """Take the inbox of the store ``url`` into its table, and once a day look after the table
+    (:mod:`planner.store.upkeep`): rows of days more than ``keep_days`` ago are then dropped.
 
     Raises :class:`MeasurementError` when that is no store, :class:`BusyError` when another ingest is at
     work, and :class:`StoreError` when the store cannot be read or written; what was done until then stays
@@ -102,7 +116,8 @@ def ingest(url: str, *, progress: Progress | None = None, step: Step = lambda na
             names = [name for name in names if name not in gone]
         if progress is not None:
             progress(total, total)
-        return replace(done, batch=_batches(table))
+        kept = upkeep(address, shelf, keep_days=keep_days, now=now)
+        return replace(done, batch=_batches(table), upkept=kept)
 
 
 def _check(address: Address) -> None:
@@ -217,7 +232,8 @@ def _take(
         new = unknown(address, table, rows)
         known += len(rows) - len(new)
         rows_added += len(new)
-        actions += written(shelf, new, number)
+        days = new.column("started_at").cast("int64").to_numpy() // _DAY_US
+        actions += written(shelf, MEASUREMENTS, new, days, number)
     step("files")
     # Delta's own check: a commit of this number since the table was opened makes this one fail.
     properties = CommitProperties(app_transactions=[Transaction(INGEST, number)], max_commit_retries=0)

@@ -39,6 +39,8 @@ _PROPERTIES: Final = {
     "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
+    # The columns that files are told apart by; statistics of the others would only make the log longer.
+    "delta.dataSkippingStatsColumns": "run_id,vantage,site,started_at,batch",
     _SCHEMA_PROPERTY: str(TABLE_SCHEMA),
 }
 
@@ -185,3 +187,33 @@ def files_overlapping(table: DeltaTable, runs: Sequence[str]) -> list[str]:
         if (least is None or least <= high) and (most is None or most >= low[: len(most)])
     }
     return [name for name in names if name in wanted]
+
+
+def files_between(
+    table: DeltaTable, first: int, last: int, since: date | None = None, until: date | None = None
+) -> list[str]:
+    """The names of the files that may hold rows of batches ``first`` to ``last``, of days [``since``,
+    ``until``)."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    if actions.num_rows == 0:
+        return []
+    nothing = [None] * actions.num_rows
+    least, most = (
+        actions.column(name).to_pylist() if name in actions.column_names else nothing
+        for name in ("min.batch", "max.batch")
+    )
+    names, days = actions.column("path").to_pylist(), actions.column("partition.day").to_pylist()
+    return [
+        name
+        for name, day, low, high in zip(names, days, least, most, strict=True)
+        if (low is None or low <= last)
+        and (high is None or high >= first)
+        and (since is None or day >= since)
+        and (until is None or day < until)
+    ]
+
+
+def files_of_days(table: DeltaTable) -> dict[date, int]:
+    """How many files each day has, in order."""
+    days, _ = _files(table)
+    return {day: days.count(day) for day in sorted(set(days))}

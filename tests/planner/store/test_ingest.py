@@ -139,7 +139,7 @@ def test_a_kill_between_any_two_steps(tmp_path, name):
     ingest(str(tmp_path))
     assert len(rows_of(tmp_path)) == len(set(rows_of(tmp_path))) == 9
     assert inbox_of(tmp_path) == []
-    assert sorted(each.name for each in (tmp_path / "ingest").iterdir()) == ["lock"]
+    assert not list((tmp_path / "ingest").glob("*.json"))
     assert len(read_rounds([str(tmp_path)]).rtt_ms) == 9
 
 
