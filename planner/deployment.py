@@ -155,10 +155,17 @@ def accelerator(plan: Plan, study: Study, inputs: Inputs) -> dict[str, Any]:
 
 
 def variable(what: str, site_id: str) -> str:
-    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them; two for the dot
-    before a size of a rack, so that ``op-1.half`` is not ``op-1-half``."""
-    plain = re.sub("[^A-Za-z0-9]", "_", site_id.replace(".", "__"))
-    return f"${{{what}_{plain}}}"
+    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them; another name for
+    every other id: one underscore for a dash, two for a dot, three and the characters' codes for anything else.
+
+    >>> variable("address", "op-1.half"), variable("address", "op-1--half")
+    ('${address_op_1__half}', '${address_op_1___2d2d_half}')
+    """
+
+    def between(found: re.Match[str]) -> str:
+        return {"-": "_", ".": "__"}.get(found[0], f"___{found[0].encode().hex()}_")
+
+    return f"${{{what}_{re.sub('[^A-Za-z0-9]+', between, site_id)}}}"
 
 
 def _recorded(plan: Plan) -> list[Placement]:

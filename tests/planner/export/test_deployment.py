@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from planner.catalog import load_catalog
 from planner.decide import decide
@@ -172,6 +175,20 @@ def test_the_standby_is_a_variable_too():
         "standby_region": plan.recovery.standby,
         "instances": 0,
     }
+
+
+ID = st.text(alphabet="aB1-._", min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=300)
+@given(ID, ID)
+@example("op-1--half", "op-1.half")
+@example("op_1", "op-1")
+@example("op-1-.a", "op-1.-a")
+def test_no_two_sites_share_a_variable(one, other):
+    names = {variable("address", one), variable("address", other)}
+    assert len(names) == len({one, other})
+    assert all(re.fullmatch(r"\$\{address_[A-Za-z0-9_]+\}", name) for name in names)
 
 
 def test_a_size_of_a_rack_has_another_variable_than_a_rack_of_that_name():
