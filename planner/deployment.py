@@ -155,8 +155,8 @@ def accelerator(plan: Plan, study: Study, inputs: Inputs) -> dict[str, Any]:
 
 
 def variable(what: str, site_id: str) -> str:
-    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them; another name for
-    every other id: one underscore for a dash, two for a dot, three and the characters' codes for anything else.
+    """``${address_eu_west_1}``: letters, digits and underscores, as every tool takes them; no two ids have
+    one name: an underscore for a dash, two for a dot, three and the characters' codes for anything else.
 
     >>> variable("address", "op-1.half"), variable("address", "op-1--half")
     ('${address_op_1__half}', '${address_op_1___2d2d_half}')
