@@ -15,6 +15,7 @@ import pytest
 from planner.costs import COST_ITEMS
 from planner.rules import RULES
 from probes.protocols import PROTOCOLS
+from tests.conftest import STARTED_FIRST
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("planner", "probes")
@@ -69,6 +70,11 @@ def test_top_level_entries():
     entries = {path.parts[0] for path in tracked()}
     assert entries >= HOUSE, f"the house lacks {HOUSE - entries}"
     assert entries <= HOUSE | BESIDE_IT, f"nothing else stands at the top: {entries - HOUSE - BESIDE_IT}"
+
+
+@pytest.mark.parametrize("name", STARTED_FIRST)
+def test_what_is_started_first_is_there(name):
+    assert (ROOT / "tests" / name).is_file()
 
 
 def test_registries():

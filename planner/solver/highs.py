@@ -23,6 +23,9 @@ Ended = Literal["optimal", "infeasible", "stopped"]
 NOTHING = 1e-9
 """A reduced cost below this is rounding."""
 
+SMALL = 500
+"""Columns. Below, feasibility jump takes longer than all of the search: 1.2 of 2.2 ms at twenty columns."""
+
 Watch = Callable[[float, "Floats | None"], bool]
 """Called with the proven lower bound and, where one was found, a better point; True = stop."""
 
@@ -127,6 +130,8 @@ def search(
         highs.changeColsIntegrality(len(integer), integer.astype(np.int32), np.array([kind] * len(integer)))
     highs.setOptionValue("mip_rel_gap", float(gap))
     highs.setOptionValue("mip_abs_gap", 0.0)
+    if highs.getNumCol() < SMALL:
+        highs.setOptionValue("mip_heuristic_run_feasibility_jump", False)
     if lean:
         for option, value in _LEAN.items():
             highs.setOptionValue(option, value)
