@@ -165,6 +165,12 @@ class _Telling:
         self.tell(_audited(plan, self.study, self.inputs))
 
 
+def traded(study: Study) -> Study:
+    """The study without what a front trades: its SLO, its budget and what it minimises."""
+    latency = replace(study.latency, slo_ms=None)
+    return replace(study, minimize="cost", budget_usd_per_month=None, latency=latency)
+
+
 @stoppable()
 def decide_frontier(
     study: Study,
@@ -176,12 +182,9 @@ def decide_frontier(
 ) -> Frontier:
     """The cheapest plan for each latency promise, both ends of the front included.
 
-    The latency is the promise: what ``latency.coverage`` of demand is served within. The study's own SLO and
-    budget are left out: they are what the front trades (:func:`planner.solver.frontier.trace_frontier`).
+    The latency is the promise: what ``latency.coverage`` of demand is served within. Of :func:`traded`.
     """
-    free = replace(
-        study, minimize="cost", budget_usd_per_month=None, latency=replace(study.latency, slo_ms=None)
-    )
+    free = traded(study)
     say, deadline = progress or silent, Deadline.after(time_limit_s)
     every = worth_solving(options(free, inputs))
     prepare(every[0], say)

@@ -13,14 +13,14 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, TypeVar, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from planner.decide import Explanation, Frontier, decide, decide_frontier, explain
+from planner.decide import Explanation, Frontier, decide, decide_frontier, explain, traded
 from planner.inputs import Inputs, asking, load_inputs, restated
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
@@ -160,16 +160,22 @@ def plan_of(
 
 
 def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
-    """The study's latency/cost front, with a bar of progress while it is being traced."""
-    inputs = inputs_of(study, stores)
+    """The study's latency/cost front, with a bar of progress while it is being traced.
+
+    It is traced once whatever the study's SLO, budget and objective are: the front leaves them out.
+    """
+    asked = traded(study)
+    inputs = inputs_of(asked, stores)
     job = _job_of(
-        _key("front", study, stores),
+        _key("front", asked, stores),
         lambda say, tell: decide_frontier(
-            study, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
+            asked, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
         ),
     )
     place = st.empty()
-    return _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
+    front = _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
+    hashes = restated(inputs, study).hashes
+    return replace(front, plans=tuple(replace(plan, inputs=hashes) for plan in front.plans))
 
 
 @dataclass(frozen=True, slots=True)

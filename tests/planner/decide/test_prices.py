@@ -98,6 +98,9 @@ def binding(instances, dropped):
     for study, inputs in itertools.islice(instances, SEEDS):
         if study.budget_usd_per_month == 0.0:  # drawn about a plan that costs nothing; no study may say so
             continue
+        # To say why there is no plan takes long, and enumeration knows it at once.
+        if study.routing is None and best(study, inputs) is None:
+            continue
         plan, free = decide(study, inputs), decide(*dropped(study, inputs))
         if plan.objective is None:
             continue

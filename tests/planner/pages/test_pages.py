@@ -93,10 +93,18 @@ def test_an_impossible_budget_is_explained():
     assert not app.metric
 
 
-@pytest.mark.parametrize("module", ["latency_page", "whatif_page", "tradeoffs_page"])
+@pytest.mark.parametrize("module", ["latency_page", "whatif_page"])
 def test_other_pages_survive_an_impossible_study(module):
     app = run_page(module, study="eu-regulated", budget="1", demand="2")
     assert not app.exception
+
+
+def test_the_front_survives_an_impossible_study_and_is_not_traced_again(monkeypatch):
+    front = run_page("tradeoffs_page", study="eu-regulated").dataframe[0].value
+    monkeypatch.setattr("planner.pages.work.decide_frontier", lambda *_, **__: pytest.fail("traced again"))
+    app = run_page("tradeoffs_page", study="eu-regulated", budget="1", slo="5")
+    assert not app.exception
+    assert app.dataframe[0].value.equals(front)
 
 
 def test_an_unknown_study_in_the_address_opens_the_default():
