@@ -58,6 +58,11 @@ def _labels(plan: Plan, study: Study, inputs: Inputs) -> Iterator[str]:
     for name, digest in inputs.hashes.items():
         if plan.inputs.get(name) != digest:
             yield f"the plan records {plan.inputs.get(name)} as the hash of input {name}, which is {digest}"
+    if plan.sources != inputs.sources:
+        yield f"the plan is said to be made from {plan.sources}, and was made from {inputs.sources}"
+    for source in plan.sources:
+        if plan.inputs.get(source.url) != source.sha256:
+            yield f"the plan has no hash of the store {source.url} as it was read"
 
 
 def _nothing_decided(plan: Plan) -> Iterator[str]:

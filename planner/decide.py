@@ -364,6 +364,7 @@ def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) ->
         audit=(),
         conflict=None,
         inputs=inputs.hashes,
+        sources=inputs.sources,
         set_aside=inputs.set_aside,
         notes=inputs.notes,
     )

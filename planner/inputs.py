@@ -18,6 +18,7 @@ from planner.latency.plausible import sift
 from planner.measurement_notes import measurement_notes
 from planner.measurements import (
     PairStatistic,
+    Source,
     hash_published,
     read_published,
     read_stores,
@@ -43,7 +44,7 @@ class Inputs:
     ``homes``: where the stateful tier may stand; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
     has none, ``policy`` the one decided on. ``duties``: by Outpost, what stays with the customer for a
-    program of a rule to hold there.
+    program of a rule to hold there. ``sources``: the stores of measurements as they were read.
     """
 
     demand: Demand
@@ -62,6 +63,7 @@ class Inputs:
     recovery: Recovery | None = None
     policy: Policy | None = None
     duties: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
 
 
 def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
@@ -96,6 +98,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     reports = [read_published(quantile, provider) for provider in study.candidates.providers]
     for provider in study.candidates.providers:
         hashes |= hash_published(provider)
+    sources: tuple[Source, ...] = ()
     if stores:
         positions = {site.id: (site.lat, site.lon) for catalog in catalogs for site in catalog.sites}
         positions |= {
@@ -109,6 +112,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
             replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))
         )
         hashes |= own.hashes
+        sources = own.sources
     statistics = [statistic for report in reports for statistic in report.statistics]
     links = service_links(study, candidates.sites, catalogs, statistics)
     matrix = build_matrix(
@@ -140,6 +144,7 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         homes=build_homes(study, catalogs, candidates.sites, candidates.prices, statistics),
         routing=None if study.routing is None else load_routing_facts(_amazon(catalogs), demand),
         duties=candidates.duties,
+        sources=sources,
     )
 
 

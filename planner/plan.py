@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from planner.measurements import Source
 from planner.recovery import Recovery, Way
 from planner.study_values import Policy
 
@@ -199,6 +200,7 @@ class Plan:
     that stands by, which need not be among the open ones; it bears the item ``recovery``.
     ``recovery_ways``: a row for each strategy there is, the one taken among them.
     ``duties``: by open Outpost, what stays with the customer for a program of a rule to hold there.
+    ``sources``: the stores of measurements as they were when the plan was made.
     """
 
     study: str
@@ -226,6 +228,7 @@ class Plan:
     duties: Mapping[str, str] = field(default_factory=dict)
     priced: Priced | None = None
     certainty: Certainty | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def rows(self) -> tuple[Placement, ...]:

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from planner.measurements import Source
 from planner.plan import Certainty, Plan, RoutingPlan
 
 
@@ -22,6 +23,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     return {
         "study": plan.study,
         "inputs": dict(plan.inputs),
+        "stores": [_source_document(source) for source in plan.sources],
         "minimize": plan.minimize,
         "termination": plan.termination,
         "objective": finite(plan.objective),
@@ -64,6 +66,17 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "set_aside": dict(plan.set_aside),
         "notes": list(plan.notes),
         "duties": dict(plan.duties),
+    }
+
+
+def _source_document(source: Source) -> dict[str, Any]:
+    """Which version of a store it was, and ``again``: the URL by which just this can be read another time."""
+    settled = source.batches is not None and source.objects == 0
+    return {
+        "url": source.url,
+        "version": source.batches,
+        "inbox_objects": source.objects,
+        "again": f"{source.root}@{source.batches}" if settled else None,
     }
 
 

@@ -37,11 +37,13 @@ _READ_AT_ONCE: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One store as it was read. ``sha256`` is of a file its bytes; of a store it follows from what its
-    table holds and from the inbox objects read, by name and content. ``batches`` is how many ingests its
-    table holds, None where it has none; ``objects`` how many were read from the inbox."""
+    """One store as it was read; ``root`` is its URL without a version. ``sha256`` is of a file its bytes;
+    of a store it follows from what its table holds and from the inbox objects read, by name and content.
+    ``batches`` is how many ingests its table holds, None where it has none; ``objects`` how many were read
+    from the inbox."""
 
     url: str
+    root: str
     sha256: str
     batches: int | None
     objects: int
@@ -144,7 +146,9 @@ def _hear(found: Reading, address: Address, number: int, window: Window) -> tupl
     found.damaged += sum(not fault.kept for fault in faults)
     found.complaints += complaints
     batches = None if snapshot is None else address.version or snapshot.batches
-    return Source(address.url, _hash(address, digests, snapshot), batches, len(digests)), snapshot
+    return Source(
+        address.url, address.root, _hash(address, digests, snapshot), batches, len(digests)
+    ), snapshot
 
 
 def _complaints(address: Address, faults: Sequence[Fault]) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from planner.audit import audit_plan
 from planner.demand import Client, Demand
+from planner.measurements import Source
 from planner.plan import Assignment, Conflict, Kpi, Placement
 from planner.study import Limits, OutpostSpec, ProgramRule, ResidencyRule, Selector
 from tests.planner.audit import estate
@@ -105,6 +106,10 @@ SPOILT = {
     "other input": (
         lambda plan: replace(plan, inputs={**plan.inputs, "sites.csv": "cc"}),
         "the hash of input sites.csv, which is aa",
+    ),
+    "other store": (
+        lambda plan: replace(plan, sources=(Source("s", "s", "cc", 3, 0),)),
+        "the plan is said to be made from (Source(url='s'",
     ),
     "input missing": (lambda plan: replace(plan, inputs={"sites.csv": "aa"}), "input prices.csv"),
     "objective": (lambda plan: replace(plan, objective=6000.0), "the objective is stated as 6000.0"),
