@@ -58,8 +58,8 @@ class Model:
         costs = np.atleast_1d(np.asarray(cost, dtype=np.float64))
         count = len(costs)
         self._cost.append(costs)
-        self._lower.append(np.broadcast_to(np.asarray(lower, dtype=np.float64), count))
-        self._upper.append(np.broadcast_to(np.asarray(upper, dtype=np.float64), count))
+        self._lower.append(np.full(count, lower, dtype=np.float64))
+        self._upper.append(np.full(count, upper, dtype=np.float64))
         self._integer.append(np.full(count, integer, dtype=np.uint8))
         self._columns += count
         return np.arange(self._columns - count, self._columns)
@@ -76,8 +76,8 @@ class Model:
             r, c, v = np.broadcast_arrays(row, column, np.asarray(value, dtype=np.float64))
             keep = v != 0.0
             self._entries.append((r[keep] + self._rows, c[keep], v[keep]))
-        self._low.append(np.broadcast_to(np.asarray(low, dtype=np.float64), count))
-        self._high.append(np.broadcast_to(np.asarray(high, dtype=np.float64), count))
+        self._low.append(np.full(count, low, dtype=np.float64))
+        self._high.append(np.full(count, high, dtype=np.float64))
         self._rows += count
 
     def restrict(self, columns: NDArray[np.intp], lower: ArrayLike, upper: ArrayLike) -> None:

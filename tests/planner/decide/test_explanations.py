@@ -120,6 +120,8 @@ def test_every_open_site_says_what_decided_it():
     said = set()
     for seed in range(120):
         instance = draw(seed, "coverage" if seed % 2 else None)
+        if best(instance.study, instance.inputs) is None:  # nothing is open
+            continue
         plan = decide(instance.study, instance.inputs)
         rules = set(build_problem(instance.study, instance.inputs).rules)
         for placement in plan.placements:
@@ -141,12 +143,12 @@ def test_rules_that_hold_the_same_are_named_and_priced_together():
     hidden = 0
     for seed in range(200):
         instance = draw(seed, "max_utilisation")
-        expected = best(instance.study, instance.inputs)
+        numbered = [rule for rule in instance.study.rules if isinstance(rule, CapacityRule)]
+        expected = best(instance.study, instance.inputs) if len(numbered) == 1 else None
         if expected is None:
             continue
-        numbered = [rule for rule in instance.study.rules if isinstance(rule, CapacityRule)]
         for price in explain(instance.study, instance.inputs).rule_prices:
-            if price.held_by != ("max_utilisation",) or len(numbered) != 1:
+            if price.held_by != ("max_utilisation",):
                 continue
             if not price.rule.removeprefix("capacity[").removesuffix("]").isdigit():
                 continue
