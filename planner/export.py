@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from planner.deployment import DEPLOYMENT_FILES
 from planner.inputs import Inputs
-from planner.latency.matrix import PROVENANCES
+from planner.latency.matrix import PROVENANCES, Grounds
 from planner.plan import Plan
 from planner.plan_document import finite, plan_json
 from probes.strict_toml import InputError
@@ -36,7 +36,7 @@ ASSIGNMENT_COLUMNS: Final = (
 )
 MATRIX_COLUMNS: Final = (
     *("client_id", "site_id", "estimate_ms", "lower_ms", "upper_ms", "samples", "loss_ratio"),
-    *("provenance", "vantage"),
+    *("provenance", "vantage", "widened_ms", "access_ms"),
 )
 PLAN_FILES: Final = ("placements.csv", "assignments.csv", "plan.json")
 FRONTIER_COLUMNS: Final = (
@@ -86,23 +86,29 @@ def assignments_csv(plan: Plan) -> str:
 
 
 def matrix_csv(inputs: Inputs) -> str:
-    """A row per pair of client and site. ``samples`` is blank where the publisher did not say how many."""
+    """A row per pair of client and site. ``samples`` is blank where the publisher did not say how many.
+
+    ``vantage`` is the one that speaks for the pair, ``widened_ms`` by how much that widened either bound,
+    ``access_ms`` what of the estimate is the client's access line.
+    """
     matrix = inputs.matrix
+    grounds = matrix.grounds or Grounds.none(matrix.estimate_ms.shape)
     # Plain lists: indexing an array element by element is ten times slower.
     columns = [
         array.tolist()
         for array in (
             *(matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms, matrix.samples, matrix.loss_ratio),
-            *(matrix.provenance, matrix.vantage),
+            *(matrix.provenance, matrix.vantage, grounds.widened_ms, grounds.access_ms),
         )
     ]
     rows = (
         (
             *(client, site, estimate, lower, upper, None if samples < 0 else samples, loss),
             *(PROVENANCES[provenance], None if vantage < 0 else matrix.vantages[vantage]),
+            *(None if vantage < 0 else widened, access),
         )
         for client, *of_client in zip(matrix.client_ids, *columns, strict=True)
-        for site, estimate, lower, upper, samples, loss, provenance, vantage in zip(
+        for site, estimate, lower, upper, samples, loss, provenance, vantage, widened, access in zip(
             matrix.site_ids, *of_client, strict=True
         )
     )
@@ -142,6 +148,7 @@ def promise_ms(plan: Plan, coverage: float) -> float:
 def matrix_document(inputs: Inputs) -> dict[str, Any]:
     """The latency matrix as a dict for JSON: clients by sites; what is absent or unknown is None."""
     matrix = inputs.matrix
+    grounds = matrix.grounds or Grounds.none(matrix.estimate_ms.shape)
 
     def rows(array: NDArray[np.float64]) -> list[list[float | None]]:
         return [[finite(value) for value in row] for row in array.tolist()]
@@ -161,6 +168,8 @@ def matrix_document(inputs: Inputs) -> dict[str, Any]:
             [None if index < 0 else matrix.vantages[index] for index in row]
             for row in matrix.vantage.tolist()
         ],
+        "widened_ms": rows(grounds.widened_ms),
+        "access_ms": rows(grounds.access_ms),
         "inputs": dict(inputs.hashes),
         "set_aside": dict(inputs.set_aside),
         "notes": list(inputs.notes),

@@ -113,6 +113,7 @@ def through_home(matrix: LatencyMatrix, tier: HomeTier, home: Home) -> LatencyMa
         loss_ratio=np.where(measured, matrix.loss_ratio, np.nan),
         provenance=both.astype(np.int8),
         vantage=np.where(measured, matrix.vantage, -1).astype(np.int32),
+        grounds=None if matrix.grounds is None else matrix.grounds.times(tier.client_trips),
     )
     for array in (
         *(changed.estimate_ms, changed.lower_ms, changed.upper_ms, changed.samples),

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.access_lines import access_hash, load_access_lines
 from planner.candidates import choose_candidates
 from planner.catalog import Catalog, Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
 from planner.homes import Home, build_homes, through_home
 from planner.jurisdictions import load_jurisdictions
+from planner.latency.access import Line, added_ms, with_access
 from planner.latency.matrix import LatencyMatrix, build_matrix
 from planner.latency.plausible import sift
 from planner.measurement_notes import measurement_notes
@@ -123,6 +128,9 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
         metro_km=study.latency.metro_km,
         vantage_km=study.latency.vantage_km,
     )
+    if study.access.adds:
+        matrix = with_access(matrix, _access(study, demand), study.access.included)
+        hashes["access.csv"] = access_hash()
     return Inputs(
         demand=demand,
         sites=candidates.sites,
@@ -175,6 +183,21 @@ def resized(inputs: Inputs, study: Study) -> Inputs:
         for site in inputs.sites
     )
     return replace(inputs, sites=sites)
+
+
+def _access(study: Study, demand: Demand) -> NDArray[np.float64]:
+    """(m, 3) what each client's access line adds: to the estimate and either bound."""
+    access, quantile = study.access, study.latency.quantile
+    own = {line.kind: Line(line.p50_ms, line.p95_ms) for line in access.lines}
+    lines = {**load_access_lines(), **own}
+    everybody = added_ms(access.shares, lines, quantile)
+    of_class = {name: added_ms(shares, lines, quantile) for name, shares in access.classes}
+    return np.array(
+        [
+            next((added for name, added in of_class.items() if name in client.classes), everybody)
+            for client in demand.clients
+        ]
+    )
 
 
 def _amazon(catalogs: Sequence[Catalog]) -> Catalog:
@@ -261,15 +284,20 @@ def _check_classes(study: Study, demand: Demand) -> None:
     valid = frozenset[str]().union(*(client.classes for client in demand.clients))
     if not valid:  # cities, or clients without the column: such a rule selects nobody, which the notes say
         return
-    for position, selector in study.client_selectors:
-        for name in selector.classes:
-            if name not in valid:
-                raise StudyError(
-                    study.path or Path(study.name),
-                    f"no client has the data class {name!r}",
-                    column=f"rule[{position}].clients.classes",
-                    nearest=nearest_name(name, valid),
-                )
+    named = [
+        (f"rule[{position}].clients.classes", name)
+        for position, selector in study.client_selectors
+        for name in selector.classes
+    ]
+    named += [(f"access.class[{at}].name", name) for at, (name, _) in enumerate(study.access.classes, 1)]
+    for column, name in named:
+        if name not in valid:
+            raise StudyError(
+                study.path or Path(study.name),
+                f"no client has the data class {name!r}",
+                column=column,
+                nearest=nearest_name(name, valid),
+            )
 
 
 def _check_client_tags(study: Study, demand: Demand) -> None:

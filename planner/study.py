@@ -12,6 +12,7 @@ from typing import Any, Final
 from planner.catalog import shipped_providers, usual_instance
 from planner.datadir import data_dir
 from planner.jurisdictions import load_countries
+from planner.study_access import Access, AccessLine, read_access
 from planner.study_candidates import read_candidates
 from planner.study_names import by_provider, countries
 from planner.study_resilience import read_home, read_network, read_resilience, read_routing
@@ -46,6 +47,8 @@ from probes.strict_toml import Table, parse_toml, read_toml
 __all__ = [
     "MINIMIZE",
     "STATISTICS",
+    "Access",
+    "AccessLine",
     "CandidateSpec",
     "CapacityRule",
     "DemandSpec",
@@ -126,6 +129,7 @@ def _study(table: Table, directory: Path) -> Study:
         network=read_network(table.table("network", {})),
         resilience=read_resilience(table.table("resilience", {})),
         routing=read_routing(table.table("routing")) if table.has("routing") else None,
+        access=read_access(table.table("access", {})),
     )
     table.close()
     _check_size(table, study.demand, study.workload)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from planner.catalog import OutpostTerms
+from planner.study_access import Access
 from probes.strict_toml import InputError
 
 STATISTICS: Final = ("p50", "p75", "p90", "p95", "p99")
@@ -296,6 +297,7 @@ class Study:
     network: Network = field(default_factory=Network)
     resilience: Resilience = field(default_factory=Resilience)
     routing: Routing | None = None
+    access: Access = field(default_factory=Access)
     path: Path | None = None
 
     @property
@@ -317,6 +319,12 @@ class Study:
             for position, selector in self.client_selectors
             if selector.classes and self.demand.csv is None
         ]
+        if self.access.classes and self.demand.csv is None:
+            notes.append(
+                "access.class selects nobody: cities carry no classes; give the clients as demand.csv"
+            )
+        if self.access.lines and not self.access.adds:
+            notes.append("access.line changes nothing: nobody is given an access line")
         if self.limits.max_changes is not None and not self.current_open:
             notes.append("limits.max_changes counts every open site: [current] names none that runs today")
         if self.limits.max_changes is None and self.current_open:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from planner.study_access import Access
 from planner.study_values import RULE_KINDS, OutpostSpec, Resilience, Rule, Selector, Study
 from probes.duration import in_words
 
@@ -79,6 +80,7 @@ def study_document(study: Study) -> dict[str, Any]:
         "network": dataclasses.asdict(study.network) if study.network.direct_connect else None,
         "resilience": None if study.resilience == Resilience() else _resilience_document(study.resilience),
         "routing": None if study.routing is None else dataclasses.asdict(study.routing),
+        "access": None if study.access == Access() else _access_document(study.access),
         "rule": [_rule_document(rule) for rule in study.rules] or None,
     }
     given: dict[str, Any] = _without_none(document)
@@ -100,6 +102,14 @@ def _outpost_document(post: OutpostSpec) -> dict[str, Any]:
         | {key: value for key, value in terms.items() if not (sizes and key in by_size)}
         | {"tags": list(post.tags) or None, "size": sizes or None}
     )
+
+
+def _access_document(access: Access) -> dict[str, Any]:
+    return dict(access.shares) | {
+        "included": list(access.included) or None,
+        "class": [{"name": name} | dict(shares) for name, shares in access.classes] or None,
+        "line": [dataclasses.asdict(line) for line in access.lines] or None,
+    }
 
 
 def _resilience_document(resilience: Resilience) -> dict[str, Any]:

@@ -18,7 +18,7 @@ the vantage all the way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -54,6 +54,33 @@ does not speak for a client on the other, however near (Hong Kong is 30 km from 
 
 
 @dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a matrix stands on: clients (m) by sites (n), arrays read-only.
+
+    ``widened_ms``: float64 (m, n), by how much either bound is wider than the vantage's own, for the client's
+    distance to it; 0 where none speaks. ``access_ms``: float64 (m, n), what the client's access line adds to
+    the estimate. ``spoken``: by vantage and site, as indices, the statistic that speaks.
+    """
+
+    widened_ms: NDArray[np.float64]
+    access_ms: NDArray[np.float64]
+    spoken: Mapping[tuple[int, int], PairStatistic]
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> Grounds:
+        """Nothing known of a matrix of this shape, and nothing added."""
+        zero = np.zeros(shape)
+        zero.flags.writeable = False
+        return cls(zero, zero, {})
+
+    def times(self, trips: float) -> Grounds:
+        """The same of so many round trips one after the other."""
+        widened, access = self.widened_ms * trips, self.access_ms * trips
+        widened.flags.writeable = access.flags.writeable = False
+        return Grounds(widened, access, self.spoken)
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyMatrix:
     """Round-trip times, clients (m) by sites (n), in milliseconds. Arrays are read-only.
 
@@ -61,7 +88,8 @@ class LatencyMatrix:
     asked share of probes was lost). ``samples``: int64 (m, n), 0 where modelled; a published statistic of
     unknown sample count has -1. ``loss_ratio``: float64 (m, n), nan where nothing was sampled (RFC 6673).
     ``provenance``: int8 (m, n), codes above. ``vantage``: int32 (m, n), index into ``vantages`` of the one
-    that speaks for the pair, -1 where modelled.
+    that speaks for the pair, -1 where none does; a pair may be modelled although one does, from another
+    quantile of its. ``grounds``: None for a matrix that was not built from statistics.
     """
 
     client_ids: tuple[str, ...]
@@ -75,6 +103,7 @@ class LatencyMatrix:
     loss_ratio: NDArray[np.float64]
     provenance: NDArray[np.int8]
     vantage: NDArray[np.int32]
+    grounds: Grounds | None = None
 
     def planning_ms(self, bound: Literal["estimate", "upper"]) -> NDArray[np.float64]:
         """The number a study plans with."""
@@ -116,6 +145,8 @@ def build_matrix(
     loss = np.full(km.shape, np.nan)
     provenance = np.full(km.shape, MODELLED, dtype=np.int8)
     speaker = np.full(km.shape, -1, dtype=np.int32)
+    widened = np.zeros(km.shape)
+    spoken: dict[tuple[int, int], PairStatistic] = {}
 
     tables = _Tables(sites, statistics)
     vantages = tables.vantages
@@ -145,7 +176,9 @@ def build_matrix(
         provenance[row, column] = np.where(direct, MEASURED, MODELLED)
         samples[row, column] = np.where(direct, figures[:, 3], 0)
         loss[row, column] = np.where(direct, figures[:, 4], np.nan)
-        speaker[row, column] = np.where(direct, who, -1)
+        widened[row, column] = width
+        spoken = tables.spoken(kind[row, column], who, column)
+    grounds = Grounds(widened, np.zeros(km.shape), spoken)
     matrix = LatencyMatrix(
         client_ids=tuple(client.id for client in demand.clients),
         site_ids=tuple(site.id for site in sites),
@@ -158,8 +191,12 @@ def build_matrix(
         loss_ratio=loss,
         provenance=provenance,
         vantage=speaker,
+        grounds=grounds,
     )
-    for array in (estimate, lower, upper, samples, loss, provenance, speaker):
+    for array in (
+        *(estimate, lower, upper, samples, loss, provenance, speaker),
+        *(grounds.widened_ms, grounds.access_ms),
+    ):
         array.flags.writeable = False
     return matrix
 
@@ -204,9 +241,11 @@ class _Tables:
         shape = (len(_KINDS), len(self.vantages), len(sites))
         self.figures = np.zeros((*shape, 6), dtype=np.float64)
         self.present = np.zeros(shape, dtype=bool)
+        self._statistic: dict[tuple[int, int, int], PairStatistic] = {}
         for each in used:
             cell = (_KINDS.index(each.kind), row[each.vantage.id], column[each.site_id])
             self.present[cell] = True
+            self._statistic[cell] = each
             self.figures[cell] = (
                 each.rtt_ms,
                 each.lower_ms,
@@ -215,6 +254,13 @@ class _Tables:
                 each.loss_ratio,
                 each.direct,
             )
+
+    def spoken(
+        self, kind: NDArray[np.int8], vantage: NDArray[np.int32], site: NDArray[np.intp]
+    ) -> dict[tuple[int, int], PairStatistic]:
+        """By vantage and site, the statistic that speaks: a vantage's sampled one, where it has two."""
+        cells = np.unique(np.stack((kind, vantage, site), axis=1), axis=0).tolist()
+        return {(who, where): self._statistic[code, who, where] for code, who, where in cells}
 
 
 def _speakers(

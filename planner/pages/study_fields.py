@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from planner.site_values import SITE_KINDS
+from planner.study_access import ACCESS
 from planner.study_values import GROUPS_BY, MINIMIZE, POLICIES, STATISTICS, SURVIVE
 
 Takes = Literal["number", "whole", "text", "pairs", "choice", "names", "flag"]
@@ -126,6 +127,16 @@ SECTIONS: Final = (
         ),
     ),
     Section(
+        "Access lines (last mile)",
+        (
+            Field("access.wired", "Wired", "number", "share of requests, 0 to 1; what is left adds nothing"),
+            Field("access.wifi", "Wi-Fi", "number", "the wired line behind it included"),
+            Field("access.cellular", "Cellular", "number"),
+            Field("access.satellite", "Satellite", "number", "low orbit"),
+            Field("access.included", "In these vantages' figures", "names", "ids or globs; nothing is added"),
+        ),
+    ),
+    Section(
         "Goal and limits",
         (
             Field("objective.minimize", "Minimise", "choice", "", MINIMIZE),
@@ -177,6 +188,8 @@ _CLIENTS: Final = (
     Field("clients.countries", "Clients: countries", "names"),
     Field("clients.classes", "Clients: data classes", "names"),
 )
+
+_SHARES: Final = tuple(Field(kind, kind, "number", "share of requests, 0 to 1") for kind in ACCESS)
 
 GRIDS: Final = (
     Grid(
@@ -270,5 +283,21 @@ GRIDS: Final = (
             Field("max_rps", "At most, rps", "number"),
         ),
         (("kind", "capacity"),),
+    ),
+    Grid(
+        "access.class",
+        "Access lines of a data class",
+        "Clients of this class have these lines, and not those above.",
+        (Field("name", "Data class", "text"), *_SHARES),
+    ),
+    Grid(
+        "access.line",
+        "Your own figures for a line",
+        "What it adds to a round trip, in place of data/access.csv.",
+        (
+            Field("kind", "Line", "choice", "", ACCESS),
+            Field("p50_ms", "Median, ms", "number"),
+            Field("p95_ms", "95th percentile, ms", "number"),
+        ),
     ),
 )

@@ -23,7 +23,7 @@ from planner.export import (
     write_texts,
 )
 from planner.inputs import Inputs
-from planner.latency.matrix import ABSENT, MEASURED, MODELLED, LatencyMatrix
+from planner.latency.matrix import ABSENT, MEASURED, MODELLED, Grounds, LatencyMatrix
 from planner.plan import Assignment, Certainty, Conflict, Kpi, Placement, Plan
 from planner.plan_document import plan_json
 
@@ -246,6 +246,7 @@ MATRIX = LatencyMatrix(
     loss_ratio=np.array([[0.1, np.nan], [np.nan, np.nan]]),
     provenance=np.array([[MEASURED, MODELLED], [ABSENT, MEASURED]], dtype=np.int8),
     vantage=np.array([[0, -1], [-1, 0]], dtype=np.int32),
+    grounds=Grounds(np.array([[0.25, 0.0], [0.0, 1.0]]), np.array([[0.5, 0.5], [0.0, 0.0]]), {}),
 )
 INPUTS = Inputs(
     demand=Demand(
@@ -264,11 +265,12 @@ INPUTS = Inputs(
 
 def test_the_matrix_as_csv():
     assert matrix_csv(INPUTS) == (
-        "client_id,site_id,estimate_ms,lower_ms,upper_ms,samples,loss_ratio,provenance,vantage\n"
-        "'=c1,s1,1.5,1,2,30,0.1,measured,v1\n"
-        "'=c1,s2,2.5,2,3,0,,modelled,\n"
-        "c2,s1,,,,0,,absent,\n"
-        "c2,s2,4.5,4,5,,,measured,v1\n"
+        "client_id,site_id,estimate_ms,lower_ms,upper_ms,samples,loss_ratio,provenance,vantage,"
+        "widened_ms,access_ms\n"
+        "'=c1,s1,1.5,1,2,30,0.1,measured,v1,0.25,0.5\n"
+        "'=c1,s2,2.5,2,3,0,,modelled,,,0.5\n"
+        "c2,s1,,,,0,,absent,,,0\n"
+        "c2,s2,4.5,4,5,,,measured,v1,1,0\n"
     )
 
 
@@ -278,3 +280,5 @@ def test_the_matrix_as_json():
     assert document["samples"] == [[30, 0], [0, None]]
     assert document["provenance"] == [["measured", "modelled"], ["absent", "measured"]]
     assert document["vantage"] == [["v1", None], [None, "v1"]]
+    assert document["widened_ms"] == [[0.25, 0], [0, 1]]
+    assert document["access_ms"] == [[0.5, 0.5], [0, 0]]

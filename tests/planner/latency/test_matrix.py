@@ -131,6 +131,8 @@ def test_in_the_metro_the_figure_stands_and_its_bounds_widen_with_distance():
     assert matrix.lower_ms[0, 0] == pytest.approx(88.0 - width, abs=0.001)
     assert matrix.upper_ms[0, 0] == pytest.approx(95.0 + width, abs=0.001)
     assert (matrix.samples[0, 0], matrix.loss_ratio[0, 0]) == (50, 0.02)
+    assert matrix.grounds.widened_ms[0, 0] == pytest.approx(width, abs=0.001)
+    assert matrix.grounds.access_ms[0, 0] == 0
 
 
 def test_beyond_the_metro_the_figure_moves_with_the_model():
@@ -160,6 +162,7 @@ def test_a_sampled_figure_that_beats_light_leaves_the_pair_modelled():
     vantage = Vantage("v", "AA", 0.0, 0.0)
     matrix, without = build(CLIENT, [AWAY], [statistic(vantage, "away", 0.3)]), build(CLIENT, [AWAY], [])
     assert (matrix.provenance[0, 0], matrix.vantage[0, 0], matrix.samples[0, 0]) == (MODELLED, -1, 0)
+    assert matrix.grounds.spoken == {}
     assert matrix.estimate_ms[0, 0] == without.estimate_ms[0, 0] > float(fibre_ms(60 * KM_PER_DEGREE))
 
 
@@ -199,7 +202,9 @@ def test_a_derived_figure_counts_as_modelled():
     derived = statistic(vantage, "away", 90.0, kind="published", direct=False, lower=85.0, upper=99.0)
     matrix = build(CLIENT, [AWAY], [derived])
     assert (matrix.estimate_ms[0, 0], matrix.lower_ms[0, 0], matrix.upper_ms[0, 0]) == (90.0, 85.0, 99.0)
-    assert (matrix.provenance[0, 0], matrix.vantage[0, 0], matrix.samples[0, 0]) == (MODELLED, -1, 0)
+    # The vantage that speaks is told all the same.
+    assert (matrix.provenance[0, 0], matrix.vantage[0, 0], matrix.samples[0, 0]) == (MODELLED, 0, 0)
+    assert matrix.grounds.spoken == {(0, 0): derived}
 
 
 def test_another_quantile_is_refused():

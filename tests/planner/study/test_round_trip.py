@@ -11,6 +11,8 @@ from planner.catalog import SITE_KINDS, OutpostTerms
 from planner.study import (
     MINIMIZE,
     STATISTICS,
+    Access,
+    AccessLine,
     CandidateSpec,
     CapacityRule,
     DemandSpec,
@@ -33,6 +35,7 @@ from planner.study import (
     shipped_studies,
     study_toml,
 )
+from planner.study_access import ACCESS
 from planner.study_values import POLICIES
 
 # No surrogates: TOML is UTF-8. Blank text is refused, so text here holds at least one visible character.
@@ -201,6 +204,20 @@ STUDIES = st.builds(
             Routing,
             policy=st.sampled_from(["auto", "global-accelerator"]),
             static_addresses=st.just(True),
+        ),
+    ),
+    access=st.one_of(
+        st.just(Access()),
+        st.builds(
+            Access,
+            shares=st.just((("wired", 0.25), ("satellite", 0.5))),
+            classes=st.lists(
+                st.tuples(TEXT, st.just((("cellular", 1.0),))), max_size=2, unique_by=lambda each: each[0]
+            ).map(tuple),
+            lines=st.builds(AccessLine, st.sampled_from(ACCESS), number(0.1, 50), number(50, 1e5)).map(
+                lambda line: (line,)
+            ),
+            included=st.one_of(st.just(()), TEXTS),
         ),
     ),
 )
