@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from planner import __version__, scenario_arguments
+from planner.answer_stream import drop_what_is_left, keep_stdout_for_answers
 from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
@@ -67,7 +68,7 @@ def _command(arguments: Sequence[str] | None) -> int:
     if rest and given.command != "ui":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if given.command != "ui":
-        _keep_stdout_for_answers()
+        keep_stdout_for_answers()
     try:
         code = _run(given, rest)
         sys.stdout.flush()
@@ -81,31 +82,14 @@ def _command(arguments: Sequence[str] | None) -> int:
         extra = EXTRAS.get(package, "planner")
         return _fail(f"{package} is not installed; pip install 'edgeplan[{extra}]'", TOOL_FAILED)
     except BrokenPipeError:
-        # Whoever read the output has gone. The interpreter must not complain about it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_what_is_left()
         return BROKEN_PIPE
     except OSError as fault:
-        what = f"{fault.filename}: {fault.strerror}" if fault.filename is not None else str(fault)
-        return _fail(what, TOOL_FAILED)
+        drop_what_is_left()
+        why = fault.strerror or str(fault)
+        return _fail(why if fault.filename is None else f"{fault.filename}: {why}", TOOL_FAILED)
     except KeyboardInterrupt:
         return _interrupted(given.command, time.monotonic() - started)
-
-
-def _keep_stdout_for_answers() -> None:
-    """Move stdout aside and point descriptor 1 at nothing.
-
-    HiGHS prints from C at times even when told not to; neither a reader of our JSON nor a person needs that.
-    """
-    try:
-        descriptor = sys.stdout.fileno()
-    except io.UnsupportedOperation:  # somebody captures what we print in memory
-        return
-    if descriptor != 1:
-        return
-    sys.stdout.flush()
-    answers = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdout = os.fdopen(answers, "w", encoding="utf-8", errors="backslashreplace")
 
 
 def _fail(message: str, code: int) -> int:
@@ -212,13 +196,13 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     plan = _add(commands, "plan", "decide a study; write its placements, assignments and proof")
     _takes_study(plan, time_limit="300")
     plan.add_argument(
-        "--out", type=Path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
+        "--out", type=_path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
     )
 
     frontier = _add(commands, "frontier", "the exact latency/cost front of a study")
     _takes_study(frontier, time_limit="none")
     frontier.add_argument("--points", type=_at_least_two, default=25, metavar="N", help="default: 25")
-    frontier.add_argument("--out", type=Path, metavar="FILE.csv", help="write the front as CSV")
+    frontier.add_argument("--out", type=_path, metavar="FILE.csv", help="write the front as CSV")
 
     explain = _add(commands, "explain", "what binds, the price of each rule, why infeasible")
     _takes_study(explain, time_limit="600")
@@ -242,7 +226,7 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
     _takes_study(matrix)
-    matrix.add_argument("--out", type=Path, metavar="FILE.csv", help="default: the terminal")
+    matrix.add_argument("--out", type=_path, metavar="FILE.csv", help="default: the terminal")
 
     ingest = _add(commands, "ingest", "what agents put into a store's inbox into its table")
     ingest.add_argument("store", metavar="URL", help="a store: a directory or an object store's URL")
@@ -284,7 +268,10 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="prices of these only (default: those in the catalog)",
     )
     refreshed.add_argument(
-        "--out", type=Path, metavar="DIR", help="your catalogs (default: EDGEPLAN_CATALOG): compare and write"
+        "--out",
+        type=_path,
+        metavar="DIR",
+        help="your catalogs (default: EDGEPLAN_CATALOG): compare and write",
     )
     refreshed.add_argument("--write", action="store_true", help="write what was found; without, nothing is")
 
@@ -364,6 +351,13 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form a.b=VALUE")
     return key.strip(), value
+
+
+def _path(text: str) -> Path:
+    """A path; nothing at all is an empty variable of a shell and not the directory it is called in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names nothing")
+    return Path(text)
 
 
 def _factor(text: str) -> float:

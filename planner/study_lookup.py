@@ -10,6 +10,8 @@ from probes.strict_toml import nearest_name
 
 def find_study(name: str) -> Study:
     """The study in a file, or the shipped one of that name. Raises :class:`StudyError`."""
+    if not name.strip():
+        raise StudyError("STUDY", "names nothing")
     shipped = {path.stem: path for path in shipped_studies()}
     path = Path(name)
     try:

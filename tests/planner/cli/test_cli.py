@@ -146,6 +146,18 @@ BAD_STUDIES = [
 ]
 
 
+@pytest.mark.parametrize("command", ["plan", "frontier", "matrix"])
+def test_an_empty_name_is_not_the_directory_one_stands_in(study, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(capsys, command, "") == (2, "", "edgeplan: error: STUDY: names nothing\n")
+    with pytest.raises(SystemExit) as stopped:
+        run(capsys, command, study, "--out", "")
+    assert stopped.value.code == 2
+    assert "argument --out: names nothing" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(("old", "new", "message"), BAD_STUDIES)
 def test_a_bad_study(study, tmp_path, capsys, old, new, message):
     study.write_text(STUDY.replace(old, new))

@@ -28,3 +28,19 @@ def test_noise_on_descriptor_1_does_not_reach_the_answer():
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     assert "noise" not in done.stderr
+
+
+def test_an_answer_there_is_no_room_for_is_one_error():
+    # Little text, which fails when it is flushed at the end, and much, which fails in the middle.
+    for arguments in (("targets",), ("catalog", "show", "--json")):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "planner", *arguments],
+                cwd=ROOT,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (5, "edgeplan: error: No space left on device\n")
