@@ -1,8 +1,8 @@
 """``edgeplan``: the planner on the command line [I/O].
 
-Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed, 75 another ingest of the
-store still runs, 130 stopped by Ctrl-C with nothing to show. Each command imports what it needs
-when it runs, so that help is quick and the catalog needs no solver.
+Exit codes: 0 done, 2 bad input, 3 infeasible, 4 a plan is no longer right, 5 the tool itself failed, 75
+another ingest of the store still runs, 130 stopped by Ctrl-C with nothing to show. Each command imports what
+it needs when it runs, so that help is quick and the catalog needs no solver.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from planner import __version__, scenario_arguments
+from planner import __version__, check_arguments, scenario_arguments
 from planner.answer_stream import drop_what_is_left, keep_stdout_for_answers
+from planner.argument_values import assignment, at_least_two, days, factor, listed, path, seconds
 from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
@@ -32,7 +33,7 @@ TOOL_FAILED: Final = 5
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
-PLANNING: Final = ("plan", "frontier", "explain", "whatif", "matrix")
+PLANNING: Final = ("plan", "frontier", "explain", "whatif", "matrix", "check")
 
 EXTRAS: Final = {
     "distributed": "dask",
@@ -98,7 +99,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _interrupted(command: str, seconds: float) -> int:
-    what = " before a plan was found," if command in PLANNING and command != "matrix" else ""
+    what = " before a plan was found," if command in PLANNING and command not in ("matrix", "check") else ""
     print(f"edgeplan: stopped{what} after {seconds:.1f} s", file=sys.stderr)
     return INTERRUPTED
 
@@ -138,6 +139,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             from planner import ingest_command
 
             return ingest_command.ingest(given.store, keep_days=given.keep_days, as_json=given.json)
+        case "check":
+            from planner.check_command import check
+
+            return check(check_arguments.asked(given))
         case "catalog" if given.action == "refresh":
             from planner.refresh.command import Refresh, refresh
 
@@ -181,8 +186,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="edgeplan",
         description="Where should this service run? Placement across Regions, Local Zones and Outposts,"
         " decided from measured latency.",
-        epilog="Exit codes: 0 done, 2 bad input, 3 infeasible, 5 the tool itself failed,"
-        " 130 stopped by Ctrl-C.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 infeasible, 4 a plan is no longer right,"
+        " 5 the tool itself failed, 130 stopped by Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"edgeplan {__version__}")
@@ -196,13 +201,13 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     plan = _add(commands, "plan", "decide a study; write its placements, assignments and proof")
     _takes_study(plan, time_limit="300")
     plan.add_argument(
-        "--out", type=_path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
+        "--out", type=path, metavar="DIR", help="write placements.csv assignments.csv plan.json"
     )
 
     frontier = _add(commands, "frontier", "the exact latency/cost front of a study")
     _takes_study(frontier, time_limit="none")
-    frontier.add_argument("--points", type=_at_least_two, default=25, metavar="N", help="default: 25")
-    frontier.add_argument("--out", type=_path, metavar="FILE.csv", help="write the front as CSV")
+    frontier.add_argument("--points", type=at_least_two, default=25, metavar="N", help="default: 25")
+    frontier.add_argument("--out", type=path, metavar="FILE.csv", help="write the front as CSV")
 
     explain = _add(commands, "explain", "what binds, the price of each rule, why infeasible")
     _takes_study(explain, time_limit="600")
@@ -211,7 +216,7 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _takes_study(whatif, time_limit="600")
     whatif.add_argument(
         *("--set", "-s"),
-        type=_assignment,
+        type=assignment,
         action="append",
         default=[],
         metavar="a.b=VALUE",
@@ -219,23 +224,27 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     whatif.add_argument("--without", action="append", default=[], metavar="SITE", help="an id or a glob")
     whatif.add_argument(
-        "--demand", type=_factor, default=1.0, metavar="X1.5", help="so many times the requests"
+        "--demand", type=factor, default=1.0, metavar="X1.5", help="so many times the requests"
     )
 
     scenario_arguments.add(whatif)
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
     _takes_study(matrix)
-    matrix.add_argument("--out", type=_path, metavar="FILE.csv", help="default: the terminal")
+    matrix.add_argument("--out", type=path, metavar="FILE.csv", help="default: the terminal")
 
     ingest = _add(commands, "ingest", "what agents put into a store's inbox into its table")
     ingest.add_argument("store", metavar="URL", help="a store: a directory or an object store's URL")
     ingest.add_argument(
         "--keep-days",
-        type=_days,
+        type=days,
         metavar="N",
         help="drop rows of days longer ago, once the daily rollups have them (default: keep all)",
     )
+    check = _add(commands, "check", "is a plan still right? exit 4 where it is not")
+    check_arguments.add(check)
+    _takes_measurements(check, required=True)
+    _takes_time(check, "300")
 
 
 def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -263,13 +272,13 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     refreshed.add_argument("--provider", default="aws", help="default: aws")
     refreshed.add_argument(
         "--instances",
-        type=_listed,
+        type=listed,
         metavar="TYPE,...",
         help="prices of these only (default: those in the catalog)",
     )
     refreshed.add_argument(
         "--out",
-        type=_path,
+        type=path,
         metavar="DIR",
         help="your catalogs (default: EDGEPLAN_CATALOG): compare and write",
     )
@@ -318,72 +327,34 @@ def _add(
 def _takes_study(parser: argparse.ArgumentParser, *, time_limit: str | None = None) -> None:
     """``time_limit``: the default of the option in words; None for a command that solves nothing."""
     parser.add_argument("study", metavar="STUDY", help="a TOML file, or the name of a shipped study")
+    _takes_measurements(parser)
+    if time_limit is not None:
+        _takes_time(parser, time_limit)
+
+
+def _takes_measurements(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     parser.add_argument(
         "--measurements",
         action="append",
-        default=[],
+        default=None if required else [],
+        required=required,
         metavar="URL",
         help="a store or a file of own measurements; may be given several times",
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="progress on stderr, terminal or not")
-    if time_limit is not None:
-        parser.add_argument(
-            "--time-limit",
-            type=_seconds,
-            metavar="S",
-            help=f"seconds for all that the command solves (default: {time_limit})",
-        )
+
+
+def _takes_time(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--time-limit",
+        type=seconds,
+        metavar="S",
+        help=f"seconds for all that the command solves (default: {default})",
+    )
 
 
 def _takes_catalog(parser: argparse.ArgumentParser, *, kinds: str) -> None:
     parser.add_argument("--provider", default="aws", help="default: aws")
     parser.add_argument(
-        "--kind", type=_listed, default=_listed(kinds), metavar="KIND,...", help=f"default: {kinds}"
+        "--kind", type=listed, default=listed(kinds), metavar="KIND,...", help=f"default: {kinds}"
     )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in text.split(",") if item.strip())
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form a.b=VALUE")
-    return key.strip(), value
-
-
-def _path(text: str) -> Path:
-    """A path; nothing at all is an empty variable of a shell and not the directory it is called in."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("names nothing")
-    return Path(text)
-
-
-def _factor(text: str) -> float:
-    try:
-        return float(text.lower().removeprefix("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a factor such as X1.5") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1")
-    return int(text)
-
-
-def _at_least_two(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 to 1000")
-    return int(text)

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -36,6 +37,7 @@ from planner.export import (
     write_texts,
 )
 from planner.inputs import Inputs, load_inputs
+from planner.origin import origin_document
 from planner.plan import Plan
 from planner.plan_document import plan_document
 from planner.progress_line import ProgressLine
@@ -79,13 +81,15 @@ def plan(options: Options, *, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_directory(out)
+    made = datetime.now(UTC)  # what is measured from here on, the plan knows nothing of
     inputs = _inputs(study, options)
     decided = _decided(options, study, inputs, lambda: options.time_limit_s)
     code = _verdict(decided)
     written: tuple[Path, ...] = ()
+    origin = origin_document(decided, study, options.stores, made, out)
     if code == DONE and out is not None:
-        written = write_plan(decided, out, deployment_files(decided, study, inputs))
-    _print(options, plan_document(decided), lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
+        written = write_plan(decided, out, deployment_files(decided, study, inputs), origin)
+    _print(options, plan_document(decided) | origin, lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))
     return code
@@ -98,7 +102,7 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
         check_file(out)
     inputs = _inputs(study, options)
     remaining_s = _timer(options.time_limit_s)
-    front = _with_progress(
+    front = with_progress(
         options,
         lambda progress: decide_frontier(
             study, inputs, points=points, time_limit_s=options.time_limit_s, progress=progress
@@ -139,7 +143,7 @@ def explain(options: Options) -> int:
     """Decide one study and price each of its rules."""
     study = find_study(options.study)
     inputs = _inputs(study, options)
-    explanation = _with_progress(
+    explanation = with_progress(
         options,
         lambda progress: explain_plan(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
         worth=lambda explanation: _decides(explanation.plan),
@@ -233,7 +237,7 @@ def live(options: Options, asked: Live, *, sets: Sequence[tuple[str, str]], with
             anew = partial(bests_of, study, inputs, limit_s)
             return outcomes, sweep(anew, scenarios, executor, workers, say)
 
-    outcomes, bests = _with_progress(options, work, worth=lambda found: True)
+    outcomes, bests = with_progress(options, work, worth=lambda found: True)
     summary = summary_of(outcomes, bests)
     if asked.out is not None:
         write_texts({asked.out: scenarios_csv(outcomes, bests)})
@@ -294,7 +298,7 @@ def _decided(
     """Decide, showing how far it is. After Ctrl-C the best plan so far; KeyboardInterrupt where there is none
     that is ``worth`` showing."""
     draft = Draft(study, inputs)
-    return _with_progress(
+    return with_progress(
         options,
         lambda progress: decide(study, inputs, time_limit_s=limit_s(), progress=progress, draft=draft),
         so_far=draft.plan,
@@ -302,7 +306,7 @@ def _decided(
     )
 
 
-def _with_progress(
+def with_progress(
     options: Options,
     work: Callable[[Progress | None], Result],
     *,

@@ -118,7 +118,7 @@ def _told(
     progress: Progress,
 ) -> Plan:
     """The plan of a decision, with the conflict where there is none."""
-    plan = _plan(study, inputs, problem, decision)
+    plan = as_plan(study, inputs, problem, decision)
     if decision.termination != "infeasible":
         return plan
     return replace(plan, conflict=_conflict(study, inputs, every, deadline, progress))
@@ -142,7 +142,7 @@ class Draft:
         problem, answer = self.best
         if answer.termination != "optimal":
             answer = replace(answer, termination="time_limit")
-        return _audited(_plan(self.study, self.inputs, problem, answer), self.study, self.inputs)
+        return _audited(as_plan(self.study, self.inputs, problem, answer), self.study, self.inputs)
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ class _Telling:
         if answer.termination == "optimal":  # the plan that is returned says so
             return
         if self.plan is None or answer.assignment is not self.assignment:
-            self.plan = _plan(self.study, self.inputs, problem, answer)
+            self.plan = as_plan(self.study, self.inputs, problem, answer)
             self.assignment = answer.assignment
         plan = replace(self.plan, lower_bound=answer.lower_bound, gap=answer.gap, seconds=answer.seconds)
         self.tell(_audited(plan, self.study, self.inputs))
@@ -201,7 +201,7 @@ def decide_frontier(
     plans = []
     for which, point in merged(fronts):
         at = replace(decided(free, every[which]), latency=replace(free.latency, slo_ms=point.reached_ms))
-        plan = _plan(at, inputs, build_problem(at, inputs), point.decision)
+        plan = as_plan(at, inputs, build_problem(at, inputs), point.decision)
         plans.append(_audited(plan, at, inputs))
     words = "; ".join(dict.fromkeys(front.words for front in fronts if front.words))
     return Frontier(tuple(plans), all(front.complete for front in fronts), words)
@@ -260,7 +260,7 @@ def explain(
         told=lambda values: told(Explanation(plan, prices, values)),
     )
     others = (
-        _audited(_plan(study, inputs, other, another), study, inputs)
+        _audited(as_plan(study, inputs, other, another), study, inputs)
         for other, another in values.alternatives
     )
     return Explanation(plan, prices, values.sites, tuple(others))
@@ -344,7 +344,7 @@ def _conflict(
     return Conflict(clash.rules, clash.reason + unsure, remedies)
 
 
-def _plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) -> Plan:
+def as_plan(asked: Study, inputs: Inputs, problem: Problem, decision: Decision) -> Plan:
     """The decision in the study's words, without any conflict; where ``asked`` says "auto", by the problem's
     policy."""
     study = decided(asked, problem)

@@ -176,9 +176,15 @@ def matrix_document(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def write_plan(plan: Plan, directory: Path, beside: Mapping[str, str] | None = None) -> tuple[Path, ...]:
-    """Write placements.csv, assignments.csv, plan.json and the files ``beside`` them, by name; the directory
-    is created when absent. A deployment file of an earlier plan that this one does not have is taken away.
+def write_plan(
+    plan: Plan,
+    directory: Path,
+    beside: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> tuple[Path, ...]:
+    """Write placements.csv, assignments.csv, plan.json with the ``origin``, and the files ``beside`` them, by
+    name; the directory is created when absent. A deployment file of an earlier plan that this one does not
+    have is taken away.
 
     Raises ``OSError`` when they cannot be written, and ``ValueError`` for a plan nobody should act on: one
     with nothing decided, or with audit violations.
@@ -187,7 +193,7 @@ def write_plan(plan: Plan, directory: Path, beside: Mapping[str, str] | None = N
         raise ValueError("nothing was decided, so there is nothing to write")
     if plan.audit:
         raise ValueError("the plan failed its audit")
-    texts = (placements_csv(plan), assignments_csv(plan), plan_json(plan))
+    texts = (placements_csv(plan), assignments_csv(plan), plan_json(plan, origin))
     directory.mkdir(parents=True, exist_ok=True)
     every = dict(zip(PLAN_FILES, texts, strict=True)) | dict(beside or {})
     written = write_texts({directory / name: text for name, text in every.items()})
@@ -208,33 +214,34 @@ def check_directory(directory: Path) -> None:
     if not existing.is_dir():
         raise InputError("--out", f"{existing} is not a directory")
     for name in (*PLAN_FILES, *DEPLOYMENT_FILES):
-        _check_place(directory / name)
-    _try_writing(existing, named=directory)
+        _check_place(directory / name, "--out")
+    _try_writing(existing, directory, "--out")
 
 
-def check_file(path: Path) -> None:
-    """Whether :func:`write_texts` can write ``path``; raises as :func:`check_directory` does."""
+def check_file(path: Path, option: str = "--out") -> None:
+    """Whether :func:`write_texts` can write ``path``; raises as :func:`check_directory` does, in the name of
+    the ``option``."""
     if not path.parent.is_dir():
-        raise InputError("--out", f"{path}: there is no directory {path.parent}")
-    _check_place(path)
-    _try_writing(path.parent, named=path)
+        raise InputError(option, f"{path}: there is no directory {path.parent}")
+    _check_place(path, option)
+    _try_writing(path.parent, path, option)
 
 
-def _check_place(path: Path) -> None:
+def _check_place(path: Path, option: str) -> None:
     if path.is_dir():
-        raise InputError("--out", f"{path} is a directory")
+        raise InputError(option, f"{path} is a directory")
     if path.exists() and not path.is_file():
-        raise InputError("--out", f"{path} is not a regular file")
+        raise InputError(option, f"{path} is not a regular file")
 
 
-def _try_writing(directory: Path, named: Path) -> None:
+def _try_writing(directory: Path, named: Path, option: str) -> None:
     """Permissions do not tell (of a read-only disk, of the superuser): make a file, and take it away."""
     trial = directory / f".edgeplan.{secrets.token_hex(4)}.tmp"
     try:
         trial.touch(exist_ok=False)
         trial.unlink()
     except OSError as fault:
-        raise InputError("--out", f"{named}: {fault.strerror}") from None
+        raise InputError(option, f"{named}: {fault.strerror}") from None
 
 
 def write_texts(texts: Mapping[Path, str]) -> tuple[Path, ...]:
@@ -303,6 +310,11 @@ def _cell(value: object) -> str:
         case _:
             text = str(value)
             return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
+
+
+def as_written(cell: str) -> str:
+    """The text that a cell of one of these files stands for."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_RUN_BY_SPREADSHEETS) else cell
 
 
 def _decimal(value: float) -> str:

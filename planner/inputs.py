@@ -22,6 +22,7 @@ from planner.latency.matrix import LatencyMatrix, build_matrix
 from planner.latency.plausible import sift
 from planner.measurement_notes import measurement_notes
 from planner.measurements import (
+    MeasurementReport,
     PairStatistic,
     Source,
     hash_published,
@@ -71,11 +72,18 @@ class Inputs:
     sources: tuple[Source, ...] = ()
 
 
-def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | None = None) -> Inputs:
+def load_inputs(
+    study: Study,
+    stores: Sequence[str] = (),
+    *,
+    demand: Demand | None = None,
+    own: MeasurementReport | None = None,
+) -> Inputs:
     """Read what ``study`` asks for: catalog, demand, and latency from the shipped tables and from ``stores``.
 
     ``stores`` are URLs of measurements, one's own agents' for instance; what they measured goes before what
-    others published. ``demand`` replaces the study's own. Raises an :class:`~probes.strict_toml.InputError`
+    others published. ``own`` is that, where it has been read already, in the place of ``stores``. ``demand``
+    replaces the study's own. Raises an :class:`~probes.strict_toml.InputError`
     when something cannot be read, is unknown, or nothing is left to choose from.
     """
     catalogs = [load_catalog(provider) for provider in study.candidates.providers]
@@ -104,14 +112,14 @@ def load_inputs(study: Study, stores: Sequence[str] = (), *, demand: Demand | No
     for provider in study.candidates.providers:
         hashes |= hash_published(provider)
     sources: tuple[Source, ...] = ()
-    if stores:
+    if stores or own is not None:
         positions = {site.id: (site.lat, site.lon) for catalog in catalogs for site in catalog.sites}
         positions |= {
             id_: (post.lat, post.lon)
             for post in study.candidates.outposts
             for id_ in (post.id, *post.site_ids)
         }
-        own = read_stores(stores, quantile, positions.keys())
+        own = own or read_stores(stores, quantile, positions.keys())
         sifted = sift(_for_each_size(study, own.statistics), positions)
         reports.append(
             replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))

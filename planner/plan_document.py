@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +12,11 @@ from planner.measurements import Source
 from planner.plan import Certainty, Plan, RoutingPlan
 
 
-def plan_json(plan: Plan) -> str:
-    """The whole decision but its rows: proof, key figures, cost by item, what binds, input hashes."""
-    return json.dumps(plan_document(plan), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def plan_json(plan: Plan, origin: Mapping[str, Any] | None = None) -> str:
+    """The whole decision but its rows: proof, key figures, cost by item, what binds, input hashes; and its
+    ``origin`` (:mod:`planner.origin`)."""
+    document = plan_document(plan) | dict(origin or {})
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""What the measurements since a plan was made say against those it was made from. Pure.
+
+The plan's own figures stand until there is evidence against them: a pair of vantage and site whose rounds
+were found changed (:mod:`planner.drift.change`) is planned with what was measured since the change, and a
+pair that nobody had measured with what was measured since. So noise alone makes no other plan better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.drift.change import FALSE_ALARM, FEWEST_RECENT, FEWEST_REFERENCE, Step, find_step, significant
+from planner.drift.pairs import PairRounds
+from planner.latency.statistics import CONFIDENCE
+from planner.measurements import PairStatistic
+
+FIGURES: Final = ("median", "quantile")
+"""What of a round each row of a series is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairChange:
+    """A pair that is not as it was. ``since``: the first round after the step, as a datetime64[us] in UTC;
+    ``before_ms`` and ``after_ms``: its quantile on either side, inf where lost; ``shows_in``: the median of
+    the rounds, or their quantile alone; ``p_value``: of its own, before all pairs are allowed for."""
+
+    vantage: str
+    site: str
+    since: np.datetime64
+    before_ms: float
+    after_ms: float
+    shows_in: str
+    p_value: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The ids of vantage and site."""
+        return self.vantage, self.site
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """``changes``, the surest first; ``judged`` pairs could be compared, of ``pairs`` measured lately.
+
+    ``current``: what to plan with in the place of the plan's own figures; ``fresh``: every pair measured
+    lately, with bounds of 95 % each; ``sure``: the same with bounds that hold for all pairs at once, but for
+    one check in a hundred. ``silent``: pairs whose last rounds were all lost, by vantage and site.
+    """
+
+    changes: tuple[PairChange, ...]
+    judged: int
+    pairs: int
+    current: tuple[PairStatistic, ...]
+    fresh: tuple[PairStatistic, ...]
+    sure: tuple[PairStatistic, ...]
+    silent: frozenset[tuple[str, str]]
+
+
+def weigh(
+    pairs: Sequence[PairRounds],
+    *,
+    made: np.datetime64,
+    since: np.datetime64,
+    knew: Collection[tuple[str, str]],
+) -> Evidence:
+    """Compare what each pair gave from ``since`` on with what it had given until the plan was ``made``.
+
+    ``since`` is ``made`` or later; what lies between tells only when a change was. ``knew``: the pairs, by
+    vantage and site, whose samples the plan was made from.
+    """
+    recent = [pair for pair in pairs if pair.between(since).any()]
+    steps = [find_step(pair.rounds_between(_EVER, made), pair.rounds_between(since)) for pair in recent]
+    judged = [(pair, step) for pair, step in zip(recent, steps, strict=True) if step is not None]
+    fallen = significant([step.p_value for _, step in judged])
+    changes = tuple(
+        sorted(
+            (
+                _change(pair, step, made, since)
+                for (pair, step), changed in zip(judged, fallen, strict=True)
+                if changed
+            ),
+            key=lambda change: (change.p_value, change.key),
+        )
+    )
+    after = {change.key: change.since for change in changes}
+    spans = {pair.key: pair.between(after.get(pair.key, since)) for pair in recent}
+    # Both sides of every pair's bounds share what one check in a hundred leaves.
+    together = 1.0 - FALSE_ALARM / max(len(recent), 1)
+    return Evidence(
+        changes=changes,
+        judged=len(judged),
+        pairs=len(recent),
+        current=tuple(
+            pair.statistic(spans[pair.key])
+            for pair in recent
+            if pair.key in after or (pair.key not in knew and len(pair.series.at) >= FEWEST_REFERENCE)
+        ),
+        fresh=tuple(pair.statistic(spans[pair.key], CONFIDENCE) for pair in recent),
+        sure=tuple(pair.statistic(spans[pair.key], together) for pair in recent),
+        silent=frozenset(pair.key for pair in recent if _silent(pair.series.figures[0])),
+    )
+
+
+def replaced(
+    before: Sequence[PairStatistic], by: Sequence[PairStatistic], known: frozenset[str]
+) -> tuple[PairStatistic, ...]:
+    """``before`` with those of ``by`` in the place of the same pair's, for the sites that are ``known``."""
+    news = {(each.vantage.id, each.site_id): each for each in by if each.site_id in known}
+    kept = [each for each in before if (each.vantage.id, each.site_id) not in news]
+    # A vantage that has moved since speaks from where it stands now.
+    places = {each.vantage.id: each.vantage for each in news.values()}
+    return (
+        *(replace(each, vantage=places.get(each.vantage.id, each.vantage)) for each in kept),
+        *news.values(),
+    )
+
+
+_EVER: Final = np.datetime64("1970-01-01", "us")
+
+
+def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetime64) -> PairChange:
+    start = pair.rounds_between(since).at[step.since]
+    if step.since == 0:  # as far back as what was looked at: perhaps it was before
+        located = find_step(pair.rounds_between(_EVER, made), pair.rounds_between(made))
+        if located is not None and located.up == step.up:
+            start = pair.rounds_between(made).at[located.since]
+    return PairChange(
+        vantage=pair.vantage.id,
+        site=pair.site,
+        since=start,
+        before_ms=pair.figures(pair.between(_EVER, made))[0],
+        after_ms=pair.figures(pair.between(start))[0],
+        shows_in=FIGURES[step.figure],
+        p_value=step.p_value,
+    )
+
+
+def _silent(medians: NDArray[np.float64]) -> bool:
+    return len(medians) >= FEWEST_RECENT and bool(np.isinf(medians[-FEWEST_RECENT:]).all())
