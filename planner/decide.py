@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from planner.plan import Conflict, Plan
 from planner.problem import Problem, build_problem
 from planner.recovery_ways import recovery_ways
 from planner.remedies import least_changes
+from planner.solver.again import solve_again
 from planner.solver.alternatives import Alternatives, Tell, decide_among, without, worth_solving
 from planner.solver.answers import OnAnswer
 from planner.solver.conflict import find_clash
@@ -231,20 +233,23 @@ def explain(
     told(Explanation(plan, ()))
     problem = problem.at(decision.arrangement)
 
-    def again(changed: Alternatives, limit_s: float | None) -> tuple[Problem, Decision]:
-        return decide_among(changed, _solve_again, time_limit_s=limit_s, start=decision, tell=_to_nobody)
+    def again(changed: Alternatives, limit_s: float | None, shown: bool = True) -> tuple[Problem, Decision]:
+        solve = partial(solve_again, shown=shown)
+        return decide_among(changed, solve, time_limit_s=limit_s, start=decision, tell=_to_nobody)
 
     def step(rule: str) -> tuple[str, Callable[[float | None], Decision]] | None:
         first = first_step(study, rule, len(inputs.sites))
         if first is None:
             return None
         looser = first.study
-        return first.words, lambda limit_s: again(options(looser, resized(inputs, looser)), limit_s)[1]
+        return first.words, lambda limit_s: again(
+            options(looser, resized(inputs, looser)), limit_s, shown=False
+        )[1]
 
     prices = price_rules(
         problem,
         decision,
-        drop=lambda rules, limit_s: again(without(every, rules), limit_s)[1],
+        drop=lambda rules, limit_s: again(without(every, rules), limit_s, shown=False)[1],
         step=step,
         time_limit_s=None if deadline.remaining_s is None else deadline.remaining_s / 2,
         progress=say,
@@ -264,15 +269,6 @@ def explain(
         for other, another in values.alternatives
     )
     return Explanation(plan, prices, values.sites, tuple(others))
-
-
-def _solve_again(
-    problem: Problem, time_limit_s: float | None, start: Decision | None, on_answer: OnAnswer, bound: float
-) -> Decision:
-    """A problem a little different from the one that ``start`` decides."""
-    if problem.minimize == "max_latency":
-        return solve_minimax(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start)
-    return solve_placement(problem, gap=PROVEN_GAP, time_limit_s=time_limit_s, start=start, lower_bound=bound)
 
 
 def _to_nobody(problem: Problem, answer: Decision) -> None:

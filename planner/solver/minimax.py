@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,17 +25,20 @@ def solve_minimax(
     progress: Progress = silent,
     start: Decision | None = None,
     on_answer: OnAnswer | None = None,
+    cheapest: bool = True,
 ) -> Decision:
-    """Minimise the highest latency of any client; among the plans that reach it, the cheapest.
+    """Minimise the highest latency of any client; among the plans that reach it, the ``cheapest``, unless any
+    will do.
 
     The optimum is one of the finitely many latencies of allowed pairs, so bisection is exact: the lower
-    bound is the smallest candidate not yet proven infeasible. ``start`` and ``on_answer`` are as in
-    :func:`planner.solver.placement.solve_placement`.
+    bound is the smallest candidate not yet proven infeasible. What was reached at ``start``, of a problem a
+    little different, is tried first, and then whether anything less will do. ``start`` and ``on_answer`` are
+    as in :func:`planner.solver.placement.solve_placement`.
     """
     if problem.others:
         return best_of(
             problem,
-            _alone,
+            partial(_alone, cheapest=cheapest),
             gap=gap,
             time_limit_s=time_limit_s,
             progress=progress,
@@ -48,10 +52,17 @@ def solve_minimax(
     if not np.isfinite(floor):
         return Decision(None, None, np.inf, np.inf, "infeasible", time.perf_counter() - started)
     candidates = candidates[candidates >= floor]
-    low, high, best = 0, len(candidates) - 1, None
+    last = len(candidates) - 1
+    low, high, best = 0, last, None
+    before = last if start is None else min(int(np.searchsorted(candidates, start.objective)), last)
     steps, done = int(np.ceil(np.log2(len(candidates) + 1))) + 1, 0
     while low <= high:
-        middle = (low + high) // 2 if best is not None or done else high
+        if not done:
+            middle = before
+        elif best is None or (done == 1 and before < last):
+            middle = high
+        else:
+            middle = (low + high) // 2
         progress(done, steps, f"can everyone be served within {candidates[middle]:.1f} ms?")
         decision = solve_placement(
             _within(problem, float(candidates[middle])),
@@ -77,13 +88,13 @@ def solve_minimax(
     assert best.assignment is not None
     reached = float(problem.latency_ms[np.arange(len(nearest)), best.assignment].max())
     proven = low > high
-    if proven:
+    if proven and cheapest:
         progress(steps, steps, f"the cheapest plan within {reached:.1f} ms")
-        cheapest = solve_placement(
+        settled = solve_placement(
             _within(problem, reached), gap=gap, time_limit_s=deadline.remaining_s, start=best
         )
-        if cheapest.open is not None:
-            best = cheapest
+        if settled.open is not None:
+            best = settled
     return replace(
         best,
         objective=reached,

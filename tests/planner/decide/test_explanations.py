@@ -14,8 +14,9 @@ from planner.loosening import first_step
 from planner.problem import build_problem
 from planner.rules import Effect
 from planner.rules.effect import Row
+from planner.solver import minimax
 from planner.solver.overlap import also_held_by
-from planner.solver.placement import solve_placement
+from planner.solver.placement import PROVEN_GAP, solve_placement
 from planner.solver.site_prices import SiteValue, searched
 from planner.study import CapacityRule
 from planner.terminal import explanation_text
@@ -231,3 +232,26 @@ def test_no_alternative_is_denied_where_not_every_site_was_looked_at():
         said = explanation_text(replace(whole, site_values=values), slo_ms=None)
         assert "no plan within 1 %" not in said
         assert "stopped before all were looked for" in said
+
+
+def test_of_equal_latency_the_cheapest_is_sought_only_where_a_plan_is_shown(monkeypatch):
+    """One for the plan, at most one for each site; a rule's price is in milliseconds alone."""
+    solve, sought = minimax.solve_placement, []
+
+    def counted(problem, **how):
+        sought.append(how["gap"] == PROVEN_GAP)
+        return solve(problem, **how)
+
+    monkeypatch.setattr(minimax, "solve_placement", counted)
+    priced = 0
+    for seed in range(12):
+        instance = draw(seed)
+        study = replace(instance.study, minimize="max_latency")
+        if best(study, instance.inputs) is None:
+            continue
+        sought.clear()
+        found = explain(study, instance.inputs)
+        searched = sum(not site.forbidden for site in found.site_values)
+        assert sum(sought) <= 1 + searched, seed
+        priced += len(found.rule_prices)
+    assert priced >= 10, priced
