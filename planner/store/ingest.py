@@ -26,7 +26,9 @@ import fcntl
 import json
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +38,7 @@ from planner.store.damage import Fault
 from planner.store.inbox import is_object
 from planner.store.novelty import of_own_runs, unknown
 from planner.store.opened import connected, literal, within_reach
-from planner.store.rows import in_batches, read_rows
+from planner.store.rows import Rows, in_batches, read_rows
 from planner.store.set_aside import aside_key, set_aside
 from planner.store.shelf import Address, MeasurementError, Shelf, StoreError, address_of, open_shelf
 from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table, files_overlapping, table_faults
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 OBJECTS_PER_BATCH: Final = 10_000
-_READ_AT_ONCE: Final = 4 << 20
-"""Packed bytes that are unpacked and read together: some 60 MB of lines."""
+_READ_AT_ONCE: Final = 1 << 20
+"""Packed bytes that are unpacked and read together: some 20 MB of lines."""
+
+_READERS: Final = 2
 
 _DAY_US: Final = 86_400_000_000
 
@@ -222,8 +226,7 @@ def _take(
     faults: list[Fault] = []
     runs_before: set[str] = set()
     rows_added = known = 0
-    for objects in in_batches(_contents(shelf, names), _READ_AT_ONCE):
-        read = read_rows(objects)
+    for objects, read in _read_ahead(in_batches(_contents(shelf, names), _READ_AT_ONCE)):
         rows, foreign = of_own_runs(read.table, runs_before)
         left |= foreign
         faults += [fault for fault in read.faults if fault.name not in foreign]
@@ -254,6 +257,22 @@ def _finish(shelf: Shelf, manifest: str, names: Sequence[str], step: Step) -> No
     step("deleted")
     shelf.delete([manifest])
     step("done")
+
+
+def _read_ahead(
+    batches: Iterator[list[tuple[str, bytes, bool]]],
+) -> Iterator[tuple[list[tuple[str, bytes, bool]], Rows]]:
+    """Each batch with its rows, in order; the next ones are read meanwhile, on the other processor."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        waiting: deque[tuple[list[tuple[str, bytes, bool]], Future[Rows]]] = deque()
+        for objects in batches:
+            waiting.append((objects, pool.submit(read_rows, objects)))
+            if len(waiting) > _READERS:
+                first, rows = waiting.popleft()
+                yield first, rows.result()
+        while waiting:
+            first, rows = waiting.popleft()
+            yield first, rows.result()
 
 
 def _contents(shelf: Shelf, names: Sequence[str]) -> Iterator[tuple[str, bytes, bool]]:

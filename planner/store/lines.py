@@ -40,8 +40,8 @@ class Scan:
 
 def scan_lines(data: bytes, keys: Sequence[str], kinds: Sequence[int]) -> Scan:
     """Read the lines of ``data``, whose objects may have these ``keys``, of these ``kinds``."""
-    names = np.frombuffer("".join(keys).encode("ascii"), dtype=np.uint8)
-    name_at = np.cumsum([0, *(len(key) for key in keys)]).astype(np.int64)
+    marks = [f'"{key}":'.encode("ascii") for key in keys]
+    mark_at = np.cumsum([0, *map(len, marks)]).astype(np.int64)
     kind = np.array(kinds, dtype=np.int64)
     slot = np.array([list(kinds[:i]).count(each) for i, each in enumerate(kinds)], dtype=np.int64)
     n = data.count(b"\n") + (0 if data.endswith(b"\n") or not data else 1)
@@ -59,7 +59,8 @@ def scan_lines(data: bytes, keys: Sequence[str], kinds: Sequence[int]) -> Scan:
     long = np.empty((_LONG_PER_LINE * n, 4), np.int64)
     table = np.full((texts, room), -1, np.int32)
     found = scan(
-        np.frombuffer(data, dtype=np.uint8), start, end, names, name_at, kind, slot, POWERS,
+        np.frombuffer(data, dtype=np.uint8), start, end,
+        np.frombuffer(b"".join(marks), dtype=np.uint8), mark_at, kind, slot, POWERS,
         status, text, span, known, number, whole, flag, instant, long, table,
     )  # fmt: skip
     return Scan(status, start, end, text, span, known, number, whole, flag, instant, long[:found])

@@ -187,9 +187,9 @@ def _moment(data: Any, at: int, end: int) -> Any:
 
 
 @_compiled
-def _same(data: Any, a: int, b: int, length: int) -> bool:
+def _matches(data: Any, at: int, other: Any, first: int, length: int) -> bool:
     for i in range(length):  # noqa: SIM110 - numba compiles the loop, not the generator
-        if data[a + i] != data[b + i]:
+        if data[at + i] != other[first + i]:
             return False
     return True
 
@@ -211,26 +211,19 @@ def _coded(data: Any, at: int, end: int, span: Any, table: Any, known: Any, colu
             known[column] += 1
             return code
         first = span[column, code, 0]
-        if span[column, code, 1] - first == end - at and _same(data, first, at, end - at):
+        if span[column, code, 1] - first == end - at and _matches(data, at, data, first, end - at):
             return code
         place = (place + 1) & mask
 
 
 @_compiled
-def _key(data: Any, at: int, end: int, names: Any, name_at: Any, expected: int) -> int:
-    """Which of the names it is, the ``expected`` one tried first; their number where it is none."""
-    count = len(name_at) - 1
-    for step in range(count):
-        which = expected + step
-        if which >= count:
-            which -= count
-        first = name_at[which]
-        same = name_at[which + 1] - first == end - at
-        for i in range(end - at if same else 0):
-            if names[first + i] != data[at + i]:
-                same = False
-                break
-        if same:
+def _key(data: Any, at: int, end: int, marks: Any, mark_at: Any) -> int:
+    """Which of the keys it is; their number where it is none."""
+    count = len(mark_at) - 1
+    for which in range(count):
+        # The mark has two quotes and a colon besides.
+        first = mark_at[which] + 1
+        if mark_at[which + 1] - first - 2 == end - at and _matches(data, at, marks, first, end - at):
             return which
     return count
 
@@ -250,7 +243,7 @@ def _literal(data: Any, at: int, end: int) -> int:
 
 @_compiled
 def scan(
-    data: Any, start: Any, end: Any, names: Any, name_at: Any, kind: Any, slot: Any, powers: Any,
+    data: Any, start: Any, end: Any, marks: Any, mark_at: Any, kind: Any, slot: Any, powers: Any,
     status: Any, text: Any, span: Any, known: Any, number: Any, whole: Any, flag: Any, instant: Any,
     long: Any, table: Any,
 ) -> int:  # fmt: skip
@@ -274,25 +267,32 @@ def scan(
         while sound:
             while at < stop and _is_space(data[at]):
                 at += 1
-            if at >= stop or data[at] != 34:
-                sound = False
-                break
-            at += 1
-            closing = _after_text(data, at, stop)
-            if closing < 0:
-                sound = False
-                break
-            for i in range(at, closing):
-                if data[i] == 92:
+            # Mostly it is the key that came next in the line before, colon and all.
+            which = expected
+            first = mark_at[which]
+            length = mark_at[which + 1] - first
+            if at + length <= stop and _matches(data, at, marks, first, length):
+                at += length
+            else:
+                if at >= stop or data[at] != 34:
                     sound = False
-            which = _key(data, at, closing, names, name_at, expected)
-            at = closing + 1
-            while at < stop and _is_space(data[at]):
+                    break
                 at += 1
-            if not sound or at >= stop or data[at] != 58:
-                sound = False
-                break
-            at += 1
+                closing = _after_text(data, at, stop)
+                if closing < 0:
+                    sound = False
+                    break
+                for i in range(at, closing):
+                    if data[i] == 92:
+                        sound = False
+                which = _key(data, at, closing, marks, mark_at)
+                at = closing + 1
+                while at < stop and _is_space(data[at]):
+                    at += 1
+                if not sound or at >= stop or data[at] != 58:
+                    sound = False
+                    break
+                at += 1
             while at < stop and _is_space(data[at]):
                 at += 1
             if at >= stop:
@@ -303,23 +303,28 @@ def scan(
             byte = data[at]
             if byte == 34:
                 at += 1
+                if form == 0 and line > 0 and text[column, line - 1] >= 0:
+                    # Mostly it is the text that stood there in the line before.
+                    code = text[column, line - 1]
+                    first = span[column, code, 0]
+                    length = span[column, code, 1] - first
+                    if (
+                        at + length < stop
+                        and data[at + length] == 34
+                        and _matches(data, at, data, first, length)
+                    ):
+                        text[column, line] = code
+                        at += length + 1
+                        byte = 0
+            if byte == 0:
+                pass
+            elif byte == 34:
                 closing = _after_text(data, at, stop)
                 if closing < 0:
                     sound = False
                     break
                 if form == 0:
-                    code = -1
-                    if line > 0:
-                        code = text[column, line - 1]
-                    if code >= 0:
-                        before = span[column, code, 0]
-                        if span[column, code, 1] - before != closing - at or not _same(
-                            data, before, at, closing - at
-                        ):
-                            code = -1
-                    if code < 0:
-                        code = _coded(data, at, closing, span, table, known, column)
-                    text[column, line] = code
+                    text[column, line] = _coded(data, at, closing, span, table, known, column)
                 elif form == 4:
                     instant[line] = _moment(data, at, closing)
                     sound = instant[line] != ABSENT

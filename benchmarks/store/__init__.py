@@ -1,0 +1,1 @@
+"""The store's gates: `python -m benchmarks.store.crash`, `.ingest`, `.query`, `.engines`."""
