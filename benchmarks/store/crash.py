@@ -2,7 +2,7 @@
 misled?
 
     python -m benchmarks.store.crash [--agents 100] [--rounds 30] [--rows 20] [--agent-kills 60]
-                                     [--ingest-kills 20] [--seed 1]
+                                     [--ingest-kills 20] [--seconds 120] [--seed 1]
 
 Every agent puts its rounds into one store, each in a process of its own that is killed (SIGKILL) at random
 and begun again where it had not been told that its round arrived: so rounds come twice, also after the
@@ -28,7 +28,6 @@ from benchmarks.table import Line, print_table, say
 from probes.inbox import inbox_key, open_inbox
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE_S = 0.3
 
 READER = """
 import collections, sys
@@ -51,7 +50,7 @@ while True:
 """
 
 
-def agent(store: Path, told: Path, number: int, rounds: int, rows: int, seed: int) -> None:
+def agent(store: Path, told: Path, number: int, rounds: int, rows: int, seed: int, pause_s: float) -> None:
     """Put every round that is not said to have arrived; say so of each that did."""
     inbox = open_inbox(str(store))
     said = told / f"{number:03}"
@@ -61,7 +60,7 @@ def agent(store: Path, told: Path, number: int, rounds: int, rows: int, seed: in
         name, run, found = round_rows(number, n, rows)
         if f"{name} {run}" in done:
             continue
-        time.sleep(pause.random() * 2 * PAUSE_S)
+        time.sleep(pause.random() * 2 * pause_s)
         inbox.create(inbox_key(name, run), payload(found))
         # A kill here makes it come again, when the ingester may long have it.
         with said.open("a") as file:
@@ -81,7 +80,8 @@ def begin(*arguments: object) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in (
-        ("agents", 100), ("rounds", 30), ("rows", 20), ("agent-kills", 60), ("ingest-kills", 20), ("seed", 1)
+        ("agents", 100), ("rounds", 30), ("rows", 20), ("agent-kills", 60), ("ingest-kills", 20),
+        ("seconds", 120), ("seed", 1),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     given = parser.parse_args()
@@ -90,8 +90,11 @@ def main() -> int:
         store, told = Path(folder) / "store", Path(folder) / "told"
         (store / "inbox").mkdir(parents=True)
         told.mkdir()
-        how = (store, told)
-        running = {begin(*how, n, given.rounds, given.rows, given.seed): n for n in range(given.agents)}
+        pause_s = given.seconds / given.rounds
+        running = {
+            begin(store, told, n, given.rounds, given.rows, given.seed, pause_s): n
+            for n in range(given.agents)
+        }
         reader = subprocess.Popen(
             [sys.executable, "-c", READER, str(store), str(told), str(given.rows)],
             cwd=ROOT, stdout=(Path(folder) / "seen").open("w"),
@@ -109,7 +112,9 @@ def main() -> int:
                 if ended:
                     number = running.pop(pid)
                     if os.WIFSIGNALED(status):
-                        running[begin(*how, number, given.rounds, given.rows, given.seed + kills)] = number
+                        seed = given.seed + kills
+                        again = begin(store, told, number, given.rounds, given.rows, seed, pause_s)
+                        running[again] = number
             if ingester is None:
                 ingester = subprocess.Popen(
                     [sys.executable, "-m", "planner", "ingest", str(store)],
@@ -150,10 +155,11 @@ def judge(
         for n in range(given.rounds)
         for row in round_rows(number, n, given.rows)[2]
     }
-    left = [path for path in (store / "inbox").rglob("*.gz")]
+    left = list((store / "inbox").rglob("*.gz"))
     looks = [tuple(map(int, line.split())) for line in seen.read_text().splitlines()]
     misled = sum(any(look[1:]) for look in looks)
-    what = f"{given.agents} agents × {given.rounds} rounds, {kills} agents and {ingest_kills} of {ingests} ingesters killed"
+    killed = f"{kills} agents and {ingest_kills} of {ingests} ingesters killed"
+    what = f"{given.agents} agents × {given.rounds} rounds, {killed}"
     lost, doubled = len(wanted - set(keys)), len(keys) - len(set(keys))
     lines = [
         Line(f"{what}: rows lost", "0", f"{lost} of {len(wanted):,}", "", lost == 0, {}),

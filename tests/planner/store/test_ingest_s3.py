@@ -37,7 +37,8 @@ def test_a_bucket_is_a_store_like_any_other(ship, tmp_path):
     shelf = ship(url)
     done = ingest(url)
     assert (done.objects, done.rows, done.damaged, done.batch) == (2, 2, 1, 1)
-    assert list(shelf.keys("inbox")) == list(shelf.keys("ingest")) == []
+    assert list(shelf.keys("inbox")) == []
+    assert list(shelf.keys("ingest")) == ["ingest/upkeep"]
     assert len(list(shelf.keys("aside"))) == 2
     put(tmp_path, samples(10.0, 11.0, run_id="a"), "a")
     put(tmp_path, samples(12.0, run_id="c"), "c")
