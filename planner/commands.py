@@ -37,6 +37,7 @@ from planner.export import (
     write_texts,
 )
 from planner.inputs import Inputs, load_inputs
+from planner.measurements import read_jitter
 from planner.origin import origin_document
 from planner.plan import Plan
 from planner.plan_document import plan_document
@@ -259,12 +260,15 @@ def matrix(options: Options, *, out: Path | None) -> int:
     if out is not None:
         check_file(out)
     inputs = _inputs(study, options)
+    jitter = (
+        read_jitter(options.stores, study.latency.quantile, inputs.matrix.site_ids) if options.stores else {}
+    )
     if out is not None:
-        write_texts({out: matrix_csv(inputs)})
+        write_texts({out: matrix_csv(inputs, jitter)})
     if options.json:
-        _print(options, matrix_document(inputs), str)
+        _print(options, matrix_document(inputs, jitter), str)
     elif out is None:
-        sys.stdout.write(matrix_csv(inputs))
+        sys.stdout.write(matrix_csv(inputs, jitter))
     else:
         rows, columns = inputs.matrix.estimate_ms.shape
         print(f"written: {out} ({rows} clients × {columns} sites)")

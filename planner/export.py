@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from planner.deployment import DEPLOYMENT_FILES
 from planner.inputs import Inputs
+from planner.latency.jitter import Jitter
 from planner.latency.matrix import PROVENANCES, Grounds
+from planner.measurements import PairStatistic
 from planner.plan import Plan
 from planner.plan_document import finite, plan_json
 from probes.strict_toml import InputError
@@ -37,7 +39,12 @@ ASSIGNMENT_COLUMNS: Final = (
 MATRIX_COLUMNS: Final = (
     *("client_id", "site_id", "estimate_ms", "lower_ms", "upper_ms", "samples", "loss_ratio"),
     *("provenance", "vantage", "widened_ms", "access_ms"),
+    *("loss_lower", "loss_upper", "effective_samples", "jitter_ms", "jitter_between_ms"),
+    *("low_mode_ms", "high_mode_ms", "high_mode_share"),
 )
+_TOLD: Final = 8
+"""How many of these tell of a vantage's own samples."""
+
 PLAN_FILES: Final = ("placements.csv", "assignments.csv", "plan.json")
 FRONTIER_COLUMNS: Final = (
     *("point", "cost_usd_month", "promise_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage"),
@@ -85,14 +92,18 @@ def assignments_csv(plan: Plan) -> str:
     return csv_text((*ASSIGNMENT_COLUMNS, *(("routed_site_id",) if routed else ())), rows)
 
 
-def matrix_csv(inputs: Inputs) -> str:
+def matrix_csv(inputs: Inputs, jitter: Mapping[tuple[str, str], Jitter] | None = None) -> str:
     """A row per pair of client and site. ``samples`` is blank where the publisher did not say how many.
 
     ``vantage`` is the one that speaks for the pair, ``widened_ms`` by how much that widened either bound,
-    ``access_ms`` what of the estimate is the client's access line.
+    ``access_ms`` what of the estimate is the client's access line. What follows is of the vantage's own
+    samples: bounds of the loss ratio, what they are worth, delay variation (within rounds and between them)
+    where ``jitter`` has the vantage and site, and their two levels where a route comes and goes.
     """
     matrix = inputs.matrix
     grounds = matrix.grounds or Grounds.none(matrix.estimate_ms.shape)
+    told = {at: _told(spoken, jitter or {}) for at, spoken in grounds.spoken.items()}
+    nothing = (None,) * _TOLD
     # Plain lists: indexing an array element by element is ten times slower.
     columns = [
         array.tolist()
@@ -103,16 +114,29 @@ def matrix_csv(inputs: Inputs) -> str:
     ]
     rows = (
         (
-            *(client, site, estimate, lower, upper, None if samples < 0 else samples, loss),
+            *(client, matrix.site_ids[site], estimate, lower, upper, None if samples < 0 else samples, loss),
             *(PROVENANCES[provenance], None if vantage < 0 else matrix.vantages[vantage]),
-            *(None if vantage < 0 else widened, access),
+            *(None if vantage < 0 else widened, access, *told.get((vantage, site), nothing)),
         )
         for client, *of_client in zip(matrix.client_ids, *columns, strict=True)
-        for site, estimate, lower, upper, samples, loss, provenance, vantage, widened, access in zip(
-            matrix.site_ids, *of_client, strict=True
+        for site, (estimate, lower, upper, samples, loss, provenance, vantage, widened, access) in enumerate(
+            zip(*of_client, strict=True)
         )
     )
     return csv_text(MATRIX_COLUMNS, rows)
+
+
+def _told(spoken: PairStatistic, jitter: Mapping[tuple[str, str], Jitter]) -> tuple[float | None, ...]:
+    """What a vantage's own samples tell: the last columns of the matrix."""
+    detail, variation = spoken.detail, jitter.get((spoken.vantage.id, spoken.site_id))
+    if detail is None:
+        return (None,) * _TOLD
+    low, high = detail.modes if len(detail.modes) == 2 else (None, None)
+    return (
+        *(detail.loss_lower, detail.loss_upper, detail.effective),
+        *((None, None) if variation is None else (variation.within_ms, variation.between_ms)),
+        *((None, None, None) if high is None or low is None else (low.rtt_ms, high.rtt_ms, high.share)),
+    )
 
 
 def frontier_csv(plans: Sequence[Plan], coverage: float = 0.95, *, complete: bool) -> str:
@@ -145,8 +169,11 @@ def promise_ms(plan: Plan, coverage: float) -> float:
     return math.inf
 
 
-def matrix_document(inputs: Inputs) -> dict[str, Any]:
-    """The latency matrix as a dict for JSON: clients by sites; what is absent or unknown is None."""
+def matrix_document(inputs: Inputs, jitter: Mapping[tuple[str, str], Jitter] | None = None) -> dict[str, Any]:
+    """The latency matrix as a dict for JSON: clients by sites; what is absent or unknown is None.
+
+    ``sampled`` is a row for each vantage and site whose own samples speak, as in :func:`matrix_csv`.
+    """
     matrix = inputs.matrix
     grounds = matrix.grounds or Grounds.none(matrix.estimate_ms.shape)
 
@@ -170,6 +197,15 @@ def matrix_document(inputs: Inputs) -> dict[str, Any]:
         ],
         "widened_ms": rows(grounds.widened_ms),
         "access_ms": rows(grounds.access_ms),
+        "sampled": [
+            {"vantage": each.vantage.id, "site": each.site_id}
+            | {
+                name: None if value is None else finite(value)
+                for name, value in zip(MATRIX_COLUMNS[-_TOLD:], _told(each, jitter or {}), strict=True)
+            }
+            for each in grounds.spoken.values()
+            if each.detail is not None
+        ],
         "inputs": dict(inputs.hashes),
         "set_aside": dict(inputs.set_aside),
         "notes": list(inputs.notes),

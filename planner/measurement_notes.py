@@ -11,6 +11,7 @@ import numpy as np
 
 from planner.demand import Demand
 from planner.latency.matrix import MEASURED, LatencyMatrix
+from planner.latency.modes import Mode
 from planner.measurements import MeasurementReport, PairStatistic
 from planner.study import Study
 
@@ -48,6 +49,7 @@ def measurement_notes(
             yield f"{report.damaged} damaged {lines} left out"
         yield from report.complaints
     yield from _by_site([each for each in heard if math.isinf(each.rtt_ms)], _out_of_reach)
+    yield from _by_site([each for each in heard if len(_levels(each)) == 2], _two_levels)
     if study.latency.bound == "upper":
         unbounded = [each for each in heard if math.isinf(each.upper_ms) and math.isfinite(each.rtt_ms)]
         yield from _by_site(unbounded, _unbounded)
@@ -83,10 +85,32 @@ def _out_of_reach(subject: str, vantages: str, found: Sequence[PairStatistic]) -
 
 
 def _unbounded(subject: str, vantages: str, found: Sequence[PairStatistic]) -> str:
-    percentile, fewest = found[0].quantile * 100, min(each.samples for each in found)
+    percentile, fewest = found[0].quantile * 100, min(found, key=_worth)
+    samples = f"{fewest.samples}"
+    if fewest.detail is not None and _worth(fewest) < fewest.samples:
+        rounds = _counted(fewest.detail.rounds, "round")
+        samples += f" in {rounds}, which are worth {_worth(fewest):.0f} independent of each other"
     return (
         f"{subject} without an upper bound from {vantages}: too few samples for an upper bound of the"
-        f" p{percentile:g} ({fewest})"
+        f" p{percentile:g} ({samples})"
+    )
+
+
+def _worth(statistic: PairStatistic) -> float:
+    return statistic.samples if statistic.detail is None else statistic.detail.effective
+
+
+def _levels(statistic: PairStatistic) -> tuple[Mode, ...]:
+    return () if statistic.detail is None else statistic.detail.modes
+
+
+def _two_levels(subject: str, vantages: str, found: Sequence[PairStatistic]) -> str:
+    """The pair whose levels lie furthest apart is told, as a ratio."""
+    low, high = max(map(_levels, found), key=lambda levels: levels[1].rtt_ms / levels[0].rtt_ms)
+    return (
+        f"{subject} reached on two levels from {vantages}, as when a route changes and changes back:"
+        f" {low.rtt_ms:.1f} ms ({low.share:.0%} of the samples) and {high.rtt_ms:.1f} ms ({high.share:.0%})"
+        f"{'' if len(found) == 1 else ', where they lie furthest apart'}"
     )
 
 

@@ -12,6 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
+from planner.latency.jitter import Jitter, jitter
+from planner.latency.loss import loss_ratio
+from planner.latency.modes import Mode
 from planner.store.published import hash_table, read_table
 from planner.store.query import PairSample, StoreContent, query_pairs
 from planner.store.reading import Source, hash_sources
@@ -23,6 +28,7 @@ from probes.strict_toml import nearest_name
 __all__ = [
     "MeasurementError",
     "MeasurementReport",
+    "PairDetail",
     "PairStatistic",
     "Rounds",
     "Source",
@@ -32,6 +38,7 @@ __all__ = [
     "Window",
     "hash_published",
     "hash_sources",
+    "read_jitter",
     "read_published",
     "read_rounds",
     "read_stores",
@@ -49,6 +56,23 @@ class Vantage:
 
 
 @dataclass(frozen=True, slots=True)
+class PairDetail:
+    """What a pair's own samples tell beside their quantile.
+
+    They were taken in so many ``rounds`` and are worth ``effective`` independent ones where the quantile is
+    asked about. ``loss_lower`` and ``loss_upper`` bound the loss ratio (Wilson, of what they are worth where
+    losses are asked about). ``modes``: the levels of the round trip, lowest first; two where a route
+    changes.
+    """
+
+    rounds: int
+    effective: float
+    loss_lower: float
+    loss_upper: float
+    modes: tuple[Mode, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PairStatistic:
     """The ``quantile`` of round-trip time from one vantage to one site, with its bounds, in milliseconds.
 
@@ -56,7 +80,7 @@ class PairStatistic:
     +inf in the quantile. ``direct`` is False when the asked quantile was not itself measured or published
     but derived from others (such a pair counts as modelled). ``kind`` is "sampled" (own agents) or
     "published". ``site_position`` is the site's latitude and longitude where the source knows it, so that a
-    distance can be learnt from a site that is no candidate.
+    distance can be learnt from a site that is no candidate. ``detail`` is None where others measured.
     """
 
     vantage: Vantage
@@ -71,6 +95,7 @@ class PairStatistic:
     direct: bool
     source: str
     site_position: tuple[float, float] | None = None
+    detail: PairDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +153,7 @@ def read_stores(
             kind="sampled",
             direct=True,
             source=f"{source} ({pair.protocol})",
+            detail=_detail(pair),
         )
         for pair in result.pairs
         if pair.site in site_ids
@@ -141,6 +167,29 @@ def read_stores(
         {source.url: source.sha256 for source in result.sources},
         result.sources,
     )
+
+
+def read_jitter(
+    urls: Sequence[str], quantile: float, site_ids: Collection[str], *, window: Window = ALWAYS
+) -> Mapping[tuple[str, str], Jitter]:
+    """The jitter of every vantage × site pair in these stores together, for these ``site_ids``.
+
+    Reads every sample into memory, and raises what :func:`read_stores` does.
+    """
+    rounds = read_rounds(urls, since=window.since, until=window.until, sites=site_ids)
+    found = {}
+    for at in rounds.pairs():
+        # Rounds may overlap in time: a round's samples stand together, in the order of their start.
+        order = np.argsort(rounds.round[at], kind="stable")
+        place, site = rounds.places[rounds.vantage[at.start]], rounds.sites[rounds.site[at.start]]
+        found[place.vantage, site] = jitter(rounds.rtt_ms[at][order], rounds.round[at][order], quantile)
+    return found
+
+
+def _detail(pair: PairSample) -> PairDetail:
+    texture = pair.texture
+    loss = loss_ratio(pair.lost, pair.samples, texture.loss_effective)
+    return PairDetail(texture.rounds, texture.effective, float(loss.lower), float(loss.upper), texture.modes)
 
 
 def read_published(quantile: float, provider: str) -> MeasurementReport:

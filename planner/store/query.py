@@ -12,22 +12,30 @@ from typing import Final
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.latency.statistics import CONFIDENCE, quantile_ranks
 from planner.store.counting import COUNTED, COUNTS, CUT_OFF, PAIRS, SAMPLE_KEY
 from planner.store.reading import Source, reading
+from planner.store.texture import Texture, textures
 from planner.store.window import ALWAYS, Window
 
-_QUANTILES: Final = f"""
-SELECT vantage, site, protocol, samples, samples - answered AS lost,
-       ordered[ranks.estimate] AS estimate,
-       CASE WHEN ranks.lower = 0 THEN 0.0 ELSE ordered[ranks.lower] END AS lower,
-       ordered[ranks.upper] AS upper
+# Kept, for how far out the bounds are is known only when each batch has been held against the estimate.
+_ORDERED: Final = f"""
+CREATE TABLE ordered AS
+SELECT pair, ordered, ordered[ranks.estimate] AS estimate_ms
 FROM pair JOIN (
     SELECT pair, list(rtt_ms ORDER BY rtt_ms) FILTER (rtt_ms IS NOT NULL) AS ordered
     FROM ({COUNTED}) GROUP BY pair
 ) USING (pair)
 JOIN ranks USING (samples)
+"""
+
+_QUANTILES: Final = """
+SELECT pair, vantage, site, protocol, samples, samples - answered AS lost, estimate_ms,
+       CASE WHEN bounds.lower = 0 THEN 0.0 ELSE ordered[bounds.lower] END AS lower,
+       ordered[bounds.upper] AS upper
+FROM pair JOIN ordered USING (pair) JOIN bounds USING (pair)
 ORDER BY pair
 """
 
@@ -69,7 +77,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PairSample:
-    """A quantile of one pair in ms, with its confidence bounds; ``lost`` of ``samples`` never came back."""
+    """A quantile of one pair in ms, with its confidence bounds; ``lost`` of ``samples`` never came back.
+
+    The bounds are those of as many independent samples as ``texture`` says that these are worth.
+    """
 
     vantage: str
     site: str
@@ -79,6 +90,7 @@ class PairSample:
     rtt_ms: float
     lower_ms: float
     upper_ms: float
+    texture: Texture
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +131,7 @@ def query_pairs(
         database = found.database
         database.execute(CUT_OFF)
         database.execute(PAIRS)
-        _create_ranks(database, quantile, confidence)
-        pairs = tuple(
-            PairSample(vantage, site, protocol, samples, lost, _or_inf(value), _or_inf(lower), _or_inf(upper))
-            for vantage, site, protocol, samples, lost, value, lower, upper in database.execute(
-                _QUANTILES
-            ).fetchall()
-        )
+        pairs = _pairs(database, quantile, confidence)
         places = tuple(Place(*row) for row in database.execute(PLACES).fetchall())
         ((rows,),) = database.execute("SELECT count(*) FROM sample").fetchall()
         stores = _stores(database, found.sources, pairs, rows)
@@ -170,18 +176,42 @@ def _stores(
     )
 
 
+def _pairs(database: duckdb.DuckDBPyConnection, quantile: float, confidence: float) -> tuple[PairSample, ...]:
+    found = database.execute("SELECT pair, samples FROM pair ORDER BY pair").fetchnumpy()
+    number, samples = (np.asarray(found[name], dtype=np.int64) for name in ("pair", "samples"))
+    if not number.size:
+        return ()
+    counts = np.unique(samples)
+    _tabulate(database, "ranks", samples=counts, estimate=quantile_ranks(counts, quantile).estimate)
+    database.execute(_ORDERED)
+    texture = textures(database, confidence)
+    worth = np.array([texture[pair].effective for pair in number.tolist()])
+    ranks = quantile_ranks(samples, quantile, confidence, effective=worth)
+    _tabulate(database, "bounds", pair=number, lower=ranks.lower, upper=ranks.upper)
+    return tuple(
+        PairSample(
+            *(vantage, site, protocol),
+            samples=sent,
+            lost=lost,
+            rtt_ms=_or_inf(value),
+            lower_ms=_or_inf(lower),
+            upper_ms=_or_inf(upper),
+            texture=texture[pair],
+        )
+        for pair, vantage, site, protocol, sent, lost, value, lower, upper in database.execute(
+            _QUANTILES
+        ).fetchall()
+    )
+
+
 def _or_inf(value: float | None) -> float:
     """A rank beyond the answered samples falls on a lost one, or on nothing: +inf."""
     return math.inf if value is None else value
 
 
-def _create_ranks(database: duckdb.DuckDBPyConnection, quantile: float, confidence: float) -> None:
-    """Table ``ranks``: for each number of samples a pair has, the ranks of the quantile and its bounds."""
-    counts = database.execute("SELECT DISTINCT samples FROM pair ORDER BY samples").fetchnumpy()["samples"]
-    ranks = quantile_ranks(np.asarray(counts, dtype=np.int64), quantile, confidence)
-    columns = np.stack((counts, ranks.estimate, ranks.lower, ranks.upper)).astype(np.int64)
+def _tabulate(database: duckdb.DuckDBPyConnection, name: str, **columns: NDArray[np.int64]) -> None:
+    """A table of whole numbers."""
+    each = ", ".join(f'unnest(${at}::BIGINT[]) AS "{column}"' for at, column in enumerate(columns, start=1))
     database.execute(
-        "CREATE TABLE ranks AS SELECT unnest($1::BIGINT[]) AS samples, unnest($2::BIGINT[]) AS estimate,"
-        ' unnest($3::BIGINT[]) AS lower, unnest($4::BIGINT[]) AS "upper"',
-        [column.tolist() for column in columns],
+        f"CREATE TABLE {name} AS SELECT {each}", [column.tolist() for column in columns.values()]
     )

@@ -23,7 +23,10 @@ from planner.export import (
     write_texts,
 )
 from planner.inputs import Inputs
+from planner.latency.jitter import Jitter
 from planner.latency.matrix import ABSENT, MEASURED, MODELLED, Grounds, LatencyMatrix
+from planner.latency.modes import Mode
+from planner.measurements import PairDetail, PairStatistic, Vantage
 from planner.plan import Assignment, Certainty, Conflict, Kpi, Placement, Plan
 from planner.plan_document import plan_json
 
@@ -234,6 +237,21 @@ def test_a_file_stands_as_it_was_when_another_cannot_be_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+SPOKEN = PairStatistic(
+    vantage=Vantage("v1", "DE", 0.0, 0.0),
+    site_id="s1",
+    quantile=0.5,
+    rtt_ms=1.0,
+    lower_ms=0.5,
+    upper_ms=1.5,
+    samples=30,
+    loss_ratio=0.1,
+    kind="sampled",
+    direct=True,
+    source="a test",
+    detail=PairDetail(10, 12.5, 0.04, 0.25, (Mode(1.0, 0.75), Mode(2.0, 0.25))),
+)
+JITTER = {("v1", "s1"): Jitter(0.125, float("nan"), 20, 0)}
 MATRIX = LatencyMatrix(
     client_ids=("=c1", "c2"),
     site_ids=("s1", "s2"),
@@ -246,7 +264,11 @@ MATRIX = LatencyMatrix(
     loss_ratio=np.array([[0.1, np.nan], [np.nan, np.nan]]),
     provenance=np.array([[MEASURED, MODELLED], [ABSENT, MEASURED]], dtype=np.int8),
     vantage=np.array([[0, -1], [-1, 0]], dtype=np.int32),
-    grounds=Grounds(np.array([[0.25, 0.0], [0.0, 1.0]]), np.array([[0.5, 0.5], [0.0, 0.0]]), {}),
+    grounds=Grounds(
+        np.array([[0.25, 0.0], [0.0, 1.0]]),
+        np.array([[0.5, 0.5], [0.0, 0.0]]),
+        {(0, 0): SPOKEN, (0, 1): replace(SPOKEN, site_id="s2", kind="published", detail=None)},
+    ),
 )
 INPUTS = Inputs(
     demand=Demand(
@@ -264,13 +286,14 @@ INPUTS = Inputs(
 
 
 def test_the_matrix_as_csv():
-    assert matrix_csv(INPUTS) == (
+    assert matrix_csv(INPUTS, JITTER) == (
         "client_id,site_id,estimate_ms,lower_ms,upper_ms,samples,loss_ratio,provenance,vantage,"
-        "widened_ms,access_ms\n"
-        "'=c1,s1,1.5,1,2,30,0.1,measured,v1,0.25,0.5\n"
-        "'=c1,s2,2.5,2,3,0,,modelled,,,0.5\n"
-        "c2,s1,,,,0,,absent,,,0\n"
-        "c2,s2,4.5,4,5,,,measured,v1,1,0\n"
+        "widened_ms,access_ms,loss_lower,loss_upper,effective_samples,jitter_ms,jitter_between_ms,"
+        "low_mode_ms,high_mode_ms,high_mode_share\n"
+        "'=c1,s1,1.5,1,2,30,0.1,measured,v1,0.25,0.5,0.04,0.25,12.5,0.125,,1,2,0.25\n"
+        "'=c1,s2,2.5,2,3,0,,modelled,,,0.5,,,,,,,,\n"
+        "c2,s1,,,,0,,absent,,,0,,,,,,,,\n"
+        "c2,s2,4.5,4,5,,,measured,v1,1,0,,,,,,,,\n"
     )
 
 
@@ -282,3 +305,17 @@ def test_the_matrix_as_json():
     assert document["vantage"] == [["v1", None], [None, "v1"]]
     assert document["widened_ms"] == [[0.25, 0], [0, 1]]
     assert document["access_ms"] == [[0.5, 0.5], [0, 0]]
+    assert document["sampled"] == [
+        {
+            "vantage": "v1",
+            "site": "s1",
+            "loss_lower": 0.04,
+            "loss_upper": 0.25,
+            "effective_samples": 12.5,
+            "jitter_ms": None,
+            "jitter_between_ms": None,
+            "low_mode_ms": 1.0,
+            "high_mode_ms": 2.0,
+            "high_mode_share": 0.25,
+        }
+    ]

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.measurements import MeasurementError, StoreError, hash_sources, read_stores
+from planner.latency.effective import batch_of, bounded_quantile, effective_samples
+from planner.latency.jitter import jitter
+from planner.latency.loss import loss_ratio
+from planner.measurements import MeasurementError, StoreError, hash_sources, read_jitter, read_stores
 from planner.store.counting import PROTOCOLS
 from probes.record import FAILURES, is_loss
-from tests.planner.latency.order_statistics import sample_quantile
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, put_bytes, samples
 
 
@@ -35,19 +37,68 @@ def test_a_pair_and_where_its_vantage_stands(tmp_path):
     assert (report.rows, report.damaged, report.complaints) == (5, 0, ())
 
 
+def rounds_of(rtts, each):
+    """These samples in rounds of so many, one minute after the other."""
+    rows = []
+    for number, start in enumerate(range(0, len(rtts), each)):
+        minute = f"2026-11-23T{10 + number // 60:02}:{number % 60:02}"
+        found = samples(*rtts[start : start + each], failure="connect_timeout", run_id=f"r{number}")
+        rows += [dataclasses.replace(row, started_at=f"{minute}:{row.sample:02}.000000Z") for row in found]
+    return rows
+
+
 @settings(deadline=None, max_examples=20)
 @given(
     st.lists(st.floats(0.1, 900) | st.none(), min_size=1, max_size=150),
     st.sampled_from([0.5, 0.75, 0.9, 0.95, 0.99]),
+    st.integers(1, 20),
 )
-def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile):
+def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile, each):
     store = tmp_path_factory.mktemp("store")
-    put(store, samples(*rtts, failure="connect_timeout"))
-    answered = [rtt for rtt in rtts if rtt is not None]
-    expected = sample_quantile(answered, len(rtts) - len(answered), quantile)
+    put(store, rounds_of(rtts, each))
+    rtt_ms = np.array([math.inf if rtt is None else rtt for rtt in rtts])
+    expected = bounded_quantile(rtt_ms, np.arange(len(rtts)) // each, quantile)
     found = only(read(store, quantile=quantile))
-    assert (found.rtt_ms, found.lower_ms, found.upper_ms) == (expected.value, expected.lower, expected.upper)
-    assert found.loss_ratio == pytest.approx(1 - len(answered) / len(rtts))
+    assert (found.rtt_ms, found.lower_ms, found.upper_ms) == (
+        *(expected.rtt_ms, expected.lower_ms),
+        expected.upper_ms,
+    )
+    lost = sum(rtt is None for rtt in rtts)
+    assert found.loss_ratio == pytest.approx(lost / len(rtts))
+    assert found.detail.effective == pytest.approx(expected.effective)
+    assert found.detail.rounds == math.ceil(len(rtts) / each)
+    batch = batch_of(np.arange(len(rtts)) // each)
+    worth = effective_samples(np.bincount(batch, np.isinf(rtt_ms)), np.bincount(batch))
+    loss = loss_ratio(lost, len(rtts), worth)
+    assert (found.detail.loss_lower, found.detail.loss_upper) == (
+        pytest.approx(float(loss.lower)),
+        pytest.approx(float(loss.upper)),
+    )
+
+
+def test_two_levels_and_jitter_from_a_store(tmp_path):
+    rng = np.random.default_rng(2)
+    level = np.repeat(np.where(np.arange(80) % 20 < 12, 30.0, 45.0), 3)
+    rtts = (level + rng.exponential(0.2, 240)).round(3).tolist()
+    put(tmp_path, rounds_of(rtts, 3))
+    low, high = only(read(tmp_path)).detail.modes
+    assert (low.rtt_ms, high.rtt_ms) == (pytest.approx(30.1, rel=0.01), pytest.approx(45.1, rel=0.01))
+    assert (low.share, high.share) == (pytest.approx(0.6), pytest.approx(0.4))
+    found = read_jitter([str(tmp_path)], 0.95, SITES)
+    assert found == {("tokyo-1", "eu-west-1"): jitter(rtts, np.arange(240) // 3, 0.95)}
+    assert read_jitter([str(tmp_path)], 0.95, ["us-east-1"]) == {}
+
+
+def test_rounds_that_overlap_are_kept_apart(tmp_path):
+    """Jitter within a round is not taken across to another that ran at the same time."""
+    starts = [f"2026-11-23T10:00:0{second}.000000Z" for second in range(4)]
+    rows = [
+        dataclasses.replace(samples(rtt, run_id=run, started_at=start)[0], sample=n)
+        for n, (rtt, run, start) in enumerate(zip((10.0, 50.0, 11.0, 53.0), "abab", starts, strict=True))
+    ]
+    put(tmp_path, rows)
+    (found,) = read_jitter([str(tmp_path)], 0.5, SITES).values()
+    assert (found.within_ms, found.within_pairs, found.between_ms) == (1.0, 2, 40.0)
 
 
 LOSS = {

@@ -170,13 +170,28 @@ def test_many_sites_that_probes_do_not_reach_take_a_few_lines(study, tmp_path):
     assert notes[-1] == "15 more sites are out of reach from vantage berlin-1: 15 of 15 probes lost"
 
 
+def test_a_route_that_comes_and_goes_is_told(study, tmp_path):
+    lines = []
+    for number in range(60):
+        row = json.loads(sample("eu-west-1", 100.0 if number % 12 < 3 else 77.0, number))
+        started = f"2026-11-23T{10 + number // 60}:{number % 60:02}:00.000000Z"
+        lines.append(json.dumps(row | {"run_id": f"r{number}", "started_at": started}))
+    inputs = load_inputs(study, [written(tmp_path / "rounds.jsonl", *lines)])
+    assert any(
+        note.startswith("site eu-west-1 is reached on two levels from vantage berlin-1")
+        and note.endswith("77.1 ms (75% of the samples) and 100.0 ms (25%)")
+        for note in inputs.notes
+    ), inputs.notes
+
+
 def test_too_few_samples_for_an_upper_bound_are_told(study, tmp_path):
     store = written(tmp_path / "round.jsonl", *(sample("eu-west-1", 77.0, n) for n in range(5)))
     upper = replace(study, latency=replace(study.latency, bound="upper"))
     (note,) = (note for note in load_inputs(upper, [store]).notes if "upper bound" in note)
     assert note == (
         "site eu-west-1 is without an upper bound from vantage berlin-1: too few samples for an upper bound"
-        f" of the p{study.latency.quantile * 100:g} (5)"
+        f" of the p{study.latency.quantile * 100:g}"
+        " (5 in 1 round, which are worth 1 independent of each other)"
     )
     assert not any("upper bound" in note for note in load_inputs(study, [store]).notes)
 
