@@ -66,6 +66,13 @@ def days(text: str) -> int:
     return int(text)
 
 
+def at_least_one(text: str) -> int:
+    """A whole number from 1 to 1000."""
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)
+
+
 def at_least_two(text: str) -> int:
     """A whole number from 2 to 1000."""
     if not text.isdecimal() or not 2 <= int(text) <= 1000:

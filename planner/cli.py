@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final
 
 from planner import __version__, check_arguments, scenario_arguments
 from planner.answer_stream import drop_what_is_left, keep_stdout_for_answers
-from planner.argument_values import assignment, at_least_two, days, factor, listed, path, seconds
+from planner.argument_values import (
+    assignment,
+    at_least_one,
+    at_least_two,
+    days,
+    factor,
+    listed,
+    path,
+    seconds,
+)
 from planner.attended import attended, left_alone
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
@@ -33,7 +42,7 @@ TOOL_FAILED: Final = 5
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
-PLANNING: Final = ("plan", "frontier", "explain", "whatif", "matrix", "check")
+PLANNING: Final = ("plan", "frontier", "explain", "whatif", "survey", "matrix", "check")
 
 EXTRAS: Final = {
     "distributed": "dask",
@@ -131,6 +140,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             return commands.whatif(
                 _options(given), sets=given.set, without=given.without, demand_factor=given.demand
             )
+        case "survey":
+            from planner import survey_command
+
+            return survey_command.command(_options(given), top=given.top, draws=given.draws, out=given.out)
         case "matrix":
             from planner import commands
 
@@ -228,6 +241,12 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
 
     scenario_arguments.add(whatif)
+
+    survey = _add(commands, "survey", "which pairs to measure next; agents that measure them")
+    _takes_study(survey, time_limit="none")
+    survey.add_argument("--top", type=at_least_one, default=20, metavar="N", help="default: 20")
+    survey.add_argument("--draws", type=at_least_one, default=12, metavar="N", help="plans compared (12)")
+    survey.add_argument("--out", type=path, metavar="DIR", help="an agent's configuration for each place")
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")
     _takes_study(matrix)

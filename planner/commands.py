@@ -83,14 +83,14 @@ def plan(options: Options, *, out: Path | None) -> int:
     if out is not None:
         check_directory(out)
     made = datetime.now(UTC)  # what is measured from here on, the plan knows nothing of
-    inputs = _inputs(study, options)
-    decided = _decided(options, study, inputs, lambda: options.time_limit_s)
-    code = _verdict(decided)
+    inputs = inputs_of(study, options)
+    decided = plan_of(options, study, inputs, lambda: options.time_limit_s)
+    code = verdict(decided)
     written: tuple[Path, ...] = ()
     origin = origin_document(decided, study, options.stores, made, out)
     if code == DONE and out is not None:
         written = write_plan(decided, out, deployment_files(decided, study, inputs), origin)
-    _print(options, plan_document(decided) | origin, lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
+    show(options, plan_document(decided) | origin, lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))
     return code
@@ -101,8 +101,8 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_file(out)
-    inputs = _inputs(study, options)
-    remaining_s = _timer(options.time_limit_s)
+    inputs = inputs_of(study, options)
+    remaining_s = timer(options.time_limit_s)
     front = with_progress(
         options,
         lambda progress: decide_frontier(
@@ -115,14 +115,14 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
         print(f"edgeplan: {front.words}", file=sys.stderr)
     if not plans:
         # The front leaves promise and budget out; where it is empty, the study itself says why.
-        alone = _decided(options, study, inputs, remaining_s)
-        _print(
+        alone = plan_of(options, study, inputs, remaining_s)
+        show(
             options,
             {"study": study.name, "complete": front.complete, "points": [], "plan": plan_document(alone)},
             lambda: nothing_text(alone),
         )
-        return _verdict(alone) or TOOL_FAILED
-    code = max(_verdict(point) for point in plans)
+        return verdict(alone) or TOOL_FAILED
+    code = max(verdict(point) for point in plans)
     coverage = study.latency.coverage
     promises = [promise_ms(point, coverage) for point in plans]
     if code == DONE and out is not None:
@@ -136,14 +136,14 @@ def frontier(options: Options, *, points: int, out: Path | None) -> int:
             for promise, point in zip(promises, plans, strict=True)
         ],
     }
-    _print(options, document, lambda: frontier_text(plans, promises))
+    show(options, document, lambda: frontier_text(plans, promises))
     return code
 
 
 def explain(options: Options) -> int:
     """Decide one study and price each of its rules."""
     study = find_study(options.study)
-    inputs = _inputs(study, options)
+    inputs = inputs_of(study, options)
     explanation = with_progress(
         options,
         lambda progress: explain_plan(study, inputs, time_limit_s=options.time_limit_s, progress=progress),
@@ -158,8 +158,8 @@ def explain(options: Options) -> int:
         "alternatives": [plan_document(other) for other in explanation.alternatives],
         "alternatives_complete": searched(explanation.site_values),
     }
-    _print(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
-    return _verdict(explanation.plan)
+    show(options, document, lambda: explanation_text(explanation, slo_ms=study.latency.slo_ms))
+    return verdict(explanation.plan)
 
 
 def whatif(
@@ -168,27 +168,27 @@ def whatif(
     """Decide a study and a variation of it, and tell them apart."""
     study = find_study(options.study)
     varied = vary(study, sets=sets, without=without, demand_factor=demand_factor, place="--set")
-    inputs = _inputs(study, options)
+    inputs = inputs_of(study, options)
     try:
-        varied_inputs = _inputs(varied, options)
+        varied_inputs = inputs_of(varied, options)
     except StudyError as fault:
         raise blame(fault, sets, without) from None
     limit = options.time_limit_s if options.time_limit_s is not None else 2 * DEFAULT_TIME_LIMIT_S
-    remaining_s = _timer(limit)
-    base = _decided(options, study, inputs, lambda: limit / 2, worth=lambda plan: False)
-    other = _decided(options, varied, varied_inputs, remaining_s)
+    remaining_s = timer(limit)
+    base = plan_of(options, study, inputs, lambda: limit / 2, worth=lambda plan: False)
+    other = plan_of(options, varied, varied_inputs, remaining_s)
     apart = difference(base, other)
     document = {
         "base": plan_document(base),
         "other": plan_document(other),
         "difference": dataclasses.asdict(apart),
     }
-    _print(
+    show(
         options,
         document,
         lambda: f"{plan_text(other, slo_ms=varied.latency.slo_ms)}\n\n{difference_text(apart)}",
     )
-    return max(_verdict(base) if base.audit else DONE, _verdict(other))
+    return max(verdict(base) if base.audit else DONE, verdict(other))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -212,19 +212,19 @@ def live(options: Options, asked: Live, *, sets: Sequence[tuple[str, str]], with
     study = vary(find_study(options.study), sets=sets, without=without, place="--set")
     if asked.out is not None:
         check_file(asked.out)
-    inputs = _inputs(study, options)
-    remaining_s = _timer(options.time_limit_s)
-    plan = _decided(options, study, inputs, remaining_s)
+    inputs = inputs_of(study, options)
+    remaining_s = timer(options.time_limit_s)
+    plan = plan_of(options, study, inputs, remaining_s)
     if plan.kpi is None or plan.audit:
-        _print(options, {"plan": plan_document(plan)}, lambda: nothing_text(plan))
-        return _verdict(plan)
+        show(options, {"plan": plan_document(plan)}, lambda: nothing_text(plan))
+        return verdict(plan)
     estate = estate_of(study, inputs, plan)
     if not asked.scenarios:
         outcome = outcome_of(estate, failing(estate, asked.fail, asked.demand_factor))
         if asked.out is not None:
             write_texts({asked.out: scenarios_csv([outcome], [])})
         told = {"plan": plan_document(plan), "outcome": outcome_document(outcome)}
-        _print(options, told, lambda: outcome_text(outcome))
+        show(options, told, lambda: outcome_text(outcome))
         return DONE
     scenarios = drawn(estate, asked.hazards, asked.scenarios, asked.seed)
 
@@ -250,7 +250,7 @@ def live(options: Options, asked: Live, *, sets: Sequence[tuple[str, str]], with
         "outcomes": [outcome_document(outcome) for outcome in outcomes],
         "bests": [dataclasses.asdict(best) for best in bests],
     }
-    _print(options, document, lambda: sweep_text(summary))
+    show(options, document, lambda: sweep_text(summary))
     return DONE
 
 
@@ -259,14 +259,14 @@ def matrix(options: Options, *, out: Path | None) -> int:
     study = find_study(options.study)
     if out is not None:
         check_file(out)
-    inputs = _inputs(study, options)
+    inputs = inputs_of(study, options)
     jitter = (
         read_jitter(options.stores, study.latency.quantile, inputs.matrix.site_ids) if options.stores else {}
     )
     if out is not None:
         write_texts({out: matrix_csv(inputs, jitter)})
     if options.json:
-        _print(options, matrix_document(inputs, jitter), str)
+        show(options, matrix_document(inputs, jitter), str)
     elif out is None:
         sys.stdout.write(matrix_csv(inputs, jitter))
     else:
@@ -276,13 +276,13 @@ def matrix(options: Options, *, out: Path | None) -> int:
     return DONE
 
 
-def _timer(limit_s: float | None) -> Callable[[], float | None]:
+def timer(limit_s: float | None) -> Callable[[], float | None]:
     """Tells what is left of ``limit_s`` from now on: never nothing, so that a solver can say it ran out."""
     start = time.monotonic()
     return lambda: None if limit_s is None else max(limit_s - (time.monotonic() - start), 0.01)
 
 
-def _inputs(study: Study, options: Options) -> Inputs:
+def inputs_of(study: Study, options: Options) -> Inputs:
     return attended(lambda asked: load_inputs(study, options.stores))
 
 
@@ -291,7 +291,7 @@ def _decides(plan: Plan) -> bool:
     return plan.kpi is not None or plan.conflict is not None
 
 
-def _decided(
+def plan_of(
     options: Options,
     study: Study,
     inputs: Inputs,
@@ -335,7 +335,7 @@ def with_progress(
             line.clear()
 
 
-def _verdict(decided: Plan) -> int:
+def verdict(decided: Plan) -> int:
     """The exit code a plan deserves, having said on stderr what is wrong with it."""
     if decided.audit:
         print("edgeplan: error: the plan failed its audit; this is a defect of edgeplan", file=sys.stderr)
@@ -350,7 +350,7 @@ def _verdict(decided: Plan) -> int:
     return INFEASIBLE
 
 
-def _print(options: Options, document: dict[str, Any], text: Callable[[], str]) -> None:
+def show(options: Options, document: dict[str, Any], text: Callable[[], str]) -> None:
     if options.json:
         print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     else:

@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from planner.catalog import Site
 from planner.demand import Demand
@@ -68,6 +68,15 @@ class Errors:
         drawn = self.centre_ms * np.exp(error * np.where(error > 0.0, self.up, self.down))
         return np.asarray(np.maximum(drawn, self.floor_ms))
 
+    def within(self, limit_ms: float) -> Floats:
+        """(k,) the probability that each pair's truth is at most ``limit_ms``."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = np.log(limit_ms / self.centre_ms)
+            chance = ndtr(away / np.where(away > 0.0, self.up, self.down))
+        # Without any spread the centre itself is within or not; nothing is faster than light.
+        chance = np.where(np.isnan(chance), self.centre_ms <= limit_ms, chance)
+        return np.asarray(np.where(self.floor_ms > limit_ms, 0.0, chance), dtype=np.float64)
+
 
 def errors_of(
     matrix: LatencyMatrix, demand: Demand, sites: Sequence[Site], client: Indices, site: Indices
@@ -77,7 +86,7 @@ def errors_of(
     speaker = np.where(modelled, -1, matrix.vantage[client, site])
     centre = matrix.estimate_ms[client, site]
     down, up = _widths(matrix, client, site, modelled)
-    every = _places(demand)
+    every = places_of(demand)
     where = np.array([(each.lat, each.lon) for each in sites])
     origin = np.array([(each.lat, each.lon) for each in demand.clients])[client]
     floor = fibre_ms(great_circle_km(origin[:, 0], origin[:, 1], where[site, 0], where[site, 1]))
@@ -95,7 +104,7 @@ def errors_of(
     )
 
 
-def _places(demand: Demand) -> Indices:
+def places_of(demand: Demand) -> Indices:
     """(m,) the number of each client's place."""
     cells = [
         (client.country, int(client.lat // CELL_DEGREES), int(client.lon // CELL_DEGREES))

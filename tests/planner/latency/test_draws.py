@@ -92,3 +92,18 @@ def test_a_draw_is_the_same_whichever_others_are_drawn():
     errors, values = drawn(matrix(200.0, 150.0, 400.0), [0, 2], [1, 0])
     assert np.array_equal(errors.draw(1, 17), values[17])
     assert not np.array_equal(errors.draw(2, 17), values[17])
+
+
+def test_the_probability_of_a_limit_is_how_often_draws_keep_it():
+    errors, values = drawn(matrix(200.0, 150.0, 400.0), [0, 0], [1, 0])
+    for limit in (160.0, 200.0, 290.0):
+        chance = errors.within(limit)
+        seen = (values <= limit).mean(axis=0)
+        assert np.all(np.abs(chance - seen) < 4 * np.sqrt(0.25 / DRAWS))
+    assert errors.within(60.0)[0] == 0.0  # nothing crosses the Atlantic in that
+    assert errors.within(60.0)[1] > 0.0
+
+
+def test_without_spread_a_limit_is_kept_or_broken():
+    errors, _ = drawn(matrix(200.0, 200.0, 200.0), [0], [1])
+    assert [errors.within(limit)[0] for limit in (199.0, 200.0, 201.0)] == [0.0, 1.0, 1.0]

@@ -1,0 +1,124 @@
+"""``edgeplan survey``: which pairs to measure next, and agents' configurations that measure them [I/O]."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from planner.agent_targets import distinct, endpoint_targets, outpost_targets
+from planner.catalog import SITE_KINDS, load_catalog
+from planner.commands import Options, inputs_of, plan_of, show, timer, verdict, with_progress
+from planner.export import check_directory, write_texts
+from planner.plan_document import finite, plan_document
+from planner.solver.placement import Progress, silent
+from planner.study import Study
+from planner.study_lookup import find_study
+from planner.survey import Survey, Wanted, sites_of, survey
+from planner.tabulate import table
+from planner.terminal import nothing_text, share
+from probes.settings_writing import render_settings
+from probes.target import Target
+
+DONE: Final = 0
+LONGEST_NAME: Final = 60
+
+
+def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
+    """Decide a study, and say which measurements could change the plan; ``out``: write what takes them."""
+    study = find_study(options.study)
+    if out is not None:
+        check_directory(out)
+    inputs = inputs_of(study, options)
+    remaining_s = timer(options.time_limit_s)
+    plan = plan_of(options, study, inputs, remaining_s)
+    if plan.kpi is None or plan.audit:
+        show(options, {"plan": plan_document(plan)}, lambda: nothing_text(plan))
+        return verdict(plan)
+
+    def work(progress: Progress | None) -> Survey:
+        left = remaining_s()
+        each_s = 30.0 if left is None else max(left / draws, 0.5)
+        return survey(study, inputs, plan, draws=draws, time_limit_s=each_s, progress=progress or silent)
+
+    found = with_progress(options, work, worth=lambda survey: True)
+    pairs = found.pairs[:top]
+    targets = known_targets(study)
+    unknown = sorted({each.site_id for each in pairs} - {target.site for target in targets})
+    written: tuple[Path, ...] = ()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_texts(configurations(pairs, targets, out))
+    document = {
+        "plan": plan_document(plan),
+        "draws": found.draws,
+        "decided": found.decided,
+        "changed": found.changed,
+        "opened": found.opened,
+        "pairs": [
+            {name: finite(value) if name.endswith("_ms") else value for name, value in asdict(each).items()}
+            for each in pairs
+        ],
+        "without_address": unknown,
+    }
+    show(options, document, partial(text_of, found, pairs, unknown))
+    if written and not options.json:
+        print("\nwritten: " + ", ".join(str(path) for path in written))
+    return DONE
+
+
+def known_targets(study: Study) -> tuple[Target, ...]:
+    """What agents may probe of the study's candidates: the catalogs' endpoints and its racks' hosts."""
+    found = outpost_targets(study)
+    for provider in study.candidates.providers:
+        found += endpoint_targets(load_catalog(provider), SITE_KINDS)
+    return distinct(found)
+
+
+def configurations(pairs: Sequence[Wanted], targets: Sequence[Target], directory: Path) -> dict[Path, str]:
+    """An agent's configuration for each place that has something to measure, by the file's name."""
+    found = {}
+    for place in dict.fromkeys(each.place for each in pairs):
+        at = next(each for each in pairs if each.place == place)
+        sites = sites_of(pairs, place)
+        wanted = [target for site in sites for target in targets if target.site == site]
+        if not wanted:
+            continue
+        name = re.sub(r"[^a-z0-9-]+", "-", place.lower()).strip("-")[:LONGEST_NAME] or "place"
+        found[directory / f"probes-{name}.toml"] = render_settings(
+            vantage=name, country=at.country, lat=at.lat, lon=at.lon, targets=wanted
+        )
+    return found
+
+
+def text_of(found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> str:
+    """The survey for a person."""
+    opened = ", ".join(f"{site} {part:.0%}" for site, part in list(found.opened.items())[:12])
+    lines = [
+        f"{found.plan.study}: of {found.draws} draws of the latencies from their bounds {found.decided} have"
+        f" a plan, and {share(found.changed)} of those open other sites than this one.",
+        f"open in them: {opened}" if opened else "none of them has a plan",
+    ]
+    if not pairs:
+        lines += ["", "every pair that a plausible plan rests on is known well enough: nothing to measure"]
+        return "\n".join(lines)
+    rows = [
+        (
+            *(str(rank), each.place, each.country, each.site_id, f"{each.estimate_ms:.1f}"),
+            *(f"{each.lower_ms:.1f}", f"{each.upper_ms:.1f}", each.provenance),
+            *("" if each.in_time is None else f"{each.in_time:.0%}", share(each.share)),
+            *(f"{each.used:.0%}", "now" if each.used_now else ""),
+        )
+        for rank, each in enumerate(pairs, start=1)
+    ]
+    heads = ("", "from", "", "to", "ms", "lower", "upper", "", "in time", "demand", "served so", "")
+    lines += ["", table(heads, rows, flush_right=(0, 4, 5, 6, 8, 9, 10))]
+    if unknown:
+        lines += [
+            "",
+            f"no address is known to probe: {', '.join(unknown)} (edgeplan targets says what to do)",
+        ]
+    return "\n".join(lines)

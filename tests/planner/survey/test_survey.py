@@ -1,0 +1,136 @@
+"""The pairs worth measuring: those that could change the plan, and no others."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from planner.cli import main
+from planner.decide import decide
+from planner.inputs import load_inputs
+from planner.latency.matrix import MEASURED
+from planner.study import parse_study
+from planner.survey import survey
+from probes.settings import load_settings
+
+CLIENTS = """id,country,lat,lon,weight
+berlin,DE,52.5,13.4,4
+paris,FR,48.9,2.3,3
+warsaw,PL,52.2,21.0,2
+madrid,ES,40.4,-3.7,1
+"""
+STUDY = """
+name = "tiny"
+[demand]
+csv = "clients.csv"
+peak_rps = 2000
+requests_per_month = 1.0e8
+[candidates]
+provider = "aws"
+include = ["eu-central-1", "eu-west-3", "eu-south-2", "us-west-2"]
+[latency]
+statistic = "p50"
+"""
+COST = STUDY + "slo_ms = 30\ncoverage = 0.9\n"
+MEAN = STUDY + '[objective]\nminimize = "mean_latency"\n[limits]\nmax_sites = 2\n'
+
+
+@pytest.fixture
+def asked(tmp_path):
+    (tmp_path / "clients.csv").write_text(CLIENTS)
+
+    def ask(text):
+        study = parse_study(text, name="tiny", directory=tmp_path)
+        inputs = load_inputs(study)
+        return study, inputs, decide(study, inputs)
+
+    return ask
+
+
+def known(inputs, pairs):
+    """The same with some pairs measured, exactly at their estimates."""
+    matrix = inputs.matrix
+    low, high, provenance = matrix.lower_ms.copy(), matrix.upper_ms.copy(), matrix.provenance.copy()
+    vantage = matrix.vantage.copy()
+    for i, j in pairs:
+        low[i, j] = high[i, j] = matrix.estimate_ms[i, j]
+        provenance[i, j], vantage[i, j] = MEASURED, 0
+    return replace(
+        inputs,
+        matrix=replace(
+            matrix, lower_ms=low, upper_ms=high, provenance=provenance, vantage=vantage,
+            vantages=matrix.vantages or ("v",),
+        ),
+    )  # fmt: skip
+
+
+def test_what_no_limit_hangs_on_is_not_asked(asked):
+    study, inputs, plan = asked(COST)
+    found = survey(study, inputs, plan, draws=4)
+    assert 1 <= found.decided <= found.draws == 4
+    assert found.pairs
+    # Nobody in Europe is within 30 ms of Oregon, whatever is drawn: light takes longer.
+    assert all(each.site_id != "us-west-2" for each in found.pairs)
+    assert all(0.0 < each.in_time < 1.0 for each in found.pairs)
+    scores = [each.score for each in found.pairs]
+    assert scores == sorted(scores, reverse=True)
+    assert {each.place for each in found.pairs} <= {"berlin", "paris", "warsaw", "madrid"}
+    berlin = [each for each in found.pairs if each.place == "berlin"]
+    assert all(each.share == pytest.approx(0.4) for each in berlin)
+
+
+def test_what_is_known_is_not_asked_again(asked):
+    for text in (COST, MEAN):
+        study, inputs, plan = asked(text)
+        m, n = inputs.matrix.estimate_ms.shape
+        everything = known(inputs, [(i, j) for i in range(m) for j in range(n)])
+        found = survey(study, everything, plan, draws=2)
+        assert found.pairs == ()
+        assert found.changed == 0.0
+        first = survey(study, inputs, plan, draws=2).pairs[0]
+        i = inputs.matrix.client_ids.index(first.place)
+        j = inputs.matrix.site_ids.index(first.site_id)
+        again = survey(study, known(inputs, [(i, j)]), plan, draws=2)
+        assert (first.place, first.site_id) not in {(each.place, each.site_id) for each in again.pairs}
+
+
+def test_of_mean_latency_the_plans_own_uncertain_pairs_come_first(asked):
+    study, inputs, plan = asked(MEAN)
+    found = survey(study, inputs, plan, draws=3)
+    assert found.pairs[0].used_now
+    assert found.pairs[0].place == "berlin"  # the heaviest
+    assert found.pairs[0].in_time is None
+
+
+def test_the_same_again(asked):
+    study, inputs, plan = asked(MEAN)
+    once, again = (survey(study, inputs, plan, draws=2) for _ in range(2))
+    assert once == again
+
+
+def test_the_command_writes_what_agents_read(tmp_path, capsys):
+    (tmp_path / "clients.csv").write_text(CLIENTS)
+    file = tmp_path / "tiny.toml"
+    file.write_text(COST)
+    out = tmp_path / "agents"
+    assert main(["survey", str(file), "--draws", "2", "--top", "3", "--json", "--out", str(out)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert 1 <= len(said["pairs"]) <= 3
+    written = sorted(out.iterdir())
+    assert {path.name for path in written} == {f"probes-{each['place']}.toml" for each in said["pairs"]}
+    for path in written:
+        settings = load_settings(path)
+        place = path.stem.removeprefix("probes-")
+        wanted = {each["site_id"] for each in said["pairs"] if each["place"] == place}
+        assert settings.vantage == place
+        assert {target.site for target in settings.targets} == wanted
+    assert main(["survey", str(file), "--draws", "2", "--top", "3"]) == 0
+    assert "served so" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--top", "0"], ["--draws", "x"]])
+def test_bad_input_is_one_error(arguments, capsys):
+    with pytest.raises(SystemExit) as fault:
+        main(["survey", "factory-outposts", *arguments])
+    assert fault.value.code == 2
+    assert "is not a whole number from 1 to 1000" in capsys.readouterr().err
