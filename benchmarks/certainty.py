@@ -92,7 +92,7 @@ def at(inputs: Inputs, study: Study, statistics: list[PairStatistic]) -> Inputs:
 
 def looked_at(study: Study, known: Inputs, truth: Inputs, best: Plan) -> Trial | None:
     """Plan on what is known, and see what the truth makes of it."""
-    plan = decide(study, known, time_limit_s=60.0)
+    plan = decide(study, known, time_limit_s=30.0)
     if plan.kpi is None or best.kpi is None or study.latency.slo_ms is None:
         return None
     column = {site.id: j for j, site in enumerate(known.sites)}
