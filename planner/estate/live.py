@@ -37,6 +37,7 @@ class Estate:
     the sites' places in ``items``, whose prices they are. ``domains``: what may fail, by name, and which
     sites go with it. ``failover_s``: until clients are sent elsewhere, None where routing is not planned;
     ``home_domains``: those with which the stateful tier goes, which then takes ``recovery_s``.
+    ``through_home``: latencies have a way to the home Region in them, which stays that to the lost one.
     """
 
     site_ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class Estate:
     failover_s: float | None
     home_domains: frozenset[str]
     recovery_s: float | None
+    through_home: bool = False
 
     @property
     def share(self) -> Floats:
@@ -116,6 +118,7 @@ def estate_of(study: Study, inputs: Inputs, plan: Plan) -> Estate:
         failover_s=None if plan.routing is None else plan.routing.failover_s,
         home_domains=frozenset() if home is None else frozenset({f"region:{home}"}),
         recovery_s=None if plan.recovery is None else plan.recovery.rto_s,
+        through_home=study.workload.home is not None and study.workload.home.home_trips > 0,
     )
 
 

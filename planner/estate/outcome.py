@@ -149,7 +149,10 @@ def _rto(estate: Estate, scenario: Scenario, anybody: bool) -> tuple[float | Non
     if anybody and estate.failover_s is not None:
         parts.append((estate.failover_s, f"clients are sent elsewhere in {estate.failover_s:g} s"))
     if estate.recovery_s is not None and estate.home_domains & set(scenario.down):
-        parts.append((estate.recovery_s, f"the stateful tier is recovered in {estate.recovery_s:g} s"))
+        words = f"the stateful tier is recovered in {estate.recovery_s:g} s"
+        if estate.through_home:
+            words += " (latencies are still those by the lost home)"
+        parts.append((estate.recovery_s, words))
     if not parts:
         return None, ""
     return max(seconds for seconds, _ in parts), "; ".join(words for _, words in parts)

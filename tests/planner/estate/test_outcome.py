@@ -129,6 +129,9 @@ def test_how_long_it_takes():
     both = outcome_of(timed, failing(timed, ["region:a"]))
     assert both.rto_s == 600.0
     assert both.rto_words == "clients are sent elsewhere in 90 s; the stateful tier is recovered in 600 s"
+    by_home = replace(timed, through_home=True)
+    assert "by the lost home" in outcome_of(by_home, failing(by_home, ["region:a"])).rto_words
+    assert "by the lost home" not in outcome_of(by_home, failing(by_home, ["c"])).rto_words
 
 
 def test_latencies_are_those_of_the_draw():
