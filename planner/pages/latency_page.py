@@ -9,6 +9,8 @@ from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.latency_charts import distribution, heatmap, intervals, pair_grid
 from planner.pages.model_chart import model_chart
+from planner.pages.pair_box import pair_box
+from planner.pages.provenance_box import provenance_box
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges
 from planner.pages.words import share
@@ -29,10 +31,12 @@ def render() -> None:
     say_again = badges(plan)
     if plan.kpi is not None:
         _of_demand(plan, setting)
+        provenance_box(plan, setting)
     else:
         st.info("These rules leave no plan, so there is no latency to show for one. The Plan page says why.")
     _model(setting)
     _pairs(plan, setting)
+    pair_box(setting)
     work.follow((decided, say_again))
 
 

@@ -24,7 +24,14 @@ from planner.decide import Explanation, Frontier, decide, decide_frontier, expla
 from planner.inputs import Inputs, asking, load_inputs, restated
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
-from planner.measurements import PairStatistic, hash_sources, read_published, read_stores
+from planner.measurements import (
+    PairStatistic,
+    Rounds,
+    hash_sources,
+    read_published,
+    read_rounds,
+    read_stores,
+)
 from planner.pages import session
 from planner.pages.job import Job, Jobs, Say, Tell
 from planner.plan import Plan
@@ -269,6 +276,13 @@ def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
         return ModelCheck(distance_model(inputs.sites, statistics), statistics)
 
     return _shelf().get(_key("model", study, stores), make)
+
+
+def rounds_of(stores: tuple[str, ...], site: str) -> Rounds:
+    """Every sample of a site in these stores, by round."""
+    key = hashlib.sha256("\0".join(("rounds", site, _content(stores))).encode()).hexdigest()
+    with st.spinner("Reading samples …"):
+        return _shelf().get(key, lambda: read_rounds(stores, sites=(site,)))
 
 
 def attend() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from planner.pages.session import Edited
 from planner.pages.work import KEPT, Shelf
 from planner.study import load_study, shipped_studies
 from planner.whatif import vary
+from tests.planner.store.inbox_writing import SAMPLE, put
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,6 +49,45 @@ def test_every_page_runs(module, study):
     assert not app.exception
     assert not app.error
     assert app.title[0].value
+
+
+def test_the_latency_page_tells_of_a_pair_s_own_samples(tmp_path):
+    plain = words(run_page("latency_page", study="factory-outposts"))
+    assert "No samples of your own speak for any client here" in plain
+    assert "No access line is added" in plain
+    rows = [
+        replace(
+            SAMPLE,
+            run_id=f"r{number}",
+            sample=sample,
+            started_at=f"2026-11-2{number // 24}T{number % 24:02}:00:0{sample}.000000Z",
+            vantage="regensburg",
+            vantage_country="DE",
+            vantage_lat=49.02,
+            vantage_lon=12.096,
+            site="eu-central-1",
+            rtt_ms=20.0 + sample + (15.0 if number % 24 in (18, 19) else 0.0),
+        )
+        for number in range(96)
+        for sample in range(3)
+    ]
+    put(tmp_path, rows)
+    app = AppTest.from_string(
+        "from planner.pages import latency_page\nlatency_page.render()\n", default_timeout=120
+    )
+    app.query_params["study"] = "factory-outposts"
+    app.session_state["edgeplan.store"] = str(tmp_path)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    said = words(app).replace("\\", "").replace("\u00a0", " ")
+    assert "288 in 96 rounds, worth" in said
+    assert "p50 of |ipdv|: 1.0 ms within a round, 0.0 ms from round to round" in said
+    assert "Worst from 18:00 to 19:00 UTC: 36 ms" in said
+    assert (
+        "regensburg to eu-central-1"
+        in next(box for box in app.selectbox if box.label == "Vantage and site").options
+    )
 
 
 def test_the_menu_has_the_five_pages_and_app_py_is_small():
