@@ -20,13 +20,16 @@ from planner.store.reading import Source, reading
 from planner.store.texture import Texture, textures
 from planner.store.window import ALWAYS, Window
 
+_AT_ONCE: Final = 25_000_000
+"""Samples whose order is kept at once, as lists of doubles."""
+
 # Kept, for how far out the bounds are is known only when each batch has been held against the estimate.
 _ORDERED: Final = f"""
-CREATE TABLE ordered AS
+CREATE OR REPLACE TABLE ordered AS
 SELECT pair, ordered, ordered[ranks.estimate] AS estimate_ms
 FROM pair JOIN (
     SELECT pair, list(rtt_ms ORDER BY rtt_ms) FILTER (rtt_ms IS NOT NULL) AS ordered
-    FROM ({COUNTED}) GROUP BY pair
+    FROM ({COUNTED}) WHERE pair BETWEEN $first AND $last GROUP BY pair
 ) USING (pair)
 JOIN ranks USING (samples)
 """
@@ -179,16 +182,31 @@ def _stores(
 def _pairs(database: duckdb.DuckDBPyConnection, quantile: float, confidence: float) -> tuple[PairSample, ...]:
     found = database.execute("SELECT pair, samples FROM pair ORDER BY pair").fetchnumpy()
     number, samples = (np.asarray(found[name], dtype=np.int64) for name in ("pair", "samples"))
-    if not number.size:
-        return ()
     counts = np.unique(samples)
-    _tabulate(database, "ranks", samples=counts, estimate=quantile_ranks(counts, quantile).estimate)
-    database.execute(_ORDERED)
+    if counts.size:
+        _tabulate(database, "ranks", samples=counts, estimate=quantile_ranks(counts, quantile).estimate)
+    pairs: list[PairSample] = []
+    share = np.cumsum(samples) // _AT_ONCE
+    for each in np.unique(share):
+        some = share == each
+        database.execute(_ORDERED, {"first": int(number[some][0]), "last": int(number[some][-1])})
+        pairs += _bounded(database, number[some], samples[some], quantile, confidence)
+    return tuple(pairs)
+
+
+def _bounded(
+    database: duckdb.DuckDBPyConnection,
+    number: NDArray[np.int64],
+    samples: NDArray[np.int64],
+    quantile: float,
+    confidence: float,
+) -> list[PairSample]:
+    """The pairs whose order is kept, with the bounds of what their ``samples`` are worth."""
     texture = textures(database, confidence)
     worth = np.array([texture[pair].effective for pair in number.tolist()])
     ranks = quantile_ranks(samples, quantile, confidence, effective=worth)
     _tabulate(database, "bounds", pair=number, lower=ranks.lower, upper=ranks.upper)
-    return tuple(
+    return [
         PairSample(
             *(vantage, site, protocol),
             samples=sent,
@@ -201,7 +219,7 @@ def _pairs(database: duckdb.DuckDBPyConnection, quantile: float, confidence: flo
         for pair, vantage, site, protocol, sent, lost, value, lower, upper in database.execute(
             _QUANTILES
         ).fetchall()
-    )
+    ]
 
 
 def _or_inf(value: float | None) -> float:
@@ -213,5 +231,5 @@ def _tabulate(database: duckdb.DuckDBPyConnection, name: str, **columns: NDArray
     """A table of whole numbers."""
     each = ", ".join(f'unnest(${at}::BIGINT[]) AS "{column}"' for at, column in enumerate(columns, start=1))
     database.execute(
-        f"CREATE TABLE {name} AS SELECT {each}", [column.tolist() for column in columns.values()]
+        f"CREATE OR REPLACE TABLE {name} AS SELECT {each}", [column.tolist() for column in columns.values()]
     )

@@ -40,7 +40,7 @@ FROM numbered GROUP BY ALL ORDER BY pair, batch
 
 _LEVELS: Final = f"""
 SELECT pair, round(ln(rtt_ms) * {_STEPS})::INTEGER AS bin, count(*) AS samples
-FROM ({COUNTED}) WHERE rtt_ms > 0 GROUP BY ALL ORDER BY pair, bin
+FROM ({COUNTED}) SEMI JOIN ordered USING (pair) WHERE rtt_ms > 0 GROUP BY ALL ORDER BY pair, bin
 """
 
 
@@ -56,8 +56,8 @@ class Texture:
 
 
 def textures(database: duckdb.DuckDBPyConnection, confidence: float) -> dict[int, Texture]:
-    """By the number of each pair. Needs what :data:`~planner.store.counting.COUNTED` reads, and a table
-    ``ordered`` with ``estimate_ms`` of each ``pair``, NULL where the quantile is lost."""
+    """Of each pair in the table ``ordered``, by its number. That table has ``estimate_ms`` of each ``pair``,
+    NULL where the quantile is lost; what :data:`~planner.store.counting.COUNTED` reads is there as well."""
     batches, levels = _columns(database, _BATCHES), _columns(database, _LEVELS)
     histogram = {pair: (levels["bin"][at], levels["samples"][at]) for pair, at in _by_pair(levels["pair"])}
     nothing = np.zeros(0, dtype=np.int64)

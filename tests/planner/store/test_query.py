@@ -76,6 +76,19 @@ def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile, each):
     )
 
 
+def test_a_long_store_is_read_in_parts(tmp_path, monkeypatch):
+    rows = [
+        dataclasses.replace(row, site=site, run_id=f"{row.run_id}-{site}")
+        for site, base in zip(SITES, (20.0, 40.0, 60.0), strict=True)
+        for row in rounds_of([base + n % 7 for n in range(60)], 2)
+    ]
+    put(tmp_path, rows)
+    whole = read(tmp_path)
+    assert [found.rtt_ms for found in whole.statistics] == [23.0, 43.0, 63.0]
+    monkeypatch.setattr("planner.store.query._AT_ONCE", 70)
+    assert read(tmp_path).statistics == whole.statistics
+
+
 def test_two_levels_and_jitter_from_a_store(tmp_path):
     rng = np.random.default_rng(2)
     level = np.repeat(np.where(np.arange(80) % 20 < 12, 30.0, 45.0), 3)

@@ -1,12 +1,17 @@
 """The table [access]: what it refuses, and what it does to a study's latencies."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from planner.inputs import load_inputs
 from planner.study import StudyError, parse_study
+from planner.whatif import vary
+
+ROOT = Path(__file__).resolve().parents[3]
 
 HEAD = """
 name = "lines"
@@ -108,3 +113,16 @@ def test_the_way_home_has_no_last_mile(tmp_path):
     lined = load_inputs(study(home + "[access]\nsatellite = 1\n", directory=tmp_path))
     assert np.array_equal(plain.homes[0].estimate_ms, lined.homes[0].estimate_ms)
     assert math.isfinite(lined.matrix.estimate_ms.max())
+
+
+def test_the_example_of_the_documents_is_read(tmp_path):
+    text = (ROOT / "docs" / "study.md").read_text("utf-8").partition("## The last mile")[2]
+    (example,) = re.findall(r"```toml\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    access = study(example, directory=tmp_path).access
+    assert dict(access.shares) == {"wired": 0.5, "wifi": 0.3, "cellular": 0.2}
+    assert (access.classes, access.included) == ((("field", (("cellular", 1.0),)),), ("office-*",))
+
+
+def test_a_share_can_be_set_for_a_what_if(tmp_path):
+    varied = vary(study("", directory=tmp_path), sets=(("access.cellular", "1"), ("access.wired", "0")))
+    assert varied.access.shares == (("cellular", 1.0),)
