@@ -37,6 +37,7 @@ from planner.export import (
     write_texts,
 )
 from planner.inputs import Inputs, load_inputs
+from planner.latency.jitter import Jitter
 from planner.measurements import read_jitter
 from planner.origin import origin_document
 from planner.plan import Plan
@@ -260,9 +261,7 @@ def matrix(options: Options, *, out: Path | None) -> int:
     if out is not None:
         check_file(out)
     inputs = inputs_of(study, options)
-    jitter = (
-        read_jitter(options.stores, study.latency.quantile, inputs.matrix.site_ids) if options.stores else {}
-    )
+    jitter = _jitter(study, inputs, options.stores)
     if out is not None:
         write_texts({out: matrix_csv(inputs, jitter)})
     if options.json:
@@ -274,6 +273,19 @@ def matrix(options: Options, *, out: Path | None) -> int:
         print(f"written: {out} ({rows} clients × {columns} sites)")
         print("\n".join(inputs.notes))
     return DONE
+
+
+def _jitter(study: Study, inputs: Inputs, stores: Sequence[str]) -> dict[tuple[str, str], Jitter]:
+    """By vantage and candidate; what was measured to a rack holds for every size it comes in."""
+    if not stores:
+        return {}
+    sizes = {post.id: post.site_ids for post in study.candidates.outposts}
+    found = read_jitter(stores, study.latency.quantile, {*inputs.matrix.site_ids, *sizes})
+    return {
+        (vantage, site): jitter
+        for (vantage, probed), jitter in found.items()
+        for site in sizes.get(probed, (probed,))
+    }
 
 
 def timer(limit_s: float | None) -> Callable[[], float | None]:

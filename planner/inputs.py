@@ -7,17 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from planner.access_lines import access_hash, load_access_lines
+from planner.access_lines import access_added, access_hash, access_notes
 from planner.candidates import choose_candidates
 from planner.catalog import Catalog, Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
 from planner.homes import Home, build_homes, through_home
 from planner.jurisdictions import load_jurisdictions
-from planner.latency.access import Line, added_ms, with_access
+from planner.latency.access import with_access
 from planner.latency.matrix import LatencyMatrix, build_matrix
 from planner.latency.plausible import sift
 from planner.measurement_notes import measurement_notes
@@ -137,7 +134,7 @@ def load_inputs(
         vantage_km=study.latency.vantage_km,
     )
     if study.access.adds:
-        matrix = with_access(matrix, _access(study, demand), study.access.included)
+        matrix = with_access(matrix, access_added(study, demand), study.access.included)
         hashes["access.csv"] = access_hash()
     return Inputs(
         demand=demand,
@@ -152,6 +149,7 @@ def load_inputs(
             *candidates.notes,
             *link_notes(links),
             *measurement_notes(study, demand, matrix, reports),
+            *access_notes(study),
             *demand.notes,
             *_selecting_nobody(study, demand),
             *_unpriced(study),
@@ -191,21 +189,6 @@ def resized(inputs: Inputs, study: Study) -> Inputs:
         for site in inputs.sites
     )
     return replace(inputs, sites=sites)
-
-
-def _access(study: Study, demand: Demand) -> NDArray[np.float64]:
-    """(m, 3) what each client's access line adds: to the estimate and either bound."""
-    access, quantile = study.access, study.latency.quantile
-    own = {line.kind: Line(line.p50_ms, line.p95_ms) for line in access.lines}
-    lines = {**load_access_lines(), **own}
-    everybody = added_ms(access.shares, lines, quantile)
-    of_class = {name: added_ms(shares, lines, quantile) for name, shares in access.classes}
-    return np.array(
-        [
-            next((added for name, added in of_class.items() if name in client.classes), everybody)
-            for client in demand.clients
-        ]
-    )
 
 
 def _amazon(catalogs: Sequence[Catalog]) -> Catalog:

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and how it exits."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from planner.solver.decision import Deadline
 from planner.solver.frontier import _Trace
 from planner.study import shipped_studies
 from probes.settings import parse_settings
+from tests.planner.store.inbox_writing import SAMPLE, put
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = """\
@@ -375,6 +377,36 @@ def test_matrix(study, tmp_path, capsys):
     code, _, _ = run(capsys, "matrix", study, "--out", tmp_path / "matrix.csv")
     assert code == 0
     assert (tmp_path / "matrix.csv").read_text(encoding="utf-8") == printed
+
+
+def test_matrix_with_samples_of_ones_own(study, tmp_path, capsys):
+    rows = [
+        dataclasses.replace(
+            SAMPLE,
+            vantage="berlin-1",
+            vantage_country="DE",
+            vantage_lat=52.5,
+            vantage_lon=13.4,
+            run_id=f"r{number}",
+            sample=sample,
+            started_at=f"2026-11-23T{number:02}:00:0{sample}.000000Z",
+            rtt_ms=50.0 + sample * 2,
+        )
+        for number in range(20)
+        for sample in range(2)
+    ]
+    put(tmp_path / "store", rows)
+    code, printed, _ = run(capsys, "matrix", study, "--measurements", tmp_path / "store")
+    assert code == 0
+    (told,) = (
+        row
+        for row in csv.DictReader(io.StringIO(printed))
+        if (row["client_id"], row["site_id"]) == ("berlin", "eu-west-1")
+    )
+    assert (told["vantage"], told["samples"], told["loss_ratio"]) == ("berlin-1", "40", "0")
+    assert (told["jitter_ms"], told["jitter_between_ms"], told["widened_ms"]) == ("2", "0", "0")
+    assert 0 < float(told["loss_upper"]) < 0.3
+    assert 1 < float(told["effective_samples"]) <= 40
 
 
 def test_catalog_show(capsys):

@@ -61,11 +61,18 @@ def test_a_line_of_your_own_is_added_to_every_estimate_and_bound(tmp_path):
     for name in ("estimate_ms", "lower_ms", "upper_ms"):
         assert np.allclose(getattr(inputs.matrix, name) - getattr(plain, name), 90.0)
     assert "access.csv" in inputs.hashes
+    assert "access lines add 90 ms (90 to 90) to the p95 of everybody: 100% cellular" in inputs.notes
 
 
 def test_a_shipped_line_widens_the_bounds(tmp_path):
     plain = load_inputs(study("", directory=tmp_path)).matrix
     matrix = load_inputs(study("[access]\nwired = 1\n", directory=tmp_path)).matrix
+    (note,) = (
+        note
+        for note in load_inputs(study("[access]\nwired = 1\n", directory=tmp_path)).notes
+        if note.startswith("access lines")
+    )
+    assert note.endswith("100% wired; data/access.csv is mostly assumption")
     added = [getattr(matrix, name) - getattr(plain, name) for name in ("lower_ms", "estimate_ms", "upper_ms")]
     assert np.all(added[0] < added[1])
     assert np.all(added[1] < added[2])
@@ -94,6 +101,8 @@ p95_ms = 7
 """
     matrix = load_inputs(study(access, 'csv = "c.csv"', directory=tmp_path)).matrix
     assert matrix.grounds.access_ms[:, 0].tolist() == pytest.approx([40, 7, 0])
+    notes = load_inputs(study(access, 'csv = "c.csv"', directory=tmp_path)).notes
+    assert "access lines add 40 ms (40 to 40) to the p95 of clients of class field: 100% cellular" in notes
     wrong = access.replace('"field"', '"feild"')
     with pytest.raises(StudyError, match="field") as fault:
         load_inputs(study(wrong, 'csv = "c.csv"', directory=tmp_path))
