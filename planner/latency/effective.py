@@ -55,13 +55,15 @@ def batch_of(round_: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(order * min(BATCHES, rounds) // max(rounds, 1), dtype=np.int64)
 
 
-def effective_samples(hits: ArrayLike, count: ArrayLike, confidence: float = CONFIDENCE) -> float:
+def effective_samples(
+    hits: ArrayLike, count: ArrayLike, rounds: int, confidence: float = CONFIDENCE
+) -> float:
     """What the samples of one pair are worth, between 1 and their number.
 
     ``hits`` (b,) of the ``count`` (b,) samples in each batch, in order of time, are at or below the quantile
     (or are lost, where the loss ratio is asked about). A single batch is worth one sample. Where all or none
-    are hits, nothing shows how samples hang together, and a batch is worth one sample too. ``confidence`` is
-    that of the bounds they are for.
+    are hits, nothing shows how samples hang together, and each of the ``rounds`` is worth one. ``confidence``
+    is that of the bounds they are for.
     Raises ``ValueError`` for an empty batch.
     """
     found, size = np.asarray(hits, dtype=np.float64), np.asarray(count, dtype=np.float64)
@@ -70,7 +72,7 @@ def effective_samples(hits: ArrayLike, count: ArrayLike, confidence: float = CON
     total, batches = float(size.sum()), size.size
     share = float(found.sum()) / total
     if batches == 1 or not 0.0 < share < 1.0:
-        return float(batches)
+        return 1.0 if batches == 1 else min(float(rounds), total)
     point = 0.5 + confidence / 2.0
     independent = share * (1.0 - share) / total
     effect = 1.0
@@ -88,11 +90,13 @@ def bounded_quantile(
 ) -> BoundedQuantile:
     """The ``quantile`` of one pair's samples (n,) ≥ 1: ``rtt_ms``, +inf where lost, and the number of the
     ``round_`` each was taken in."""
-    rtt, batch = np.asarray(rtt_ms, dtype=np.float64), batch_of(round_)
+    rtt, rounds = np.asarray(rtt_ms, dtype=np.float64), np.asarray(round_)
+    batch = batch_of(rounds)
     # The 0 before the first and the inf after the last are the ranks 0 and n + 1: no bound.
     ordered = np.concatenate(([0.0], np.sort(rtt), [np.inf]))
     value = float(ordered[int(quantile_ranks(rtt.size, quantile).estimate)])
     hits = rtt <= value if np.isfinite(value) else np.isfinite(rtt)
-    worth = effective_samples(np.bincount(batch, hits), np.bincount(batch), confidence)
+    hit, count = np.bincount(batch, hits), np.bincount(batch)
+    worth = effective_samples(hit, count, np.unique(rounds).size, confidence)
     ranks = quantile_ranks(rtt.size, quantile, confidence, effective=worth)
     return BoundedQuantile(value, float(ordered[int(ranks.lower)]), float(ordered[int(ranks.upper)]), worth)

@@ -67,8 +67,8 @@ def textures(database: duckdb.DuckDBPyConnection, confidence: float) -> dict[int
         bins, count = histogram.get(pair, (nothing, nothing))
         found[pair] = Texture(
             rounds=rounds,
-            effective=effective_samples(batches["hits"][at], size, confidence),
-            loss_effective=effective_samples(batches["lost"][at], size, confidence),
+            effective=effective_samples(batches["hits"][at], size, rounds, confidence),
+            loss_effective=effective_samples(batches["lost"][at], size, rounds, confidence),
             modes=find_modes(np.exp(bins / _STEPS), rounds, count),
         )
     return found

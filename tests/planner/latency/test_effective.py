@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from planner.latency.effective import BATCHES, batch_of, bounded_quantile, effective_samples
+from planner.latency.loss import loss_ratio
 from planner.latency.statistics import quantile_ranks
 from tests.planner.latency.order_statistics import sample_quantile
 
@@ -25,10 +26,10 @@ def test_two_batches_by_hand():
     # p = 9/20; the batches stray by 6 - 4.5 and 3 - 4.5, so V = 2/1 · 4.5/400 against p(1-p)/20.
     variance, independent = 2 * (1.5**2 + 1.5**2) / 400, 0.45 * 0.55 / 20
     factor = (student.ppf(0.975, 1) / 1.959963984540054) ** 2
-    assert effective_samples([6, 3], [10, 10]) == pytest.approx(
+    assert effective_samples([6, 3], [10, 10], 2) == pytest.approx(
         max(20 / (variance / independent * factor), 1)
     )
-    sixty = effective_samples([601, 600], [1000, 1000])
+    sixty = effective_samples([601, 600], [1000, 1000], 2)
     assert sixty == pytest.approx(2000 / factor, rel=1e-6)  # as even as can be: only there being two costs
 
 
@@ -42,17 +43,20 @@ def test_the_worst_of_three_lengths_counts():
         variance = number / (number - 1) * (joined**2).sum() / 160**2
         by_length.append(variance / (0.25 / 160) * (student.ppf(0.975, number - 1) / 1.959963984540054) ** 2)
     assert by_length[1] > by_length[0]
-    assert effective_samples(hits, np.full(16, 10)) == pytest.approx(160 / by_length[1])
+    assert effective_samples(hits, np.full(16, 10), 16) == pytest.approx(160 / by_length[1])
 
 
-def test_where_nothing_shows_a_batch_is_one_sample():
-    assert effective_samples([5], [10]) == 1.0
-    assert effective_samples([10, 10, 10], [10, 10, 10]) == 3.0
-    assert effective_samples([0, 0], [10, 10]) == 2.0
+def test_where_nothing_shows_a_round_is_one_sample():
+    assert effective_samples([5], [10], 1) == 1.0
+    assert effective_samples([10, 10, 10], [10, 10, 10], 6) == 6.0
+    assert effective_samples([0, 0], [10, 10], 5) == 5.0
+    # A thousand rounds without a loss: at most a third of a per cent is lost, and not a tenth.
+    worth = effective_samples(np.zeros(32), np.full(32, 157), 1000)
+    assert float(loss_ratio(0, 32 * 157, worth).upper) == pytest.approx(3.8414588 / 1003.8414588)
     with pytest.raises(ValueError, match="one sample or more"):
-        effective_samples([0, 1], [0, 3])
+        effective_samples([0, 1], [0, 3], 2)
     with pytest.raises(ValueError, match="one sample or more"):
-        effective_samples([], [])
+        effective_samples([], [], 0)
 
 
 @settings(deadline=None)
@@ -60,9 +64,9 @@ def test_where_nothing_shows_a_batch_is_one_sample():
 def test_never_worth_more_than_they_are_nor_less_than_one(batches):
     count = [size for size, _ in batches]
     hits = [round(size * share) for size, share in batches]
-    worth = effective_samples(hits, count)
+    worth = effective_samples(hits, count, len(count))
     assert 1.0 <= worth <= sum(count)
-    assert effective_samples(hits, count, 0.999) <= worth + 1e-9
+    assert effective_samples(hits, count, len(count), 0.999) <= worth + 1e-9
 
 
 @settings(deadline=None)

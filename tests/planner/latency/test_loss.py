@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.latency.effective import batch_of, effective_samples
 from planner.latency.loss import loss_ratio
 
 
@@ -51,3 +52,22 @@ def test_nonsense_is_refused(arguments):
 def test_arrays_keep_their_shape():
     assert loss_ratio(np.zeros((2, 3)), np.ones((2, 3))).upper.shape == (2, 3)
     assert math.isclose(float(loss_ratio(1, 2).ratio), 0.5)
+
+
+def test_bounds_hold_where_losses_come_in_bursts():
+    """One in fifty minutes is bad for five on end and loses half; else one probe in a thousand is lost."""
+    rng, rounds, held, naive = np.random.default_rng(9), np.repeat(np.arange(600), 4), 0, 0
+    true = (5 * 0.02 * 0.5 + 0.001) / (1 + 5 * 0.02)  # of 55 minutes, 50 good and 5 bad
+    for _ in range(200):
+        bad, left = np.zeros(600, dtype=bool), 0
+        for minute, dice in enumerate(rng.random(600)):
+            left = left - 1 if left else (5 if dice < 0.02 else 0)
+            bad[minute] = left > 0
+        lost = rng.random(2400) < np.where(bad, 0.5, 0.001)[rounds]
+        batch = batch_of(rounds)
+        worth = effective_samples(np.bincount(batch, lost), np.bincount(batch), 600)
+        found, alone = loss_ratio(lost.sum(), 2400, worth), loss_ratio(lost.sum(), 2400)
+        held += found.lower <= true <= found.upper
+        naive += alone.lower <= true <= alone.upper
+    assert naive < 150
+    assert held >= 185

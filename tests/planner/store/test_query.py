@@ -68,7 +68,9 @@ def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile, each):
     assert found.detail.effective == pytest.approx(expected.effective)
     assert found.detail.rounds == math.ceil(len(rtts) / each)
     batch = batch_of(np.arange(len(rtts)) // each)
-    worth = effective_samples(np.bincount(batch, np.isinf(rtt_ms)), np.bincount(batch))
+    worth = effective_samples(
+        np.bincount(batch, np.isinf(rtt_ms)), np.bincount(batch), math.ceil(len(rtts) / each)
+    )
     loss = loss_ratio(lost, len(rtts), worth)
     assert (found.detail.loss_lower, found.detail.loss_upper) == (
         pytest.approx(float(loss.lower)),
