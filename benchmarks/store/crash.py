@@ -90,6 +90,7 @@ def main() -> int:
         store, told = Path(folder) / "store", Path(folder) / "told"
         (store / "inbox").mkdir(parents=True)
         told.mkdir()
+        start = time.monotonic()
         pause_s = given.seconds / given.rounds
         running = {
             begin(store, told, n, given.rounds, given.rows, given.seed, pause_s): n
@@ -103,18 +104,19 @@ def main() -> int:
         lasted = 3.0
         ingester, until, began = None, 0.0, 0.0
         while running or ingester is not None or ingest_kills < given.ingest_kills:
-            if running and kills < given.agent_kills and draw.random() < 0.15:
+            # Evenly over the first four fifths, however busy the machine is.
+            due = given.agent_kills * (time.monotonic() - start) / (0.8 * given.seconds)
+            while running and kills < min(due, given.agent_kills):
                 pid = draw.choice(sorted(running))
                 os.kill(pid, signal.SIGKILL)
-                kills += 1
+                os.waitpid(pid, 0)
+                number, kills = running.pop(pid), kills + 1
+                seed = given.seed + kills
+                again = begin(store, told, number, given.rounds, given.rows, seed, pause_s)
+                running[again] = number
             for pid in list(running):
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
-                    number = running.pop(pid)
-                    if os.WIFSIGNALED(status):
-                        seed = given.seed + kills
-                        again = begin(store, told, number, given.rounds, given.rows, seed, pause_s)
-                        running[again] = number
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    del running[pid]
             if ingester is None:
                 ingester = subprocess.Popen(
                     [sys.executable, "-m", "planner", "ingest", str(store)],
