@@ -72,7 +72,7 @@ FROM (
 """Table ``pair``: of each vantage and site the protocol that counts, and how many samples it has."""
 
 COUNTED: Final = f"""
-SELECT pair, run_id, started_at, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
+SELECT pair, run_id, started_at, sample, host, port, CASE WHEN failure IS NULL THEN rtt_ms END AS rtt_ms
 FROM sample ANTI JOIN cut_off USING (vantage, run_id) JOIN pair USING (vantage, site, protocol)
 WHERE {COUNTS}
 """

@@ -35,10 +35,12 @@ BUCKET_SQL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Histograms:
-    """Of k pairs: ``count`` (k, buckets) int64 from :data:`LOWEST` on, and ``lost`` (k,) int64 beside it."""
+    """Of k pairs: ``count`` (k, buckets) int64, the first of bucket number ``first``, and ``lost`` (k,) int64
+    beside it."""
 
     count: NDArray[np.int64]
     lost: NDArray[np.int64]
+    first: int = LOWEST
 
     def total(self) -> NDArray[np.int64]:
         """Samples of each pair (k,), lost ones among them."""
@@ -51,21 +53,27 @@ class Histograms:
         rank = np.clip(np.ceil(quantile * n - 1e-9), 1, None)
         below = np.cumsum(self.count, axis=1)
         place = (below < rank[:, None]).sum(axis=1)
-        values = np.append(bucket_values(self.count.shape[1]), np.inf)
+        values = np.append(bucket_values(self.first, self.count.shape[1]), np.inf)
         return np.where(n > 0, values[place], np.nan)
 
 
-def bucket_values(buckets: int = HIGHEST - LOWEST + 1) -> NDArray[np.float64]:
-    """What each bucket reads as, in ms."""
-    values = 2.0 * GAMMA ** (LOWEST + np.arange(buckets, dtype=np.float64)) / (GAMMA + 1.0)
-    values[0] = 0.0
-    return values
+def bucket_values(first: int = LOWEST, buckets: int = HIGHEST - LOWEST + 1) -> NDArray[np.float64]:
+    """What so many buckets from number ``first`` read as, in ms."""
+    number = first + np.arange(buckets, dtype=np.float64)
+    return np.where(number == LOWEST, 0.0, 2.0 * GAMMA**number / (GAMMA + 1.0))
 
 
 def summed(
-    pair: NDArray[np.int64], bucket: NDArray[np.int64], count: NDArray[np.int64], pairs: int
-) -> NDArray[np.int64]:
-    """Counts (n,) of a ``pair`` (n,) and ``bucket`` (n,) each, added up: (``pairs``, buckets)."""
-    width = HIGHEST - LOWEST + 1
-    flat = np.bincount(pair * width + (bucket - LOWEST), weights=count, minlength=pairs * width)
-    return np.asarray(np.rint(flat), dtype=np.int64).reshape(pairs, width)
+    pair: NDArray[np.int64],
+    bucket: NDArray[np.int64],
+    count: NDArray[np.int64],
+    lost: NDArray[np.int64],
+) -> Histograms:
+    """The histograms of counts (n,) of a ``pair`` (n,) and ``bucket`` (n,) each, beside ``lost`` (k,)."""
+    pairs = len(lost)
+    if len(bucket) == 0:
+        return Histograms(np.zeros((pairs, 1), np.int64), lost)
+    first = int(bucket.min())
+    width = int(bucket.max()) - first + 1
+    flat = np.bincount(pair * width + (bucket - first), weights=count, minlength=pairs * width)
+    return Histograms(np.rint(flat).astype(np.int64).reshape(pairs, width), lost, first)

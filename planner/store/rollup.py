@@ -182,21 +182,20 @@ def _rollup(rows: pa.Table, pairs: Sequence[tuple[str, str, str]], batch: int) -
     pair = np.array([number.get(name, -1) for name in names], dtype=np.int64)
     rows, pair = rows.filter(pa.array(pair >= 0)).combine_chunks(), pair[pair >= 0]
     lost = np.bincount(pair, weights=rows.column("lost").to_numpy(), minlength=len(pairs)).astype(np.int64)
-    trips = _counts(rows, "bucket", "count", pair, len(pairs))
-    steps = _counts(rows, "jitter_bucket", "jitter_count", pair, len(pairs))
+    trips = _counts(rows, "bucket", "count", pair, lost)
+    steps = _counts(rows, "jitter_bucket", "jitter_count", pair, np.zeros(len(pairs), dtype=np.int64))
     vantages, sites, protocols = zip(*pairs, strict=True) if pairs else ((), (), ())
-    none = np.zeros(len(pairs), dtype=np.int64)
-    return Rollup(vantages, sites, protocols, Histograms(trips, lost), Histograms(steps, none), batch)
+    return Rollup(vantages, sites, protocols, trips, steps, batch)
 
 
 def _counts(
-    rows: pa.Table, bucket: str, count: str, pair: NDArray[np.int64], pairs: int
-) -> NDArray[np.int64]:
+    rows: pa.Table, bucket: str, count: str, pair: NDArray[np.int64], lost: NDArray[np.int64]
+) -> Histograms:
     buckets, counts = (rows.column(name).combine_chunks() for name in (bucket, count))
     lengths = np.diff(buckets.offsets.to_numpy())
     return summed(
         np.repeat(pair, lengths),
         buckets.flatten().to_numpy().astype(np.int64),
-        counts.flatten().to_numpy().astype(np.int64),
-        pairs,
+        counts.flatten().to_numpy(),
+        lost,
     )

@@ -24,7 +24,7 @@ _SAMPLES: Final = f"""
 WITH counted AS ({COUNTED})
 SELECT pair.pair, run_id, started_at, rtt_ms FROM counted JOIN pair USING (pair)
 WHERE $sites::VARCHAR[] IS NULL OR list_contains($sites, site)
-ORDER BY pair.pair, started_at, run_id
+ORDER BY pair.pair, started_at, run_id, sample, host, port
 """
 
 

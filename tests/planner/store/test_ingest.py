@@ -13,6 +13,7 @@ import pytest
 
 from planner.measurements import MeasurementError, read_rounds, read_stores
 from planner.store import ingest as module
+from planner.store import reading, shelf
 from planner.store.ingest import BusyError, ingest
 from planner.store.shelf import address_of
 from planner.store.table import open_table, snapshot_of
@@ -223,3 +224,46 @@ def test_the_command(tmp_path):
     broken = command(str(tmp_path / "full"))
     assert (broken.returncode, broken.stdout) == (5, "")
     assert len(broken.stderr.splitlines()) == 1
+
+
+def test_a_reader_sees_the_same_at_every_step(tmp_path):
+    for n in range(3):
+        put(tmp_path, samples(10.0 + n, 20.0 + n, run_id=f"r{n}"), f"r{n}")
+    expected = read_rounds([str(tmp_path)]).rtt_ms.tolist()
+    seen = []
+    ingest(str(tmp_path), step=lambda name: seen.append(read_rounds([str(tmp_path)]).rtt_ms.tolist()))
+    assert seen == [expected] * len(STEPS)
+
+
+@pytest.mark.parametrize("moment", ["listed", "read"])
+def test_an_ingest_that_overtakes_a_reader(tmp_path, monkeypatch, moment):
+    """The inbox is listed, or read, and then an ingest takes it away before the reader goes on."""
+    for n in range(3):
+        put(tmp_path, samples(10.0 + n, 20.0 + n, run_id=f"r{n}"), f"r{n}")
+    expected = read_rounds([str(tmp_path)]).rtt_ms.tolist()
+    owner, name = (reading, "snapshot_of") if moment == "read" else (shelf.Directory, "get")
+    original, overtaken = getattr(owner, name), []
+
+    def overtaking(*given):
+        if not overtaken:
+            overtaken.append(True)
+            ingest(str(tmp_path))
+        return original(*given)
+
+    monkeypatch.setattr(owner, name, overtaking)
+    assert read_rounds([str(tmp_path)]).rtt_ms.tolist() == expected
+    assert inbox_of(tmp_path) == []
+    assert overtaken
+
+
+def test_two_stores_that_share_rounds(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for store, runs in ((one, "abc"), (two, "bcd")):
+        for run in runs:
+            put(store, samples(10.0, 20.0, run_id=run), run)
+        ingest(str(store))
+        put(store, samples(30.0, run_id="e"), "e")
+    report = read_stores([str(one), str(two)], 0.5, SITES)
+    assert report.rows == 9
+    assert [store.rows for store in report.stores] == [7, 7]
+    assert [len(store.pairs) for store in report.stores] == [1, 1]

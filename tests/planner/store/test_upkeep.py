@@ -96,7 +96,7 @@ def test_a_histogram_reads_within_one_percent(tmp_path_factory, values, quantile
         query = f"SELECT {BUCKET_SQL.format(x='x')} FROM (SELECT unnest($1::DOUBLE[]) AS x)"
         buckets = np.array([row[0] for row in database.execute(query, [values]).fetchall()], dtype=np.int64)
     ones, none = np.ones(len(values), np.int64), np.zeros(len(values), np.int64)
-    found = Histograms(summed(none, buckets, ones, 1), np.zeros(1, np.int64)).quantile(quantile)
+    found = summed(none, buckets, ones, np.zeros(1, np.int64)).quantile(quantile)
     expected = np.sort(values)[int(quantile_ranks(len(values), quantile).estimate) - 1]
     assert found[0] == pytest.approx(expected, rel=ACCURACY + 1e-9)
 
