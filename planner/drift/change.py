@@ -37,7 +37,7 @@ from scipy.special import ndtr
 FALSE_ALARM: Final = 0.01
 """Of a whole check, over all pairs that it looks at."""
 
-MARGIN: Final = 0.03
+MARGIN: Final = 0.01
 """A step must be larger than this part of the figure."""
 
 FEWEST_RECENT: Final = 6

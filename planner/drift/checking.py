@@ -105,6 +105,8 @@ def check_plan(saved: SavedPlan, study: Study, asked: Asked, *, progress: Progre
     return Check(
         plan=saved.name,
         open=saved.open,
+        planned_usd=saved.cost_usd_month,
+        asked=study.latency.coverage,
         made=saved.made,
         since=since,
         until=_moment(max(pair.at[-1] for pair in pairs)),

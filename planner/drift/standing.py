@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decide import as_plan
-from planner.drift.change import MARGIN
 from planner.drift.saved_plan import SavedPlan, SavedPlanError
 from planner.inputs import Inputs
 from planner.options import options
@@ -20,6 +19,9 @@ from planner.study import Study
 
 LEAST_USD = 0.5
 """A bill that moved by less a month has not moved."""
+
+NOTABLE = 0.03
+"""A candidate is faster than another from this part of its latency on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def price_changes(saved: SavedPlan, standing: Standing) -> tuple[PriceChange, ..
 def better_candidates(
     saved: SavedPlan, study: Study, before: Inputs, now: Inputs, allowed: NDArray[np.bool_] | None
 ) -> tuple[Better, ...]:
-    """Candidates that beat the assigned site by more than :data:`MARGIN` now and did not ``before``, for
+    """Candidates that beat the assigned site by more than :data:`NOTABLE` now and did not ``before``, for
     somebody; whom they would serve most first. Both inputs have the same sites; ``allowed`` (m, n), if known.
     """
     column = {site.id: j for j, site in enumerate(now.sites)}
@@ -151,7 +153,7 @@ def better_candidates(
     beats = []
     for latency in (then, today):
         own = np.where(at >= 0, latency[rows, at], np.inf)[:, None]
-        beats.append(np.isfinite(latency) & (latency < own / (1.0 + MARGIN)))
+        beats.append(np.isfinite(latency) & (latency < own / (1.0 + NOTABLE)))
     news = beats[1] & ~beats[0] & (at >= 0)[:, None]
     if allowed is not None:
         news &= allowed

@@ -52,9 +52,9 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A plan, of ``open`` sites, held against what was measured from ``since`` to ``until``, and against
-    today's catalog.
+    """A plan held against what was measured from ``since`` to ``until``, and against today's catalog.
 
+    ``open`` sites, ``planned_usd`` a month and the share of demand ``asked`` to be in time are the plan's.
     ``rounds``, of all ``pairs`` together, were measured lately; ``judged`` pairs could be compared with what
     the plan was made from. ``gone``: sites of the plan that are no candidates any more, and why.
     ``unreachable``: sites of the plan that do not answer some of those they serve, and the share of demand
@@ -63,6 +63,8 @@ class Check:
 
     plan: str
     open: tuple[str, ...]
+    planned_usd: float
+    asked: float
     made: datetime | None
     since: datetime
     until: datetime
@@ -121,13 +123,13 @@ class Check:
         """One sentence: what to do."""
         if self.right:
             if not (self.changes or self.prices or self.better):
-                return "The plan is still right: there is nothing to do."
+                return "There is nothing to do."
             what = [
                 *([counted(len(self.changes), "pair") + " changed"] if self.changes else []),
                 *(["prices moved"] if self.prices else []),
                 *(["candidates became faster"] if self.better and not self.changes else []),
             ]
-            return f"The plan is still right: {' and '.join(what)}, but no plan is enough better to move."
+            return f"There is nothing to do: {' and '.join(what)}, but no plan is enough better to move."
         resolved = self.resolved
         if resolved is None or resolved.best.kpi is None:
             return "Loosen the study's rules or give it other candidates, and plan again: edgeplan explain."

@@ -7,7 +7,15 @@ from typing import Final
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from planner.pages import latency_page, plan_page, study_page, tradeoffs_page, whatif_page, why_page
+from planner.pages import (
+    drift_page,
+    latency_page,
+    plan_page,
+    study_page,
+    tradeoffs_page,
+    whatif_page,
+    why_page,
+)
 
 # The first is the default: Streamlit serves it at "/" and not under its own path.
 PAGES: Final = (
@@ -15,6 +23,7 @@ PAGES: Final = (
     ("Why", "why", why_page.render),
     ("Tradeoffs", "tradeoffs", tradeoffs_page.render),
     ("Latency", "latency", latency_page.render),
+    ("Drift", "drift", drift_page.render),
     ("What if", "what-if", whatif_page.render),
     ("Study", "study", study_page.render),
 )

@@ -18,6 +18,7 @@ from planner.study import Study, load_study, parse_study, shipped_studies
 _CHOICES: Final = "edgeplan.choices"
 _EDITED: Final = "edgeplan.edited"
 _STORE: Final = "edgeplan.store"
+_PLAN: Final = "edgeplan.plan"
 _WIDGETS: Final = "edgeplan.widgets"
 _SHOWN: Final = "edgeplan.shown"
 _NAME: Final = "edgeplan.session"
@@ -123,6 +124,17 @@ def stores() -> tuple[str, ...]:
 def set_store(text: str) -> None:
     """Take measurements from ``text``, a path or URL; empty for the shipped ones only."""
     st.session_state[_STORE] = text
+
+
+def plan_directory() -> str:
+    """Where the plan stands that is checked; like a store, it is not in the URL."""
+    text: str = st.session_state.get(_PLAN, "")
+    return text.strip()
+
+
+def set_plan_directory(text: str) -> None:
+    """Check the plan in ``text``, a directory; empty for none."""
+    st.session_state[_PLAN] = text
 
 
 def load_point(at: int | None) -> None:

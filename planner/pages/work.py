@@ -10,10 +10,12 @@ the place its files stand, and the content of every store.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final, TypeVar, cast
 
@@ -21,6 +23,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from planner.decide import Explanation, Frontier, decide, decide_frontier, explain, traded
+from planner.drift.checking import Asked, check_plan
+from planner.drift.saved_plan import SavedPlan, SavedPlanError
+from planner.drift.verdict import Check
 from planner.inputs import Inputs, asking, load_inputs, restated
 from planner.latency.estimate import DistanceModel
 from planner.latency.matrix import distance_model
@@ -261,6 +266,22 @@ def follow(*shown: tuple[Decided, Callable[[Plan], None]]) -> None:
         )
         if moved and time.monotonic() - drawn > REDRAW_S:
             st.rerun()
+
+
+def checked_of(saved: SavedPlan, stores: tuple[str, ...], days: float) -> Check:
+    """A plan held against what was measured in the last ``days``, all since it was made for inf."""
+    if saved.study is None:
+        raise SavedPlanError(saved.directory, "does not say which study it is of; the command takes --study")
+    study, now = saved.study, datetime.now(UTC)
+    since = datetime.fromtimestamp(0, UTC) if math.isinf(days) else now - timedelta(days=days)
+    parts = ("check", repr(saved), f"{days}", f"{now:%Y-%m-%dT%H}")
+    asked = Asked(stores, since, time_limit_s=TIME_LIMIT_S)
+    job = _job_of(
+        _key("\0".join(parts), study, stores),
+        lambda say, tell: check_plan(saved, study, asked, progress=say),
+    )
+    place = st.empty()
+    return _awaited(job, "Checking the plan", place) if isinstance(job, Job) else job
 
 
 def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
