@@ -13,7 +13,8 @@ upper bounds, and by the whole table (perfect information).
 - *regret*: of as many sites as perfect information needs, chosen for the least mean latency (``p_median``) by
   what is known: how much above the least it is in truth, in the middle.
 
-Then the parts of site and place in the variance of the model's errors, for ``planner/latency/draws.py``.
+Then the errors of modelled pairs over their bounds, and the parts of site and place in their variance, which
+``planner/latency/draws.py`` takes from here.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from planner.certainty import certainty_of
 from planner.demand import Demand
-from planner.geo import great_circle_km
 from planner.inputs import Inputs, load_inputs
-from planner.latency.matrix import MODELLED, build_matrix, distance_model
+from planner.latency.matrix import MODELLED, build_matrix
 from planner.measurements import PairStatistic, read_published
 from planner.solver import max_cover, p_median
 from planner.study import Study, parse_study
@@ -49,6 +50,7 @@ statistic = "p50"
 slo_ms = {slo}
 coverage = {coverage}
 """
+QUANTILES: Final = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 PROMISES: Final = ((60.0, 0.8), (80.0, 0.9), (120.0, 0.95))
 
 
@@ -122,29 +124,43 @@ def looked_at(study: Study, known: Inputs, truth: Inputs, bound: str) -> Trial |
     )
 
 
-def parts(statistics: list[PairStatistic], inputs: Inputs) -> tuple[float, float, float]:
-    """Of the variance of the model's errors, in its own half widths: site, place, both together."""
-    model = distance_model(inputs.sites, statistics)
-    rows = [each for each in statistics if each.site_position is not None]
-    origin = np.array([(each.vantage.lat, each.vantage.lon) for each in rows])
-    target = np.array([each.site_position for each in rows])
-    km = great_circle_km(origin[:, 0], origin[:, 1], target[:, 0], target[:, 1])
-    estimate, low, high = model.predict(km)
-    error = np.log(np.array([each.rtt_ms for each in rows]) / estimate)
-    error = np.where(error > 0.0, error / np.log(high / estimate), error / np.log(estimate / low))
-    far = km > 50.0
-    error, names = error[far], [each for each, is_far in zip(rows, far, strict=True) if is_far]
-    place = np.unique([each.vantage.id for each in names], return_inverse=True)[1]
-    site = np.unique([each.site_id for each in names], return_inverse=True)[1]
-    of_place, of_site = np.zeros(place.max() + 1), np.zeros(site.max() + 1)
-    for _ in range(50):  # additive effects by turns: the table is nearly complete, so this settles at once
-        rest = error - error.mean() - of_site[site]
-        of_place = np.bincount(place, rest) / np.bincount(place)
-        rest = error - error.mean() - of_place[place]
-        of_site = np.bincount(site, rest) / np.bincount(site)
-    rest = error - error.mean() - of_place[place] - of_site[site]
-    total = of_site.var() + of_place.var() + rest.var()
-    return float(of_site.var() / total), float(of_place.var() / total), float(rest.var() / total)
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Errors of modelled pairs over their bounds: ``quantiles``, how many lie inside, and the parts of
+    ``site``, ``place`` and ``both`` together in their variance (each place counted once)."""
+
+    inside: float
+    quantiles: tuple[float, ...]
+    site: float
+    place: float
+    both: float
+
+
+def residuals(knowing: list[Inputs], truth: Inputs) -> Residuals:
+    """Of all trials."""
+    speaker = np.array([np.bincount(row[row >= 0]).argmax() for row in truth.matrix.vantage])
+    first = np.unique(speaker, return_index=True)[1]  # a client for each vantage: those of one err alike
+    every, shares = [], []
+    for known in knowing:
+        matrix = known.matrix
+        estimate, low, high, real = (
+            each[first]
+            for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms, truth.matrix.estimate_ms)
+        )
+        error = np.log(real / estimate)
+        width = np.where(error > 0.0, np.log(high / estimate), np.log(estimate / low))
+        modelled = (matrix.provenance[first] == MODELLED) & (width > 0.0)
+        over = np.where(modelled, error / np.where(width > 0.0, width, 1.0), np.nan)
+        every.append(over[modelled])
+        new = over[modelled.mean(axis=1) > 0.9]
+        of_place, of_site = np.nanmean(new, axis=1), np.nanmean(new, axis=0)
+        rest = new - of_place[:, None] - of_site[None, :] + np.nanmean(new)
+        parts = np.array([np.nanvar(of_site), np.nanvar(of_place), np.nanvar(rest)])
+        shares.append(parts / parts.sum())
+    together = np.concatenate(every)
+    site, place, both = (float(part) for part in np.mean(shares, axis=0))
+    quantiles = tuple(float(each) for each in np.quantile(together, QUANTILES))
+    return Residuals(float((np.abs(together) <= 1.0).mean()), quantiles, site, place, both)
 
 
 def main() -> None:
@@ -191,8 +207,16 @@ def main() -> None:
             )
     heads = ("promise", "bound", "plans", "none", "covers", "said", "kept", "sites", "regret")
     print(table(heads, rows, flush_right=range(2, 9)))
-    site, place, both = parts(statistics, inputs)
-    print(f"\nthe model's errors: site {site:.0%}, place {place:.0%}, both together {both:.0%}")
+    found = residuals(knowing, truth)
+    rows = [
+        ("errors over their bounds", *(f"{each:+.2f}" for each in found.quantiles)),
+        ("normal", *(f"{each / ndtri(0.95):+.2f}" for each in ndtri(QUANTILES))),
+        ("t, 2 degrees of freedom", *(f"{each / stdtrit(2, 0.95):+.2f}" for each in stdtrit(2, QUANTILES))),
+    ]
+    print()
+    print(table(("", *(f"{quantile:.0%}" for quantile in QUANTILES)), rows, flush_right=range(1, 8)))
+    print(f"\ninside their bounds: {found.inside:.1%}")
+    print(f"of their variance: site {found.site:.0%}, place {found.place:.0%}, both {found.both:.0%}")
 
 
 if __name__ == "__main__":

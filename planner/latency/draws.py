@@ -1,13 +1,16 @@
 """What the true latencies may be: draws of a matrix from its estimates and bounds. Pure functions of a seed.
 
 The logarithm of a pair's truth lies about the logarithm of its estimate, as far to either side as its bound
-says (two half normals: a bound is further above than below). Errors hang together, and a plan that is unlucky
-with one client is unlucky with the neighbours too:
+says (two halves: a bound is further above than below). A sampled pair's error is normal. A modelled pair's
+has the tails of Student's t with two degrees of freedom: most are far nearer than the bound and a few far
+beyond it (``benchmarks/certainty.py`` prints both); no draw is further away than three times the bound.
+
+Errors hang together, and a plan that is unlucky with one client is unlucky with the neighbours too:
 
 - Clients for whom one vantage speaks share its error towards a site.
-- A modelled pair's error has a part of the site, a part of the place and one of the two together. On the
-  shipped table their parts of its variance are 23, 24 and 53 per cent (``benchmarks/certainty.py``). A place
-  is what of a country lies in one cell of :data:`CELL_DEGREES`.
+- A modelled pair's error has a part of the site, a part of the place and one of the two together: 17, 10
+  and 73 per cent of it, for places held out of the shipped table (the same benchmark). A place is what of a
+  country lies in one cell of :data:`CELL_DEGREES`.
 
 What was drawn is never below light in fibre. Where a bound is +inf, for want of samples, the model's usual
 width stands for it; where the estimate is (too many probes were lost), so is the truth.
@@ -33,11 +36,14 @@ from planner.latency.statistics import CONFIDENCE
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-SITE_PART: Final = 0.23
-PLACE_PART: Final = 0.24
+SITE_PART: Final = 0.17
+PLACE_PART: Final = 0.10
 """Of the variance of a modelled pair's error, as a logarithm; the rest is of place and site together."""
 
 CELL_DEGREES: Final = 5.0
+
+_BOUND: Final = float(COVERAGE / np.sqrt((1.0 - COVERAGE**2) / 2.0))
+"""The t quantile that COVERAGE of errors stay within, to either side."""
 
 USUAL_LOG_WIDTH: Final = 0.6
 """How far above an estimate a bound is, as a logarithm, where no pair of the matrix tells."""
@@ -47,16 +53,17 @@ USUAL_LOG_WIDTH: Final = 0.6
 class Errors:
     """How far each of some pairs (k,) may be off, and which of them are off together.
 
-    ``centre_ms``, ``floor_ms`` (k,); ``down``, ``up`` (k,): one standard deviation of the logarithm below and
-    above. ``weight`` (k, 3): of the errors of site, place and both; ``column`` (k, 3) says which errors those
-    are among the ``count`` independent ones of the whole matrix, so that a draw is the same whichever pairs
-    are looked at.
+    ``centre_ms``, ``floor_ms`` (k,); ``down``, ``up`` (k,): the unit of the logarithm below and above, a
+    standard deviation where ``tailed`` (k,) is False. ``weight`` (k, 3): of the errors of site, place and
+    both; ``column`` (k, 3) says which errors those are among the ``count`` independent ones of the whole
+    matrix, so that a draw is the same whichever pairs are looked at.
     """
 
     centre_ms: Floats
     floor_ms: Floats
     down: Floats
     up: Floats
+    tailed: NDArray[np.bool_]
     weight: Floats
     column: Indices
     count: int
@@ -65,6 +72,7 @@ class Errors:
         """(k,) the latencies of draw ``number``, in ms: the same whichever others are drawn, and where."""
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
         error = (self.weight * generator.standard_normal(self.count)[self.column]).sum(axis=1)
+        error = np.where(self.tailed, _tailed(error), error)
         drawn = self.centre_ms * np.exp(error * np.where(error > 0.0, self.up, self.down))
         return np.asarray(np.maximum(drawn, self.floor_ms))
 
@@ -72,7 +80,8 @@ class Errors:
         """(k,) the probability that each pair's truth is at most ``limit_ms``."""
         with np.errstate(divide="ignore", invalid="ignore"):
             away = np.log(limit_ms / self.centre_ms)
-            chance = ndtr(away / np.where(away > 0.0, self.up, self.down))
+            away /= np.where(away > 0.0, self.up, self.down)
+            chance = np.where(self.tailed, _student(away), ndtr(away))
         # Without any spread the centre itself is within or not; nothing is faster than light.
         chance = np.where(np.isnan(chance), self.centre_ms <= limit_ms, chance)
         return np.asarray(np.where(self.floor_ms > limit_ms, 0.0, chance), dtype=np.float64)
@@ -98,10 +107,23 @@ def errors_of(
         floor_ms=np.minimum(floor, centre),
         down=down,
         up=up,
+        tailed=modelled,
         weight=np.where(speaker[:, None] >= 0, [[0.0, 0.0, 1.0]], parts[None, :]),
         column=np.column_stack((site, n + own, n + speakers + own * n + site)),
         count=n + speakers + speakers * n,
     )
+
+
+def _tailed(normal: Floats) -> Floats:
+    """Student's t with two degrees of freedom at the same ranks, cut off at three times the bound."""
+    rank = ndtr(np.clip(normal, -8.0, 8.0))
+    return np.clip((2.0 * rank - 1.0) / np.sqrt(2.0 * rank * (1.0 - rank)), -3.0 * _BOUND, 3.0 * _BOUND)
+
+
+def _student(away: Floats) -> Floats:
+    """The probability that such an error is at most so far away."""
+    whole = 0.5 + away / (2.0 * np.sqrt(2.0 + away**2))
+    return np.where(away >= 3.0 * _BOUND, 1.0, np.where(away < -3.0 * _BOUND, 0.0, whole))
 
 
 def places_of(demand: Demand) -> Indices:
@@ -122,7 +144,7 @@ def _widths(
     centre, low, high = (
         each[client, site] for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms)
     )
-    deviations = np.where(modelled, ndtri(0.5 + COVERAGE / 2.0), ndtri(0.5 + CONFIDENCE / 2.0))
+    deviations = np.where(modelled, _BOUND, ndtri(0.5 + CONFIDENCE / 2.0))
     known = np.isfinite(centre) & (centre > 0.0)
     safe = np.where(known, centre, 1.0)
     # A bound of 0 or +inf is none: too few samples to have one.

@@ -22,13 +22,14 @@ def estate(**changes):
     """Three clients at sites a, a-zone and c, which serve 0.5, 0.3 and 0.2 of 1,000 requests a second."""
     latency = np.array([[10.0, 20.0, 200.0], [15.0, 5.0, 210.0], [190.0, 205.0, 8.0]])
     share = np.array([0.5, 0.3, 0.2])
-    none = np.zeros(9)
+    none, normal = np.zeros(9), np.zeros(9, dtype=bool)
+    weight, column = np.ones((9, 3)), np.zeros((9, 3), dtype=int)
     made = Estate(
         site_ids=("a", "a-zone", "c"),
         latency_ms=latency,
         legal=np.ones((3, 3), dtype=bool),
         view=latency,
-        errors=Errors(latency.reshape(-1), none, none, none, np.ones((9, 3)), np.zeros((9, 3), dtype=int), 1),
+        errors=Errors(latency.reshape(-1), none, none, none, normal, weight, column, 1),
         assignment=np.array([A, B, C]),
         backup=np.full(3, -1),
         instances=np.array([5, 3, 3], dtype=np.int64),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr, stdtrit
 
 from planner.demand import Client, Demand
 from planner.geo import fibre_ms, great_circle_km
@@ -50,6 +50,14 @@ def test_a_modelled_pair_is_within_its_bounds_nine_times_in_ten():
     assert abs(above - 0.05) < 4 * math.sqrt(0.05 * 0.95 / DRAWS)
 
 
+def test_most_errors_are_small_and_a_few_are_large():
+    _, values = drawn(matrix(200.0, 150.0, 400.0), [0], [1])
+    over = np.log(values / 200.0) / math.log(2.0)
+    for share in (0.75, 0.90):
+        assert np.quantile(over, share) == pytest.approx(stdtrit(2, share) / stdtrit(2, 0.95), rel=0.12)
+    assert over.max() <= 3.0 + 1e-9
+
+
 def test_a_measured_pair_is_within_its_bounds_nineteen_times_in_twenty():
     _, values = drawn(matrix(200.0, 190.0, 230.0, MEASURED, 0), [0], [1])
     assert abs((values > 230.0).mean() - 0.025) < 4 * math.sqrt(0.025 / DRAWS)
@@ -64,8 +72,8 @@ def test_clients_of_one_vantage_are_off_together():
 def test_modelled_pairs_share_the_errors_of_their_site_and_of_their_place():
     _, values = drawn(matrix(200.0, 150.0, 400.0), [0, 1, 2, 0], [1, 1, 1, 0])
     error = np.log(values / 200.0)
-    error = error / np.where(error > 0, math.log(2.0), math.log(200.0 / 150.0)) * ndtri(0.95)
-    together = np.corrcoef(error.T)
+    error = error / np.where(error > 0, math.log(2.0), math.log(200.0 / 150.0)) * stdtrit(2, 0.95)
+    together = np.corrcoef(ndtri(np.clip(stdtr(2, error), 1e-9, 1 - 1e-9)).T)  # back to normal errors
     assert together[0, 1] == pytest.approx(1.0)  # one place, one site
     assert abs(together[0, 2] - SITE_PART) < 0.06  # one site only
     assert abs(together[0, 3] - PLACE_PART) < 0.06  # one place only
@@ -101,7 +109,7 @@ def test_the_probability_of_a_limit_is_how_often_draws_keep_it():
         seen = (values <= limit).mean(axis=0)
         assert np.all(np.abs(chance - seen) < 4 * np.sqrt(0.25 / DRAWS))
     assert errors.within(60.0)[0] == 0.0  # nothing crosses the Atlantic in that
-    assert errors.within(60.0)[1] > 0.0
+    assert errors.within(100.0)[1] > 0.0
 
 
 def test_without_spread_a_limit_is_kept_or_broken():
