@@ -7,7 +7,7 @@ It serves to turn a set of sites (a previous plan's, those a relaxation likes) i
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,10 @@ units of what sites differ by, try by try, and how much more from pass to pass."
 
 HANDOVER_ROUNDS = 12
 """So often rows of N-1 that the plan violates are added; what is still amiss then shows in the backups."""
+
+KEPT_BACK = OVERLOAD / 12.0
+"""The part of all load added while it is divisible, so that whole clients find room in what it fills: 2 % of
+an instance at a site of a dozen."""
 
 SPLIT = 1e-9
 """A share below this is rounding, not part of a group."""
@@ -84,6 +88,12 @@ def improve_within(
             chosen = sites
         elif _made_whole(answers, solved, FILLERS[:1] if quick else FILLERS, enough, deadline):
             return
+        elif answers.problem.failover is not None and not quick:
+            roomier = _solved(
+                answers, solved.is_open, whole, 0.3 * answers.gap, deadline, kept_back=KEPT_BACK
+            )
+            if roomier is not None:
+                _made_whole(answers, roomier, FILLERS[:1], enough, deadline)
 
 
 def _made_whole(
@@ -179,10 +189,19 @@ class _Solved:
 
 
 def _solved(
-    answers: Answers, sites: NDArray[np.bool_], whole: int | None, gap: float, deadline: Deadline
+    answers: Answers,
+    sites: NDArray[np.bool_],
+    whole: int | None,
+    gap: float,
+    deadline: Deadline,
+    *,
+    kept_back: float = 0.0,
 ) -> _Solved | None:
-    """The lean model within ``sites``: exact pools and so many of the largest clients whole, or neither."""
+    """The lean model within ``sites``: exact pools and so many of the largest clients whole, or neither; with
+    so much more load at the peak, by its part."""
     problem = answers.problem.with_effects([Effect("sites", "", sites=sites)])
+    sizing = problem.sizing
+    problem = replace(problem, sizing=replace(sizing, peak_rps=(1.0 + kept_back) * sizing.peak_rps))
     if deadline.passed() or not problem.allowed.any(axis=1).all():
         return None
     if problem.failover is not None:
