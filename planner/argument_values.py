@@ -22,6 +22,15 @@ def assignment(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
+def announcement(text: str) -> dict[str, str | float]:
+    """``ID,PARENT,COUNTRY,LAT,LON``: a row of ``[[candidates.announced]]``."""
+    try:
+        id_, parent, country, lat, lon = (part.strip() for part in text.split(","))
+        return {"id": id_, "parent": parent, "country": country, "lat": float(lat), "lon": float(lon)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ID,PARENT,COUNTRY,LAT,LON") from None
+
+
 def path(text: str) -> Path:
     """A path; nothing at all is an empty variable of a shell and not the directory it is called in."""
     if not text.strip():

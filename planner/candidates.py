@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from planner.announced import announced_notes
 from planner.catalog import ZONE_KINDS, Catalog, NoPriceError, Site, SitePrices
 from planner.commitments import discount_of
 from planner.site_groups import groups_among
@@ -51,14 +52,15 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
     _check_names(study, catalogs, everything)
     tags = site_tags(study, everything)
 
+    announced = {zone.id for zone in study.candidates.announced}
     set_aside: dict[str, str] = {}
     passed_over: Counter[str] = Counter()
     priced: dict[str, tuple[Site, SitePrices]] = {}
     for site in everything:
         if not _matches(study, site):
             continue
-        by_name = site.id in study.candidates.include
-        if site.kind not in (*study.candidates.kinds, "outpost"):
+        by_name = site.id in announced or site.id in study.candidates.include
+        if not _is_of_kind(study, site):
             if by_name:
                 set_aside[site.id] = f"its kind, {site.kind}, is not among candidates.kinds"
         elif site.status != "ga" and not by_name:
@@ -76,9 +78,8 @@ def choose_candidates(study: Study, catalogs: Sequence[Catalog]) -> Candidates:
                 )
             except NoPriceError as fault:
                 if by_name:
-                    raise _fault(
-                        study, "candidates.include", f"{site.id!r} {_unpriced(site, fault)}"
-                    ) from None
+                    column = f"candidates.{'announced' if site.id in announced else 'include'}"
+                    raise _fault(study, column, f"{site.id!r} {_unpriced(site, fault)}") from None
                 set_aside[site.id] = _unpriced(site, fault)
             else:
                 priced[site.id] = (replace(site, tags=tags[site.id]), prices)
@@ -106,10 +107,18 @@ def _fault(study: Study, column: str, message: str, nearest: str | None = None) 
 
 
 def _matches(study: Study, site: Site) -> bool:
-    """Excluded by no pattern; included by one, as a rack on the user's own premises always is."""
+    """Excluded by no pattern; included by one, as what the study itself adds always is."""
     spec = study.candidates
-    included = site.kind == "outpost" or site.matches(*spec.include)
-    return included and not site.matches(*spec.exclude)
+    return (_is_added(study, site) or site.matches(*spec.include)) and not site.matches(*spec.exclude)
+
+
+def _is_of_kind(study: Study, site: Site) -> bool:
+    return _is_added(study, site) or site.kind in study.candidates.kinds
+
+
+def _is_added(study: Study, site: Site) -> bool:
+    """Whether the study adds the site to those of the catalog: a rack of its own, an announced zone."""
+    return site.kind == "outpost" or site.id in (zone.id for zone in study.candidates.announced)
 
 
 def _outposts(study: Study, catalog_of: Mapping[str, Catalog], known: Mapping[str, Site]) -> Iterator[Site]:
@@ -192,8 +201,7 @@ def _check_spoken_of(study: Study, sites: Collection[Site]) -> None:
     A site left out by ``exclude`` still answers to its name: leaving one out is no misspelling.
     """
     everywhere = replace(study, candidates=replace(study.candidates, exclude=()))
-    kinds = (*study.candidates.kinds, "outpost")
-    asked_for = [site for site in sites if site.kind in kinds and _matches(everywhere, site)]
+    asked_for = [site for site in sites if _is_of_kind(study, site) and _matches(everywhere, site)]
     for position, rule in enumerate(study.rules, start=1):
         if isinstance(rule, CapacityRule):
             for pattern in rule.sites:
@@ -310,6 +318,7 @@ def _notes(
     catalog_of: Mapping[str, Catalog],
 ) -> Iterator[str]:
     yield from study.notes
+    yield from announced_notes(study, [site for site, _ in priced])
     estimated = sum(_is_estimated(prices) for _, prices in priced)
     if estimated:
         yield f"{estimated} of {len(priced)} sites have estimated prices"

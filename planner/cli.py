@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from planner import __version__, check_arguments, scenario_arguments
 from planner.answer_stream import drop_what_is_left, keep_stdout_for_answers
 from planner.argument_values import (
+    announcement,
     assignment,
     at_least_one,
     at_least_two,
@@ -133,13 +134,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
         case "whatif":
             from planner import commands
 
+            changes = scenario_arguments.changes(given)
             if given.fail or given.scenarios:
-                return commands.live(
-                    _options(given), scenario_arguments.asked(given), sets=given.set, without=given.without
-                )
-            return commands.whatif(
-                _options(given), sets=given.set, without=given.without, demand_factor=given.demand
-            )
+                return commands.live(_options(given), scenario_arguments.asked(given), changes)
+            return commands.whatif(_options(given), changes, demand_factor=given.demand)
         case "survey":
             from planner import survey_command
 
@@ -236,6 +234,14 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="a dotted key of the study, such as latency.slo_ms=80; nothing after = takes it away",
     )
     whatif.add_argument("--without", action="append", default=[], metavar="SITE", help="an id or a glob")
+    whatif.add_argument(
+        "--announce",
+        type=announcement,
+        action="append",
+        default=[],
+        metavar="ZONE",
+        help="a new Local Zone: ID,PARENT,COUNTRY,LAT,LON, such as us-east-1-xyz-1a,us-east-1,CO,4.71,-74.07",
+    )
     whatif.add_argument(
         "--demand", type=factor, default=1.0, metavar="X1.5", help="so many times the requests"
     )

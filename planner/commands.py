@@ -55,7 +55,7 @@ from planner.terminal import (
     nothing_text,
     plan_text,
 )
-from planner.whatif import blame, difference, vary
+from planner.whatif import Changes, difference
 
 DONE: Final = 0
 INFEASIBLE: Final = 3
@@ -163,17 +163,15 @@ def explain(options: Options) -> int:
     return verdict(explanation.plan)
 
 
-def whatif(
-    options: Options, *, sets: Sequence[tuple[str, str]], without: Sequence[str], demand_factor: float
-) -> int:
+def whatif(options: Options, changes: Changes, *, demand_factor: float) -> int:
     """Decide a study and a variation of it, and tell them apart."""
     study = find_study(options.study)
-    varied = vary(study, sets=sets, without=without, demand_factor=demand_factor, place="--set")
+    varied = changes.of(study, demand_factor=demand_factor)
     inputs = inputs_of(study, options)
     try:
         varied_inputs = inputs_of(varied, options)
     except StudyError as fault:
-        raise blame(fault, sets, without) from None
+        raise changes.blame(fault) from None
     limit = options.time_limit_s if options.time_limit_s is not None else 2 * DEFAULT_TIME_LIMIT_S
     remaining_s = timer(limit)
     base = plan_of(options, study, inputs, lambda: limit / 2, worth=lambda plan: False)
@@ -208,9 +206,9 @@ class Live:
     out: Path | None = None
 
 
-def live(options: Options, asked: Live, *, sets: Sequence[tuple[str, str]], without: Sequence[str]) -> int:
+def live(options: Options, asked: Live, changes: Changes) -> int:
     """Decide a study, and see what becomes of its plan."""
-    study = vary(find_study(options.study), sets=sets, without=without, place="--set")
+    study = changes.of(find_study(options.study))
     if asked.out is not None:
         check_file(asked.out)
     inputs = inputs_of(study, options)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.access_lines import access_added, access_hash, access_notes
+from planner.announced import with_announced
 from planner.candidates import choose_candidates
 from planner.catalog import Catalog, Site, SitePrices, load_catalog
 from planner.datadir import data_dir
@@ -83,7 +84,7 @@ def load_inputs(
     replaces the study's own. Raises an :class:`~probes.strict_toml.InputError`
     when something cannot be read, is unknown, or nothing is left to choose from.
     """
-    catalogs = [load_catalog(provider) for provider in study.candidates.providers]
+    catalogs = with_announced(study, [load_catalog(provider) for provider in study.candidates.providers])
     hashes = {"study": _sha256(study_toml(study).encode())}
     if study.prices is not None:
         _check_file(study, study.prices, "prices")

@@ -10,6 +10,7 @@ from probes.strict_toml import nearest_name
 
 if TYPE_CHECKING:
     from planner.commands import Live
+    from planner.whatif import Changes
 
 HAZARDS: Final = ("site", "metro", "region", "demand_spread")
 
@@ -66,6 +67,13 @@ def asked(given: argparse.Namespace) -> Live:
         cluster=given.cluster,
         out=given.out,
     )
+
+
+def changes(given: argparse.Namespace) -> Changes:
+    """What these arguments change of the study."""
+    from planner.whatif import Changes
+
+    return Changes(tuple(given.set), tuple(given.without), tuple(given.announce))
 
 
 def _hazards(text: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The table ``[candidates]`` of a study, with its ``[[candidates.outpost]]``."""
+"""The table ``[candidates]`` of a study, with its racks and the zones it says are announced."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from planner.catalog import shipped_providers
 from planner.jurisdictions import load_countries
-from planner.site_values import SITE_KINDS, OutpostTerms
+from planner.site_values import SITE_KINDS, ZONE_KINDS, OutpostTerms
 from planner.study_names import country_fault, several, tags
+from planner.study_supposed import AnnouncedZone
 from planner.study_values import CandidateSpec, OutpostSpec
 from probes.strict_toml import Table
 
@@ -24,6 +25,7 @@ def read_candidates(table: Table) -> tuple[CandidateSpec, float]:
         exclude=table.texts("exclude", default.exclude),
         outposts=tuple(_outpost(outpost) for outpost in table.tables("outpost")),
         tags=_site_tags(table.table("tags", {})),
+        announced=tuple(_announced(zone) for zone in table.tables("announced")),
     )
     for name, count in Counter(spec.providers).items():
         if count > 1:
@@ -32,6 +34,9 @@ def read_candidates(table: Table) -> tuple[CandidateSpec, float]:
     for id_, count in Counter(ids).items():
         if count > 1:
             raise table.fault("outpost", f"{count} outposts have the id {id_!r}")
+    for id_, count in Counter(zone.id for zone in spec.announced).items():
+        if count > 1:
+            raise table.fault("announced", f"{count} announced zones have the id {id_!r}")
     premium = table.number("local_zone_premium", 0.20, low=0, high=10)
     table.close()
     return spec, premium
@@ -43,10 +48,33 @@ def _site_tags(table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return found
 
 
-def _outpost(table: Table) -> OutpostSpec:
-    id_, country = _outpost_name(table, "id"), table.text("country")
+def _announced(table: Table) -> AnnouncedZone:
+    default = AnnouncedZone("", "", "", 0.0, 0.0)
+    zone = AnnouncedZone(
+        id=_site_name(table, "id"),
+        parent=table.text("parent"),
+        country=_country(table),
+        lat=table.number("lat", low=-90, high=90),
+        lon=table.number("lon", low=-180, high=180),
+        kind=table.text("kind", default.kind, choices=ZONE_KINDS),
+        services=several(table, "services", None),
+        metro=table.text("metro", default.metro),
+        source=table.text("source", default.source),
+        as_of=table.text("as_of", default.as_of),
+    )
+    table.close()
+    return zone
+
+
+def _country(table: Table) -> str:
+    country: str = table.text("country")
     if country not in load_countries():
         raise country_fault(table, "country", country)
+    return country
+
+
+def _outpost(table: Table) -> OutpostSpec:
+    id_, country = _site_name(table, "id"), _country(table)
     sizes = tuple(_size(size) for size in table.tables("size"))
     spec = OutpostSpec(
         id=id_,
@@ -73,7 +101,7 @@ def _outpost(table: Table) -> OutpostSpec:
     return replace(spec, terms=next(iter(given.values())), sizes=tuple(given.items()))
 
 
-def _outpost_name(table: Table, key: str) -> str:
+def _site_name(table: Table, key: str) -> str:
     name: str = table.text(key)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise table.fault(key, f"{name!r} is not made of letters, digits, dots, dashes and underscores")
@@ -81,7 +109,7 @@ def _outpost_name(table: Table, key: str) -> str:
 
 
 def _size(table: Table) -> tuple[str, tuple[float, float, float]]:
-    size = _outpost_name(table, "name"), _price(table, ())
+    size = _site_name(table, "name"), _price(table, ())
     table.close()
     return size
 

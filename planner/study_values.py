@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 
 from planner.catalog import OutpostTerms
 from planner.study_access import Access
+from planner.study_supposed import AnnouncedZone
 from probes.strict_toml import InputError
 
 STATISTICS: Final = ("p50", "p75", "p90", "p95", "p99")
@@ -144,6 +145,7 @@ class CandidateSpec:
     exclude: tuple[str, ...] = ()
     outposts: tuple[OutpostSpec, ...] = ()
     tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    announced: tuple[AnnouncedZone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,4 +359,5 @@ class Study:
     @property
     def _has_parents(self) -> bool:
         """Whether a zone or a rack, which have a parent Region, may be a candidate."""
-        return set(self.candidates.kinds) != {"region"} or bool(self.candidates.outposts)
+        spec = self.candidates
+        return set(spec.kinds) != {"region"} or bool(spec.outposts) or bool(spec.announced)

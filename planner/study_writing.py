@@ -67,6 +67,7 @@ def study_document(study: Study) -> dict[str, Any]:
             "local_zone_premium": study.local_zone_premium,
             "tags": dict(candidates.tags) or None,
             "outpost": [_outpost_document(post) for post in candidates.outposts] or None,
+            "announced": [_said(dataclasses.asdict(zone)) for zone in candidates.announced] or None,
         },
         "workload": dataclasses.asdict(workload)
         | {"instance": workload.instance if isinstance(workload.instance, str) else dict(workload.instance)}
@@ -102,6 +103,11 @@ def _outpost_document(post: OutpostSpec) -> dict[str, Any]:
         | {key: value for key, value in terms.items() if not (sizes and key in by_size)}
         | {"tags": list(post.tags) or None, "size": sizes or None}
     )
+
+
+def _said(table: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty, and so not said."""
+    return {key: value for key, value in table.items() if value not in ((), "")}
 
 
 def _access_document(access: Access) -> dict[str, Any]:

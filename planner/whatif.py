@@ -45,30 +45,61 @@ class Difference:
     within_gap: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What somebody asks to have changed, as arguments of a command say it (:func:`vary`)."""
+
+    sets: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+    announced: tuple[Mapping[str, Any], ...] = ()
+
+    def of(self, study: Study, *, demand_factor: float = 1.0) -> Study:
+        """``study`` with the changes. Raises :class:`StudyError`, which names the argument."""
+        return vary(
+            study,
+            sets=self.sets,
+            without=self.without,
+            announced=self.announced,
+            demand_factor=demand_factor,
+            place="--set",
+        )
+
+    def blame(self, fault: StudyError) -> StudyError:
+        """``fault`` of the changed study, whose base is sound, with the argument in the place of the file."""
+        return blame(fault, self.sets, self.without)
+
+
 def vary(
     study: Study,
     *,
     sets: Sequence[tuple[str, str]] = (),
     without: Sequence[str] = (),
+    announced: Sequence[Mapping[str, Any]] = (),
     demand_factor: float = 1.0,
     place: str = "what-if",
 ) -> Study:
     """``study`` with keys set, sites excluded and demand multiplied; checked as if it had been written so.
 
     ``sets`` are dotted keys of the study's file and values as TOML would write them (a bare word is text;
-    nothing at all takes the key away, back to its default). ``without`` are site ids or globs.
-    ``demand_factor`` multiplies requests, per second and per month, and DNS queries. Raises
-    :class:`StudyError`, in which ``place`` stands for the file.
+    nothing at all takes the key away, back to its default). ``without`` are site ids or globs, ``announced``
+    further rows of ``[[candidates.announced]]``. ``demand_factor`` multiplies requests, per second and per
+    month, and DNS queries. Raises :class:`StudyError`, in which ``place`` stands for the file.
     """
     document = copy.deepcopy(study_document(study))
     for key, value in sets:
         _set(document, key, value, place)
+    if announced:
+        zones = document["candidates"].setdefault("announced", [])
+        zones += [dict(zone) for zone in announced]
     if not 0 < demand_factor <= LARGEST_FACTOR:
         raise StudyError(
             "--demand", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}"
         )
     directory = Path() if study.path is None else study.path.parent
-    varied = study_from_document(document, name=place, directory=directory)
+    try:
+        varied = study_from_document(document, name=place, directory=directory)
+    except StudyError as fault:
+        raise (blame(fault, sets, without) if announced and _is_announced(fault) else fault) from None
     demand, candidates = varied.demand, varied.candidates
     return replace(
         varied,
@@ -163,11 +194,18 @@ def blame(fault: StudyError, sets: Sequence[tuple[str, str]], without: Sequence[
     """``fault`` of a varied study whose base is sound, with what was asked for in the place of the file."""
     if fault.column == "candidates.exclude" and any(fault.message.startswith(repr(site)) for site in without):
         return StudyError("--without", fault.message, nearest=fault.nearest)
+    if _is_announced(fault):
+        key = (fault.column or "").partition("].")[2] or None
+        return StudyError("--announce", fault.message, column=key, nearest=fault.nearest)
     keys = [key for key, _ in sets]
     by_key = fault.column in keys or (bool(keys) and not without)
     return StudyError(
         "--set" if by_key else "what-if", fault.message, column=fault.column, nearest=fault.nearest
     )
+
+
+def _is_announced(fault: StudyError) -> bool:
+    return (fault.column or "").startswith("candidates.announced")
 
 
 def _moved_share(base: Plan, other: Plan) -> float:

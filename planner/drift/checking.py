@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.announced import with_announced
 from planner.catalog import load_catalog
 from planner.decide import decide
 from planner.drift.attained import attained, served, speakers
@@ -179,10 +180,9 @@ def _known(saved: SavedPlan, study: Study, asked: Asked, made: datetime) -> Meas
 
 def _statuses(study: Study) -> Mapping[str, str]:
     """Every site that the study could name, racks as they are probed and in every size, and its status."""
+    catalogs = [load_catalog(provider) for provider in study.candidates.providers]
     found: dict[str, str] = {
-        site.id: site.status
-        for provider in study.candidates.providers
-        for site in load_catalog(provider).sites
+        site.id: site.status for catalog in with_announced(study, catalogs) for site in catalog.sites
     }
     return found | {id_: "ga" for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from planner.site_values import SITE_KINDS
+from planner.site_values import SITE_KINDS, ZONE_KINDS
 from planner.study_access import ACCESS
 from planner.study_values import GROUPS_BY, MINIMIZE, POLICIES, STATISTICS, SURVIVE
 
@@ -224,6 +224,23 @@ GRIDS: Final = (
             Field("capacity_rps", "Capacity, rps", "number"),
             Field("upfront_usd", "Up front, $", "number"),
             Field("monthly_usd", "A month, $", "number"),
+        ),
+    ),
+    Grid(
+        "candidates.announced",
+        "Announced zones",
+        "In no catalog yet: priced as their parent with the Local Zone premium, latencies modelled.",
+        (
+            Field("id", "Id", "text"),
+            Field("parent", "Parent Region", "text"),
+            Field("country", "Country", "text"),
+            Field("lat", "Latitude", "number"),
+            Field("lon", "Longitude", "number"),
+            Field("kind", "Kind", "choice", "", ZONE_KINDS),
+            Field("services", "Services", "names", "none = those of its kind"),
+            Field("metro", "Metro", "text"),
+            Field("source", "Source", "text"),
+            Field("as_of", "As of", "text"),
         ),
     ),
     Grid(

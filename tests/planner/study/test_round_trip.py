@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.catalog import SITE_KINDS, OutpostTerms
+from planner.catalog import SITE_KINDS, ZONE_KINDS, OutpostTerms
 from planner.study import (
     MINIMIZE,
     STATISTICS,
@@ -36,6 +36,7 @@ from planner.study import (
     study_toml,
 )
 from planner.study_access import ACCESS
+from planner.study_supposed import AnnouncedZone
 from planner.study_values import POLICIES
 
 # No surrogates: TOML is UTF-8. Blank text is refused, so text here holds at least one visible character.
@@ -65,6 +66,19 @@ CLIENTS = st.one_of(
     st.builds(Selector, countries=COUNTRIES),
     st.builds(Selector, jurisdictions=st.just(("EEA",)), classes=TEXTS),
 )
+ANNOUNCED = st.builds(
+    AnnouncedZone,
+    id=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True),
+    parent=TEXT,
+    country=st.sampled_from(["DE", "ES"]),
+    lat=number(-90, 90),
+    lon=number(-180, 180),
+    kind=st.sampled_from(ZONE_KINDS),
+    services=st.one_of(st.just(()), TEXTS),
+    metro=st.one_of(st.just(""), TEXT),
+    source=st.one_of(st.just(""), TEXT),
+    as_of=st.one_of(st.just(""), TEXT),
+)
 STUDIES = st.builds(
     Study,
     name=LINE,
@@ -82,6 +96,7 @@ STUDIES = st.builds(
         kinds=st.lists(st.sampled_from(SITE_KINDS), min_size=1, unique=True).map(tuple),
         include=TEXTS,
         exclude=TEXTS,
+        announced=st.lists(ANNOUNCED, max_size=2, unique_by=lambda zone: zone.id).map(tuple),
         tags=st.lists(st.tuples(TEXT, TAGS), max_size=2, unique_by=lambda each: each[0]).map(tuple),
         outposts=st.lists(
             st.builds(

@@ -1,10 +1,12 @@
 """A study with something changed, and two plans told apart."""
 
+from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from planner.argument_values import announcement
 from planner.plan import Assignment, Kpi, Placement, Plan
 from planner.study import CandidateSpec, DemandSpec, Study, StudyError, load_study, shipped_studies
 from planner.study_values import Routing
@@ -226,3 +228,39 @@ def test_who_asks_more_often_asks_for_the_address_more_often():
     routed = replace(BASE, routing=Routing(queries_per_month=1e6))
     assert vary(routed, demand_factor=10.0).routing.queries_per_month == 1e7
     assert vary(replace(BASE, routing=Routing()), demand_factor=10.0).routing.queries_per_month is None
+
+
+ZONE = {"id": "us-east-1-xyz-1a", "parent": "us-east-1", "country": "CO", "lat": 4.71, "lon": -74.07}
+
+
+def test_zones_are_announced_beside_those_of_the_study():
+    once = vary(BASE, announced=[ZONE])
+    (zone,) = once.candidates.announced
+    assert (zone.id, zone.kind, zone.lat) == ("us-east-1-xyz-1a", "local_zone", 4.71)
+    twice = vary(once, announced=[ZONE | {"id": "us-east-1-xyz-1b"}])
+    assert [each.id for each in twice.candidates.announced] == ["us-east-1-xyz-1a", "us-east-1-xyz-1b"]
+    assert BASE.candidates.announced == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"lat": 94.0}, "--announce, lat: 94.0 is out of range (from -90 up to 90)"),
+        (
+            {"country": "Colombia"},
+            "--announce, country: 'Colombia' is not a known ISO 3166 country code; did",
+        ),
+        ({"id": "a b"}, "--announce, id: 'a b' is not made of letters, digits, dots, dashes and underscores"),
+    ],
+)
+def test_a_zone_that_cannot_be_announced(changed, message):
+    with pytest.raises(StudyError) as caught:
+        vary(BASE, announced=[ZONE | changed])
+    assert str(caught.value).startswith(message)
+
+
+def test_the_argument_of_an_announcement():
+    assert announcement("us-east-1-xyz-1a, us-east-1,CO,4.71,-74.07") == ZONE
+    for text in ("us-east-1-xyz-1a", "a,b,CO,north,-74", "a,b,CO,1,2,3"):
+        with pytest.raises(ArgumentTypeError, match="is not of the form ID,PARENT,COUNTRY,LAT,LON"):
+            announcement(text)
