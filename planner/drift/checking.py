@@ -25,9 +25,7 @@ from planner.measurements import (
     MeasurementError,
     MeasurementReport,
     PairStatistic,
-    Window,
     read_rounds,
-    read_stores,
 )
 from planner.solver.placement import Progress
 from planner.study import Study
@@ -70,7 +68,7 @@ def check_plan(saved: SavedPlan, study: Study, asked: Asked, *, progress: Progre
     gone = _gone(saved, study)
     study = _without(study, gone)
     say(1, 4, "comparing with what the plan was made from")
-    report = _known(saved, study, asked, made)
+    report = _known(saved, study, made, pairs)
     knew = frozenset((each.vantage.id, each.site_id) for each in report.statistics)
     evidence = weigh(pairs, made=_stamp(made), since=_stamp(since), knew=knew)
     before = load_inputs(study, own=report)
@@ -137,7 +135,7 @@ def check_plan(saved: SavedPlan, study: Study, asked: Asked, *, progress: Progre
             ),
             evidence,
         ),
-        notes=tuple(_notes(saved, before, report, evidence)),
+        notes=tuple(_notes(saved, before, evidence)),
         threshold=asked.threshold,
     )
 
@@ -168,14 +166,15 @@ def _timeline(
     )
 
 
-def _known(saved: SavedPlan, study: Study, asked: Asked, made: datetime) -> MeasurementReport:
-    """What the plan was made from, read again; nothing where it had no measurements of its own."""
+def _known(saved: SavedPlan, study: Study, made: datetime, pairs: Sequence[PairRounds]) -> MeasurementReport:
+    """What the plan was made from, counted again; nothing where it had no measurements of its own."""
     if saved.made is not None and not saved.stores:
         return _NOTHING
-    window = Window(until=made)
-    if not read_rounds(asked.stores, until=made).rtt_ms.size:
-        return _NOTHING
-    return read_stores(asked.stores, study.latency.quantile, _statuses(study), window=window)
+    sites, before = _statuses(study), [(pair, pair.at < _stamp(made)) for pair in pairs]
+    return replace(
+        _NOTHING,
+        statistics=tuple(pair.statistic(then) for pair, then in before if pair.site in sites and then.any()),
+    )
 
 
 def _statuses(study: Study) -> Mapping[str, str]:
@@ -243,13 +242,13 @@ def _regret(standing: float, best: float | None) -> float | None:
     return None if best is None else (standing - best) / max(abs(best), 1e-9)
 
 
-def _notes(saved: SavedPlan, before: Inputs, report: MeasurementReport, evidence: Evidence) -> Iterator[str]:
+def _notes(saved: SavedPlan, before: Inputs, evidence: Evidence) -> Iterator[str]:
     if saved.inputs.get("study") != before.hashes["study"]:
         yield "the study is not the one that was planned: what it asks now is what the plan is held against"
     moved = [
         name
         for name, digest in before.hashes.items()
-        if name not in ("study", *report.hashes) and saved.inputs.get(name, digest) != digest
+        if name != "study" and saved.inputs.get(name, digest) != digest
     ]
     if moved:
         yield f"not what they were when the plan was made: {', '.join(sorted(moved))}"

@@ -1,0 +1,123 @@
+"""What counts as evidence: the plan's own figures, told again, until a pair has changed or is new."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from planner.audit import audit_plan
+from planner.cli import main
+from planner.drift.evidence import replaced, weigh
+from planner.drift.pairs import pair_rounds
+from planner.drift.saved_plan import read_plan
+from planner.drift.standing import check_clients, price_changes, stand
+from planner.inputs import load_inputs
+from planner.measurements import Window, read_rounds, read_stores
+from tests.planner.drift import scene
+
+SERVING = ("berlin-1", "eu-north-1")
+QUANTILE = 0.95
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A day and a half of rounds, the way from Berlin to Stockholm lost in the last three hours; and the
+    moment after the first day."""
+    first = scene.now() - timedelta(days=2)
+    day = scene.rounds(first, scene.PER_DAY)
+    more = scene.rounds(first, 36, skip=scene.PER_DAY)
+    lost = scene.rounds(first, 12, skip=scene.PER_DAY + 36, factors={SERVING: None})
+    store = scene.as_file(tmp_path_factory.mktemp("evidence") / "store.jsonl", day, more, lost)
+    made = first + (scene.PER_DAY - 0.5) * scene.EVERY
+    return str(store), made
+
+
+def stamp(moment):
+    return np.datetime64(moment.replace(tzinfo=None), "us")
+
+
+def known(measured):
+    return tuple(pair_rounds(read_rounds([measured[0]]), QUANTILE))
+
+
+def test_a_round_is_told_by_its_order_statistics(measured):
+    pair = next(pair for pair in known(measured) if pair.key == SERVING)
+    by_hand = [np.sort(pair.rtt_ms[pair.round == number]) for number in dict.fromkeys(pair.round.tolist())]
+    assert len(by_hand) == len(pair.series.at) == scene.PER_DAY + 48
+    assert pair.series.figures[0].tolist() == [rtt[2] for rtt in by_hand]  # of five, the third
+    assert pair.series.figures[1].tolist() == [rtt[4] for rtt in by_hand]  # ceil(0.95 x 5) = 5
+    assert np.isinf(pair.series.figures[:, -12:]).all()
+    assert (np.diff(pair.series.at) > np.timedelta64(0)).all()
+
+
+def test_what_the_plan_was_made_from_is_told_as_the_planner_told_it(measured):
+    store, made = measured
+    said = read_stores([store], QUANTILE, {site for _, site in scene.DELAYS}, window=Window(until=made))
+    again = {pair.key: pair.statistic(pair.at < stamp(made)) for pair in known(measured)}
+    assert len(said.statistics) == len(again) == 6
+    for each in said.statistics:
+        ours = again[each.vantage.id, each.site_id]
+        for name in ("rtt_ms", "lower_ms", "upper_ms", "samples", "loss_ratio", "direct", "kind"):
+            assert getattr(ours, name) == pytest.approx(getattr(each, name)), name
+
+
+def test_only_what_changed_or_is_new_goes_before_the_plan(measured):
+    _, made = measured
+    pairs = known(measured)
+    knew = {pair.key for pair in pairs}
+    evidence = weigh(pairs, made=stamp(made), since=stamp(made), knew=knew)
+    assert [change.key for change in evidence.changes] == [SERVING]
+    assert evidence.changes[0].after_ms == math.inf
+    assert (evidence.judged, evidence.pairs) == (6, 6)
+    assert [(each.vantage.id, each.site_id) for each in evidence.current] == [SERVING]
+    assert evidence.silent == {SERVING}
+    new = ("dublin-1", "eu-north-1")
+    evidence = weigh(pairs, made=stamp(made), since=stamp(made), knew=knew - {new})
+    assert {(each.vantage.id, each.site_id) for each in evidence.current} == {SERVING, new}
+
+
+def test_bounds_for_all_pairs_at_once_are_wider_than_for_each(measured):
+    _, made = measured
+    evidence = weigh(known(measured), made=stamp(made), since=stamp(made), knew=())
+    wider = 0
+    for one, all_ in zip(evidence.fresh, evidence.sure, strict=True):
+        assert all_.rtt_ms == one.rtt_ms
+        assert all_.lower_ms <= one.lower_ms
+        assert all_.upper_ms >= one.upper_ms
+        wider += all_.lower_ms < one.lower_ms
+    assert wider >= 5
+
+
+def test_a_pair_measured_anew_stands_in_its_own_place(measured):
+    _, made = measured
+    pairs = known(measured)
+    before = [pair.statistic(pair.at < stamp(made)) for pair in pairs]
+    after = [pair.statistic(pair.at >= stamp(made)) for pair in pairs if pair.key == SERVING]
+    merged = replaced(before, after, frozenset(site for _, site in scene.DELAYS))
+    assert len(merged) == len(before)
+    assert [each for each in merged if each in after] == after
+    assert [each for each in merged if each not in after] == [
+        each for each in before if (each.vantage.id, each.site_id) != SERVING
+    ]
+    assert replaced(before, after, frozenset({"eu-west-1"})) == tuple(before)  # a site that is no candidate's
+
+
+@pytest.mark.parametrize("name", ["factory-outposts", "multiplayer-gaming"])
+def test_a_shipped_plan_stands_as_it_was_written(name, tmp_path, capsys):
+    """Written, read back and counted again at the same inputs: racks, zones, routing and all."""
+    assert main(["plan", name, "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    saved = read_plan(tmp_path)
+    inputs = load_inputs(saved.study)
+    assert inputs.hashes["study"] == saved.inputs["study"]
+    check_clients(saved, inputs)
+    standing = stand(saved, saved.study, inputs)
+    assert standing.objective == pytest.approx(saved.objective, rel=1e-9)
+    assert standing.broken == ()
+    proven = replace(standing.plan, lower_bound=standing.objective, gap=0.0)
+    assert audit_plan(proven, saved.study, inputs) == ()
+    assert price_changes(saved, standing) == ()
