@@ -1,30 +1,24 @@
-"""``edgeplan survey``: which pairs to measure next, and agents' configurations that measure them [I/O]."""
+"""``edgeplan survey``: which pairs to measure next; writes agents that measure them [I/O]."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from planner.agent_targets import distinct, endpoint_targets, outpost_targets
-from planner.catalog import SITE_KINDS, load_catalog
 from planner.commands import Options, inputs_of, plan_of, show, timer, verdict, with_progress
 from planner.export import check_directory, write_texts
 from planner.plan_document import finite, plan_document
 from planner.solver.placement import Progress, silent
-from planner.study import Study
 from planner.study_lookup import find_study
-from planner.survey import Survey, Wanted, sites_of, survey
+from planner.survey import Survey, Wanted, survey
+from planner.survey_agents import configurations, known_targets, without_address
 from planner.tabulate import table
 from planner.terminal import nothing_text, share
-from probes.settings_writing import render_settings
-from probes.target import Target
 
 DONE: Final = 0
-LONGEST_NAME: Final = 60
 
 
 def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
@@ -47,11 +41,11 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
     found = with_progress(options, work, worth=lambda survey: True)
     pairs = found.pairs[:top]
     targets = known_targets(study)
-    unknown = sorted({each.site_id for each in pairs} - {target.site for target in targets})
+    unknown = without_address(pairs, targets)
     written: tuple[Path, ...] = ()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        written = write_texts(configurations(pairs, targets, out))
+        written = write_texts({out / name: text for name, text in configurations(pairs, targets).items()})
     document = {
         "plan": plan_document(plan),
         "draws": found.draws,
@@ -68,30 +62,6 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))
     return DONE
-
-
-def known_targets(study: Study) -> tuple[Target, ...]:
-    """What agents may probe of the study's candidates: the catalogs' endpoints and its racks' hosts."""
-    found = outpost_targets(study)
-    for provider in study.candidates.providers:
-        found += endpoint_targets(load_catalog(provider), SITE_KINDS)
-    return distinct(found)
-
-
-def configurations(pairs: Sequence[Wanted], targets: Sequence[Target], directory: Path) -> dict[Path, str]:
-    """An agent's configuration for each place that has something to measure, by the file's name."""
-    found = {}
-    for place in dict.fromkeys(each.place for each in pairs):
-        at = next(each for each in pairs if each.place == place)
-        sites = sites_of(pairs, place)
-        wanted = [target for site in sites for target in targets if target.site == site]
-        if not wanted:
-            continue
-        name = re.sub(r"[^a-z0-9-]+", "-", place.lower()).strip("-")[:LONGEST_NAME] or "place"
-        found[directory / f"probes-{name}.toml"] = render_settings(
-            vantage=name, country=at.country, lat=at.lat, lon=at.lon, targets=wanted
-        )
-    return found
 
 
 def text_of(found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> str:

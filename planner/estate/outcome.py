@@ -66,10 +66,8 @@ class Outcome:
 
 def outcome_of(estate: Estate, scenario: Scenario) -> Outcome:
     """Work out one scenario."""
-    down = np.zeros(len(estate.site_ids), dtype=bool)
-    for name in scenario.down:
-        down |= estate.domains[name]
-    site = _sent(estate, down)
+    down = lost(estate, scenario)
+    site = sent(estate, down)
     latency = estate.latency_ms if scenario.latency_draw is None else estate.drawn(*scenario.latency_draw)
     served, share = site >= 0, estate.share
     own = latency[np.arange(len(site)), np.maximum(site, 0)]
@@ -98,19 +96,27 @@ def outcome_of(estate: Estate, scenario: Scenario) -> Outcome:
     )
 
 
-def _sent(estate: Estate, down: NDArray[np.bool_]) -> Indices:
-    """(m,) where each client is served, -1 for nowhere."""
+def lost(estate: Estate, scenario: Scenario) -> NDArray[np.bool_]:
+    """(k,) which sites are down."""
+    down = np.zeros(len(estate.site_ids), dtype=bool)
+    for name in scenario.down:
+        down |= estate.domains[name]
+    return down
+
+
+def sent(estate: Estate, down: NDArray[np.bool_]) -> Indices:
+    """(m,) where each client is served while the sites ``down`` (k,) are, -1 for nowhere."""
     site = estate.assignment.copy()
-    lost = np.flatnonzero(down[site])
-    if not lost.size:
+    moved = np.flatnonzero(down[site])
+    if not moved.size:
         return site
-    backup = estate.backup[lost]
+    backup = estate.backup[moved]
     standing = (backup >= 0) & ~down[backup]
-    may = estate.legal[lost] & ~down & np.isfinite(estate.latency_ms[lost])
-    view = np.where(may, estate.view[lost], np.inf)
+    may = estate.legal[moved] & ~down & np.isfinite(estate.latency_ms[moved])
+    view = np.where(may, estate.view[moved], np.inf)
     best = view.argmin(axis=1)
-    elsewhere = np.where(np.isfinite(view[np.arange(len(lost)), best]), best, -1)
-    site[lost] = np.where(standing, backup, elsewhere)
+    elsewhere = np.where(np.isfinite(view[np.arange(len(moved)), best]), best, -1)
+    site[moved] = np.where(standing, backup, elsewhere)
     return site
 
 

@@ -11,21 +11,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
+from planner.estate import Hazards
 from planner.study import Study
 
+HAZARDS: Final = Hazards()
 DEFAULT_STUDY: Final = "worldwide-saas"
 EDITED: Final = "edited"
 SLO_RANGE_MS: Final = (1.0, 400.0)
 DEMAND_RANGE: Final = (0.1, 10.0)
 
+SCENARIOS: Final = 200
+MOST_SCENARIOS: Final = 2000
+SEED: Final = 1
+MOST_SPREAD: Final = 2.0
+
 Objective = Literal["cost", "mean_latency", "max_latency"]
+Part = Literal["anew", "stands", "many"]
+"""Of *What if*: decided anew, the plan as it stands, and many scenarios of that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """The sidebar (first seven), the loaded point of the front (0-based), and the page *What if*.
 
-    ``max_sites`` and ``budget``: 0 for "no limit although the study has one".
+    ``max_sites`` and ``budget``: 0 for "no limit although the study has one". Of *What if*, from ``part`` on:
+    what fails, and how many scenarios of which hazards (:class:`~planner.estate.Hazards`, ``lose_`` its
+    probabilities, ``spread`` that of demand, ``stray`` whether latencies do), drawn from ``seed``.
     """
 
     study: str = DEFAULT_STUDY
@@ -40,6 +51,27 @@ class Choices:
     if_slo: float | None = None
     if_coverage: float | None = None
     if_budget: float | None = None
+    part: Part = "anew"
+    fail: tuple[str, ...] = ()
+    scenarios: int = SCENARIOS
+    seed: int = SEED
+    lose_site: float = HAZARDS.site
+    lose_metro: float = HAZARDS.metro
+    lose_region: float = HAZARDS.region
+    spread: float = HAZARDS.demand_spread
+    stray: bool = HAZARDS.latency
+
+    @property
+    def hazards(self) -> Hazards:
+        """What may happen in one of the many scenarios."""
+        return Hazards(
+            site=self.lose_site,
+            metro=self.lose_metro,
+            region=self.lose_region,
+            demand_spread=self.spread,
+            demand_factor=self.demand,
+            latency=self.stray,
+        )
 
 
 def from_query(query: Mapping[str, str]) -> Choices:
@@ -53,11 +85,20 @@ def from_query(query: Mapping[str, str]) -> Choices:
         max_sites=_whole(query, "max_sites", 0, 999),
         budget=_number(query, "budget", 0.0, 1e12),
         point=_whole(query, "point", 0, 999),
-        without=tuple(dict.fromkeys(part for part in query.get("without", "").split(",") if part)),
+        without=_names(query, "without"),
         demand=_number(query, "demand", *DEMAND_RANGE) or 1.0,
         if_slo=_number(query, "if_slo", *SLO_RANGE_MS),
         if_coverage=_number(query, "if_coverage", 0.0, 1.0),
         if_budget=_number(query, "if_budget", 0.0, 1e12),
+        part=_part(query.get("part")),
+        fail=_names(query, "fail"),
+        scenarios=_whole(query, "scenarios", 1, MOST_SCENARIOS) or SCENARIOS,
+        seed=_whole(query, "seed", 1, 999_999) or SEED,
+        lose_site=_or(_number(query, "lose_site", 0.0, 1.0), HAZARDS.site),
+        lose_metro=_or(_number(query, "lose_metro", 0.0, 1.0), HAZARDS.metro),
+        lose_region=_or(_number(query, "lose_region", 0.0, 1.0), HAZARDS.region),
+        spread=_or(_number(query, "spread", 0.0, MOST_SPREAD), HAZARDS.demand_spread),
+        stray=query.get("stray") != "False",
     )
 
 
@@ -116,6 +157,21 @@ def _number(query: Mapping[str, str], key: str, low: float, high: float) -> floa
 def _whole(query: Mapping[str, str], key: str, low: int, high: int) -> int | None:
     value = _number(query, key, low, high)
     return int(value) if value is not None and value == int(value) else None
+
+
+def _names(query: Mapping[str, str], key: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in query.get(key, "").split(",") if part))
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _part(text: str | None) -> Part:
+    for known in get_args(Part):
+        if text == known:
+            return known  # type: ignore[no-any-return]
+    return "anew"
 
 
 def _objective(text: str | None) -> Objective | None:

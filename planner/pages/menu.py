@@ -12,6 +12,7 @@ from planner.pages import (
     latency_page,
     plan_page,
     study_page,
+    survey_page,
     tradeoffs_page,
     whatif_page,
     why_page,
@@ -24,6 +25,7 @@ PAGES: Final = (
     ("Tradeoffs", "tradeoffs", tradeoffs_page.render),
     ("Latency", "latency", latency_page.render),
     ("Drift", "drift", drift_page.render),
+    ("Next measurements", "next-measurements", survey_page.render),
     ("What if", "what-if", whatif_page.render),
     ("Study", "study", study_page.render),
 )

@@ -1,17 +1,18 @@
-"""*What if*: the study with something changed, beside the plan as it stands."""
+"""*What if*: the study with something changed, or the plan as it stands while something happens to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from planner.measurements import StoreError
-from planner.pages import frame, session, work
+from planner.pages import failure_part, frame, scenarios_part, session, work
 from planner.pages.charts import cost_difference
-from planner.pages.choices import DEMAND_RANGE, Choices
+from planner.pages.choices import Choices
 from planner.pages.frame import Setting
 from planner.pages.sidebar import slo_end
 from planner.pages.theme import PLOTLY_CONFIG
@@ -23,19 +24,67 @@ from planner.study import Study
 from planner.whatif import Difference, difference, vary
 from probes.strict_toml import InputError
 
-DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+PARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "anew": (
+        "Decided anew",
+        "Change something, decide again, and compare: what the best plan would be then.",
+    ),
+    "stands": (
+        "The plan as it stands",
+        "Something fails, or demand swells, before anybody decides anew: who moves where, and what it is "
+        "like there.",
+    ),
+    "many": (
+        "Many scenarios",
+        "Failures, demand and latencies at random, hundreds of times: how often the plan keeps its promise.",
+    ),
+}
+"""Each part's name, and what it is about."""
 
 
 def render() -> None:
     """Draw the page."""
     setting = frame.open_frame()
-    frame.heading(
-        "What if",
-        "Change something and see what it does to the plan. The base plan, from the sidebar, stays as it is.",
-    )
+    frame.heading("What if", "The base plan, from the sidebar, stays as it is.")
     own = frame.plan_of(setting)
     base = own.plan
     say_base = _of_the_base(own)
+    _parts()
+    part = session.choices().part
+    if part == "anew":
+        _anew(setting, own, say_base)
+        return
+    if base.kpi is None:
+        st.info("The base plan does not exist, so nothing can happen to it. The Plan page says why.")
+    else:
+        render = failure_part.render_part if part == "stands" else scenarios_part.render_part
+        render(setting, base, base.kpi)
+    work.follow((own, say_base))
+
+
+def _parts() -> None:
+    st.segmented_control(
+        "What to look at",
+        list(PARTS),
+        default=session.choices().part,
+        format_func=lambda part: PARTS[part][0],
+        key=session.widget_key("part"),
+        on_change=_part_chosen,
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.caption(PARTS[session.choices().part][1])
+
+
+def _part_chosen() -> None:
+    # A fresh start for the widgets: those that parts share show what the other left.
+    session.choose(
+        replace(session.choices(), part=st.session_state[session.widget_key("part")] or "anew"), redraw=True
+    )
+
+
+def _anew(setting: Setting, own: Decided, say_base: Callable[[Plan], None]) -> None:
+    base = own.plan
     _controls(setting, base)
     session.write_url(setting.base)
     if base.kpi is None:
@@ -133,16 +182,7 @@ def _controls(setting: Setting, base: Plan) -> None:
             on_change=_moved,
             args=("if_budget",),
         )
-        steps = sorted({*DEMAND_STEPS, min(max(chosen.demand, DEMAND_RANGE[0]), DEMAND_RANGE[1])})
-        fourth.select_slider(
-            "Demand",
-            steps,
-            chosen.demand if chosen.demand in steps else 1.0,
-            format_func=lambda factor: f"× {factor:g}",
-            key=session.widget_key("demand"),
-            on_change=_moved,
-            args=("demand",),
-        )
+        failure_part.demand_slider(fourth)
         opened = {name for site in setting.inputs.sites if site.id in base.open for name in site.ids}
         racks = {site.rack for site in setting.inputs.sites}
         names = {name: site.provider for site in setting.inputs.sites for name in site.ids}
@@ -181,8 +221,6 @@ def _moved(name: str) -> None:
             now = replace(now, if_coverage=value / 100.0)
         case "if_budget":
             now = replace(now, if_budget=0.0 if value is None else float(value))
-        case "demand":
-            now = replace(now, demand=float(value))
         case "without":
             now = replace(now, without=tuple(value))
     session.choose(now)

@@ -106,7 +106,8 @@ class ModelCheck:
 
 
 @st.cache_resource
-def _shelf() -> Shelf:
+def shelf() -> Shelf:
+    """Every session's results."""
     return Shelf()
 
 
@@ -122,7 +123,8 @@ def _content(stores: tuple[str, ...]) -> str:
     return repr(hash_sources(stores))
 
 
-def _key(what: str, study: Study, stores: tuple[str, ...]) -> str:
+def key_of(what: str, study: Study, stores: tuple[str, ...]) -> str:
+    """What a result of this kind is kept under."""
     place = "" if study.path is None else str(study.path.parent)
     files = ""
     if study.demand.csv is not None and study.demand.csv.is_file():
@@ -138,7 +140,7 @@ def inputs_of(study: Study, stores: tuple[str, ...]) -> Inputs:
     # The spinner's place is there whether or not anything is read: what follows must not change places.
     with st.spinner("Reading sites, prices, demand and measurements …"):
         ask = asking(study)
-        inputs = _shelf().get(_key("inputs", ask, stores), lambda: load_inputs(ask, stores))
+        inputs = shelf().get(key_of("inputs", ask, stores), lambda: load_inputs(ask, stores))
     return restated(inputs, study)
 
 
@@ -158,8 +160,8 @@ def plan_of(
     ``start``: the plan of a study much like this one, whose sites are tried first.
     """
     inputs = inputs_of(study, stores)
-    job = _job_of(
-        _key("plan", study, stores),
+    job = job_of(
+        key_of("plan", study, stores),
         lambda say, tell: decide(
             study, inputs, time_limit_s=TIME_LIMIT_S, progress=say, start=start, on_plan=tell
         ),
@@ -178,14 +180,14 @@ def front_of(study: Study, stores: tuple[str, ...]) -> Frontier:
     """
     asked = traded(study)
     inputs = inputs_of(asked, stores)
-    job = _job_of(
-        _key("front", asked, stores),
+    job = job_of(
+        key_of("front", asked, stores),
         lambda say, tell: decide_frontier(
             asked, inputs, points=FRONT_POINTS, time_limit_s=FRONT_LIMIT_S, progress=say
         ),
     )
     place = st.empty()
-    front = _awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
+    front = awaited(job, "Tracing the front", place) if isinstance(job, Job) else job
     hashes = restated(inputs, study).hashes
     return replace(front, plans=tuple(replace(plan, inputs=hashes) for plan in front.plans))
 
@@ -202,8 +204,8 @@ class Explained:
 def explained_of(study: Study, stores: tuple[str, ...]) -> Explained:
     """What each rule and each site is worth, as far as it is known."""
     inputs = inputs_of(study, stores)
-    job = _job_of(
-        _key("why", study, stores),
+    job = job_of(
+        key_of("why", study, stores),
         lambda say, tell: explain(study, inputs, time_limit_s=EXPLAIN_LIMIT_S, progress=say, told=tell),
     )
     place = st.empty()
@@ -212,7 +214,7 @@ def explained_of(study: Study, stores: tuple[str, ...]) -> Explained:
     _wait(job, ASKING, place, lambda waited: job.done or job.latest is not None)
     known = job.latest
     if job.done or known is None:
-        return Explained(_awaited(job, ASKING, place), None, place)
+        return Explained(awaited(job, ASKING, place), None, place)
     return Explained(known, job, place)
 
 
@@ -234,7 +236,7 @@ def follow_why(explained: Explained) -> None:
 def proven(decided: Decided) -> Plan:
     """The final plan, with a bar of progress until it is there."""
     place = st.empty()
-    return decided.plan if decided.job is None else _awaited(decided.job, "Deciding where to run", place)
+    return decided.plan if decided.job is None else awaited(decided.job, "Deciding where to run", place)
 
 
 def follow(*shown: tuple[Decided, Callable[[Plan], None]]) -> None:
@@ -276,12 +278,12 @@ def checked_of(saved: SavedPlan, stores: tuple[str, ...], days: float) -> Check:
     since = datetime.fromtimestamp(0, UTC) if math.isinf(days) else now - timedelta(days=days)
     parts = ("check", repr(saved), f"{days}", f"{now:%Y-%m-%dT%H}")
     asked = Asked(stores, since, time_limit_s=TIME_LIMIT_S)
-    job = _job_of(
-        _key("\0".join(parts), study, stores),
+    job = job_of(
+        key_of("\0".join(parts), study, stores),
         lambda say, tell: check_plan(saved, study, asked, progress=say),
     )
     place = st.empty()
-    return _awaited(job, "Checking the plan", place) if isinstance(job, Job) else job
+    return awaited(job, "Checking the plan", place) if isinstance(job, Job) else job
 
 
 def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
@@ -296,14 +298,14 @@ def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
         statistics = tuple(each for report in reports for each in report.statistics)
         return ModelCheck(distance_model(inputs.sites, statistics), statistics)
 
-    return _shelf().get(_key("model", study, stores), make)
+    return shelf().get(key_of("model", study, stores), make)
 
 
 def rounds_of(stores: tuple[str, ...], site: str) -> Rounds:
     """Every sample of a site in these stores, by round."""
     key = hashlib.sha256("\0".join(("rounds", site, _content(stores))).encode()).hexdigest()
     with st.spinner("Reading samples …"):
-        return _shelf().get(key, lambda: read_rounds(stores, sites=(site,)))
+        return shelf().get(key, lambda: read_rounds(stores, sites=(site,)))
 
 
 def attend() -> None:
@@ -312,10 +314,17 @@ def attend() -> None:
     st.session_state[_ASKED] = ()
 
 
-def _job_of(key: str, work: Callable[[Say, Tell], Value]) -> Value | Job[Value]:
+def leave(key: str) -> None:
+    """This session does not wait for the job under ``key`` any more."""
+    job = _jobs().get(key)
+    if job is not None:
+        job.leave(session.name())
+
+
+def job_of(key: str, work: Callable[[Say, Tell], Value]) -> Value | Job[Value]:
     """What is kept under ``key``, or the job at work on it."""
     st.session_state[_ASKED] = asked = (*st.session_state.get(_ASKED, ()), key)
-    kept = _shelf().look(key)
+    kept = shelf().look(key)
     if kept is not None:
         return cast(Value, kept)
     job: Job[Value] | None = _jobs().get(key)
@@ -324,11 +333,11 @@ def _job_of(key: str, work: Callable[[Say, Tell], Value]) -> Value | Job[Value]:
             left = None if other in asked else _jobs().get(other)
             if left is not None:
                 left.leave(session.name())
-        job = _jobs().start(key, session.name(), work, lambda value: _shelf().keep(key, value))
+        job = _jobs().start(key, session.name(), work, lambda value: shelf().keep(key, value))
     return job
 
 
-def _awaited(job: Job[Value], what: str, place: DeltaGenerator) -> Value:
+def awaited(job: Job[Value], what: str, place: DeltaGenerator) -> Value:
     """The job's result, with a bar of progress in ``place`` meanwhile. Raises what the job raised."""
     _wait(job, what, place, lambda waited: job.done)
     if job.fault is not None:
@@ -349,7 +358,7 @@ def _first(job: Job[Plan], what: str, place: DeltaGenerator) -> Plan:
 
     _wait(job, what, place, enough)
     plan = job.latest
-    return _awaited(job, what, place) if job.done or plan is None else plan
+    return awaited(job, what, place) if job.done or plan is None else plan
 
 
 def _wait(job: Job[Value], what: str, place: DeltaGenerator, enough: Callable[[float], bool]) -> None:

@@ -50,17 +50,17 @@ def world_map(
     by_id = {site.id: site for site in (*homes, *sites)}
     found = cells(plan.assignments, clients)
     named = [row.site_id for row in plan.rows] + ([] if plan.home is None else [plan.home.region])
-    view = _view(found, [by_id[site_id] for site_id in named if site_id in by_id] or list(sites))
+    view = view_of(found, [by_id[site_id] for site_id in named if site_id in by_id] or list(sites))
     chart = figure(colours, height=HEIGHT, dragmode="pan", legend={"y": 1.0, "itemsizing": "constant"})
     axis = {"visible": False, "constrain": "domain"}
     chart.update_xaxes(**axis, range=[view[0], view[2]])
     chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1, constraintoward="top")
-    _draw_land(chart, colours)
-    worst = _scale_end(found)
+    draw_land(chart, colours)
+    worst = scale_end(found)
     for measured in (True, False):
         part = [cell for cell in found if cell.measured is measured]
-        _draw_links(chart, part, by_id, measured, colours)
-        _draw_demand(chart, part, found, measured, worst, colours)
+        draw_links(chart, part, by_id, measured, colours)
+        draw_demand(chart, part, found, measured, worst, colours)
     opened = {row.site_id for row in plan.rows}
     _draw_candidates(chart, [site for site in sites if site.id not in opened], colours)
     _draw_state(chart, plan, by_id, colours)
@@ -68,7 +68,7 @@ def world_map(
     return chart
 
 
-def _scale_end(found: Sequence[Cell]) -> float:
+def scale_end(found: Sequence[Cell]) -> float:
     """Where the colours end: the latency that 95 % of demand stays below, so that one far island does
     not bleach the rest; a round number."""
     if not found:
@@ -79,7 +79,7 @@ def _scale_end(found: Sequence[Cell]) -> float:
     return max(20.0, 20.0 * math.ceil(order[row].latency_ms / 20.0))
 
 
-def _view(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
+def view_of(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
     """What to show: all demand and open sites with a margin, never closer than a continent's width."""
     lon = [cell.lon for cell in found] + [site.lon for site in sites]
     lat = [cell.lat for cell in found] + [site.lat for site in sites]
@@ -99,7 +99,7 @@ def _view(found: Sequence[Cell], sites: Sequence[Site]) -> Box:
     return mid_x - width / 2, mid_y - height / 2, mid_x + width / 2, mid_y + height / 2
 
 
-def _draw_land(chart: go.Figure, colours: Palette) -> None:
+def draw_land(chart: go.Figure, colours: Palette) -> None:
     land = outline()
     quiet = {"hoverinfo": "skip", "showlegend": False, "mode": "lines"}
     chart.add_scatter(
@@ -113,7 +113,7 @@ def _draw_land(chart: go.Figure, colours: Palette) -> None:
     chart.add_scatter(x=land.border_x, y=land.border_y, line={"width": 0.7, "color": colours.border}, **quiet)
 
 
-def _draw_links(
+def draw_links(
     chart: go.Figure, part: Sequence[Cell], sites: Mapping[str, Site], measured: bool, colours: Palette
 ) -> None:
     ways = []
@@ -138,7 +138,7 @@ def _draw_links(
     )
 
 
-def _draw_demand(
+def draw_demand(
     chart: go.Figure,
     part: Sequence[Cell],
     everything: Sequence[Cell],
@@ -244,7 +244,7 @@ def _draw_state(chart: go.Figure, plan: Plan, sites: Mapping[str, Site], colours
             text=[f"<b>{escape(site_id)}</b><br>{words}"],
             texttemplate=f"<b>{escape(site_id)}</b>",
             textposition="bottom center",
-            textfont={"size": 12, "color": colours.text, "shadow": _halo(colours)},
+            textfont={"size": 12, "color": colours.text, "shadow": halo(colours)},
             hovertemplate="%{text}<extra></extra>",
             cliponaxis=False,
         )
@@ -291,14 +291,14 @@ def _draw_sites(
             },
             textposition=[spots[row] or "top center" for row in rows],
             texttemplate=[f"<b>{escape(where[row].id)}</b>" if spots[row] else "" for row in rows],
-            textfont={"size": 12, "color": colours.text, "shadow": _halo(colours)},
+            textfont={"size": 12, "color": colours.text, "shadow": halo(colours)},
             text=[_site_words(ranked[row], where[row]) for row in rows],
             hovertemplate="%{text}<extra></extra>",
             cliponaxis=False,
         )
 
 
-def _halo(colours: Palette) -> str:
+def halo(colours: Palette) -> str:
     """A rim in the ground's colour, so that a name stays legible over whatever it covers."""
     return ", ".join([f"0 0 3px {colours.background}"] * 6)
 

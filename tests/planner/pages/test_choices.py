@@ -26,6 +26,17 @@ choices = st.builds(
     if_slo=maybe | st.integers(1, 400).map(float),
     if_coverage=maybe | st.integers(20, 200).map(lambda k: k / 200),
     if_budget=maybe | st.integers(0, 10**7).map(float),
+    part=st.sampled_from(["anew", "stands", "many"]),
+    fail=st.lists(st.sampled_from(["us-east-1", "metro:Los Angeles", "region:eu-west-1"]), unique=True).map(
+        tuple
+    ),
+    scenarios=st.integers(1, 2000),
+    seed=st.integers(1, 999_999),
+    lose_site=st.integers(0, 100).map(lambda k: k / 100),
+    lose_metro=st.integers(0, 100).map(lambda k: k / 100),
+    lose_region=st.integers(0, 100).map(lambda k: k / 100),
+    spread=st.integers(0, 200).map(lambda k: k / 100),
+    stray=st.booleans(),
 )
 
 
@@ -53,6 +64,14 @@ def test_the_plain_link_is_short():
         ("demand", "0"),
         ("demand", "x"),
         ("without", ",,"),
+        ("fail", ","),
+        ("part", "all"),
+        ("scenarios", "0"),
+        ("scenarios", "1000000"),
+        ("seed", "none"),
+        ("lose_site", "1.5"),
+        ("spread", "-1"),
+        ("stray", "perhaps"),
         ("unknown", "1"),
     ],
 )

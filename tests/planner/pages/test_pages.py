@@ -41,6 +41,7 @@ def words(app: AppTest) -> str:
         ("tradeoffs_page", "eu-regulated"),
         ("latency_page", "factory-outposts"),
         ("whatif_page", "factory-outposts"),
+        ("survey_page", "factory-outposts"),
         ("study_page", "worldwide-saas"),
     ],
 )
@@ -92,7 +93,7 @@ def test_the_latency_page_tells_of_a_pair_s_own_samples(tmp_path):
 
 def test_the_menu_has_the_pages_and_app_py_is_small():
     assert [title for title, _, _ in PAGES] == [
-        *("Plan", "Why", "Tradeoffs", "Latency", "Drift", "What if", "Study")
+        *("Plan", "Why", "Tradeoffs", "Latency", "Drift", "Next measurements", "What if", "Study")
     ]
     assert len((ROOT / "app.py").read_text("utf-8").splitlines()) < 60
 
@@ -136,7 +137,7 @@ def test_an_impossible_budget_is_explained():
     assert not app.metric
 
 
-@pytest.mark.parametrize("module", ["latency_page", "whatif_page"])
+@pytest.mark.parametrize("module", ["latency_page", "whatif_page", "survey_page"])
 def test_other_pages_survive_an_impossible_study(module):
     app = run_page(module, study="eu-regulated", budget="1", demand="2")
     assert not app.exception
