@@ -20,7 +20,7 @@ from planner.audit_home import home_tier
 from planner.audit_recovery import recovery
 from planner.audit_routing import routing
 from planner.audit_rules import groups_kept, links_kept, loads_kept, tags_kept
-from planner.audit_supposed import announced_kept
+from planner.audit_supposed import announced_kept, prices_kept
 from planner.audit_survival import survival
 from planner.inputs import Inputs
 from planner.latency.matrix import MEASURED, PROVENANCES
@@ -312,6 +312,7 @@ _CHECKS: Final[tuple[Callable[[Ledger], Iterator[str]], ...]] = (
     loads_kept,
     links_kept,
     announced_kept,
+    prices_kept,
     routing,
     _placements,
     _totals,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Final
 
 from planner.ledger import Ledger, close_to
+from planner.price_list import Price
 
 
 def announced_kept(case: Ledger) -> Iterator[str]:
@@ -32,6 +36,41 @@ def announced_kept(case: Ledger) -> Iterator[str]:
                 continue
             if not price.estimated:
                 yield f"{where} has a {name} that is not marked as estimated"
-            if not close_to(price.usd, parent.usd * factor):
-                stated = f"{where} has {name} {price.usd:.9g}, its parent {parent.usd:.9g}"
+            was, parents_was = (one.usd if one.before is None else one.before for one in (price, parent))
+            if not close_to(was, parents_was * factor):
+                stated = f"{where} has {name} {was:.9g}, its parent {parents_was:.9g}"
                 yield f"{stated}, of which {factor:g} is due"
+
+
+_MEANT: Final = {
+    "internet_egress": ("egress_gb",),
+    "intra_region": ("parent_gb", "zone_gb"),
+    "inter_region": ("home_gb",),
+    "direct_connect": ("port_hour", "direct_gb"),
+}
+"""Prices that a category of the price list stands for; any other name is that of a price."""
+
+
+def prices_kept(case: Ledger) -> Iterator[str]:
+    """Each price of an open site is what it was, times what the study supposes of it, and is marked so."""
+    for site_id in sorted(case.open_ids & case.site_column.keys()):
+        column = case.site_column[site_id]
+        names = case.inputs.sites[column].ids
+        for slot in fields(case.inputs.prices[column]):
+            price = getattr(case.inputs.prices[column], slot.name)
+            if isinstance(price, Price):
+                due = 1.0
+                for change in case.study.price_changes:
+                    here = any(fnmatch.fnmatchcase(one, glob) for one in names for glob in change.sites)
+                    if here and slot.name in _MEANT.get(change.item, (change.item,)):
+                        due *= change.factor
+                yield from _multiplied(f"price_change: {slot.name} of {site_id}", price, due)
+
+
+def _multiplied(what: str, price: Price, due: float) -> Iterator[str]:
+    if due == 1.0 and price.before is not None:
+        yield f"{what} is marked as supposed, and the study supposes nothing of it"
+    elif due != 1.0 and price.before is None:
+        yield f"{what} is to become {due:g} times as much, and is not marked as supposed"
+    elif price.before is not None and not close_to(price.usd, price.before * due):
+        yield f"{what} is {price.usd:.9g}, and {due:g} times {price.before:.9g} is supposed"

@@ -28,6 +28,7 @@ from planner.argument_values import (
     factor,
     listed,
     path,
+    price_change,
     seconds,
 )
 from planner.attended import attended, left_alone
@@ -241,6 +242,14 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         default=[],
         metavar="ZONE",
         help="a new Local Zone: ID,PARENT,COUNTRY,LAT,LON, such as us-east-1-xyz-1a,us-east-1,CO,4.71,-74.07",
+    )
+    whatif.add_argument(
+        "--price",
+        type=price_change,
+        action="append",
+        default=[],
+        metavar="ITEM[@SITES]=X1.3",
+        help="so many times a price: egress_gb=X1.3, or instance_hour@eu-*=X0.9 at some sites",
     )
     whatif.add_argument(
         "--demand", type=factor, default=1.0, metavar="X1.5", help="so many times the requests"

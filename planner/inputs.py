@@ -28,6 +28,7 @@ from planner.measurements import (
     read_stores,
 )
 from planner.own_prices import with_own_prices
+from planner.price_changes import changed_candidates, changed_homes, changed_routing
 from planner.recovery import Recovery
 from planner.routing_facts import RoutingFacts, load_routing_facts
 from planner.service_links import ServiceLink, link_notes, service_links
@@ -92,7 +93,8 @@ def load_inputs(
         instances = {each.provider: study.workload.instance_of(each.provider) for each in catalogs}
         catalogs = with_own_prices(catalogs, study.prices, instance=instances, racks=racks)
         hashes["prices"] = _sha256(study.prices.read_bytes())
-    candidates = choose_candidates(study, catalogs)
+    known = {site.id for catalog in catalogs for site in catalog.sites}
+    candidates = changed_candidates(study, choose_candidates(study, catalogs), known)
     for catalog in catalogs:
         hashes |= catalog.hashes
     if study.resilience.recovers:
@@ -156,8 +158,12 @@ def load_inputs(
             *_unpriced(study),
         ),
         links=links,
-        homes=build_homes(study, catalogs, candidates.sites, candidates.prices, statistics),
-        routing=None if study.routing is None else load_routing_facts(_amazon(catalogs), demand),
+        homes=changed_homes(
+            study, build_homes(study, catalogs, candidates.sites, candidates.prices, statistics)
+        ),
+        routing=None
+        if study.routing is None
+        else changed_routing(study, load_routing_facts(_amazon(catalogs), demand)),
         duties=candidates.duties,
         sources=sources,
     )

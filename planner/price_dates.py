@@ -12,15 +12,18 @@ NAMED = 4
 
 
 def dates_of(prices: Iterable[Price]) -> str:
-    """``data as of 2026-03 to 2026-11-23``: the oldest and the newest date of any of them."""
-    dates = {price.as_of for price in prices}
+    """``data as of 2026-03 to 2026-11-23``: the oldest and the newest date of any of them, and
+    whether a study supposes that some change."""
+    every = tuple(prices)
+    supposed = ", some supposed" if any(price.before is not None for price in every) else ""
+    dates = {price.as_of for price in every}
     known = dates - {UNDATED}
     if not known:
-        return "data undated"
+        return f"data undated{supposed}"
     oldest = min(date.partition("/")[0] for date in known)
     newest = max(date.rpartition("/")[2] for date in known)
     span = oldest if oldest == newest else f"{oldest} to {newest}"
-    return f"data as of {span}" + (", some undated" if UNDATED in dates else "")
+    return f"data as of {span}" + (", some undated" if UNDATED in dates else "") + supposed
 
 
 def sources_of(prices: Iterable[Price]) -> str:

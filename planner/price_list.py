@@ -39,7 +39,7 @@ class Price:
     """One price: US dollars per unit, where it came from, and whether it was estimated.
 
     ``own``: from the user's own file. ``tiers``: the volume in a month from which a further unit is cheaper,
-    and what it costs then, in order.
+    and what it costs then, in order. ``before``: of a price that a study supposes to change, what it was.
     """
 
     usd: float
@@ -50,6 +50,7 @@ class Price:
     note: str = ""
     tiers: tuple[tuple[float, float], ...] = ()
     own: bool = False
+    before: float | None = None
 
     def times(self, factor: float) -> Price:
         """The same price at another level, in all its tiers."""

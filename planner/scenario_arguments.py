@@ -73,7 +73,7 @@ def changes(given: argparse.Namespace) -> Changes:
     """What these arguments change of the study."""
     from planner.whatif import Changes
 
-    return Changes(tuple(given.set), tuple(given.without), tuple(given.announce))
+    return Changes(tuple(given.set), tuple(given.without), tuple(given.announce), tuple(given.price))
 
 
 def _hazards(text: str) -> dict[str, float]:

@@ -17,6 +17,7 @@ from planner.study_candidates import read_candidates
 from planner.study_names import by_provider, countries
 from planner.study_resilience import read_home, read_network, read_resilience, read_routing
 from planner.study_rules import read_rule
+from planner.study_supposed import read_price_change
 from planner.study_values import (
     MINIMIZE,
     STATISTICS,
@@ -126,6 +127,7 @@ def _study(table: Table, directory: Path) -> Study:
         current_open=_current(table.table("current", {})),
         rules=tuple(read_rule(rule) for rule in table.tables("rule")),
         prices=_file(table, "prices", directory),
+        price_changes=tuple(read_price_change(change) for change in table.tables("price_change")),
         network=read_network(table.table("network", {})),
         resilience=read_resilience(table.table("resilience", {})),
         routing=read_routing(table.table("routing")) if table.has("routing") else None,

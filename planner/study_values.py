@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from planner.catalog import OutpostTerms
 from planner.study_access import Access
-from planner.study_supposed import AnnouncedZone
+from planner.study_supposed import AnnouncedZone, PriceChange
 from probes.strict_toml import InputError
 
 STATISTICS: Final = ("p50", "p75", "p90", "p95", "p99")
@@ -296,6 +296,7 @@ class Study:
     title: str = ""
     summary: str = ""
     prices: Path | None = None
+    price_changes: tuple[PriceChange, ...] = ()
     network: Network = field(default_factory=Network)
     resilience: Resilience = field(default_factory=Resilience)
     routing: Routing | None = None

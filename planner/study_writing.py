@@ -23,8 +23,9 @@ def study_toml(study: Study) -> str:
     for name, table in document.items():
         if isinstance(table, dict):
             lines += ["", f"[{name}]", *_body(name, table)]
-    for rule in document.get("rule", ()):
-        lines += ["", "[[rule]]", *_body("rule", rule)]
+    for name in ("price_change", "rule"):
+        for entry in document.get(name, ()):
+            lines += ["", f"[[{name}]]", *_body(name, entry)]
     return "\n".join(lines) + "\n"
 
 
@@ -82,6 +83,7 @@ def study_document(study: Study) -> dict[str, Any]:
         "resilience": None if study.resilience == Resilience() else _resilience_document(study.resilience),
         "routing": None if study.routing is None else dataclasses.asdict(study.routing),
         "access": None if study.access == Access() else _access_document(study.access),
+        "price_change": [dataclasses.asdict(change) for change in study.price_changes] or None,
         "rule": [_rule_document(rule) for rule in study.rules] or None,
     }
     given: dict[str, Any] = _without_none(document)

@@ -52,6 +52,7 @@ class Changes:
     sets: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
     announced: tuple[Mapping[str, Any], ...] = ()
+    prices: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, study: Study, *, demand_factor: float = 1.0) -> Study:
         """``study`` with the changes. Raises :class:`StudyError`, which names the argument."""
@@ -60,6 +61,7 @@ class Changes:
             sets=self.sets,
             without=self.without,
             announced=self.announced,
+            prices=self.prices,
             demand_factor=demand_factor,
             place="--set",
         )
@@ -75,6 +77,7 @@ def vary(
     sets: Sequence[tuple[str, str]] = (),
     without: Sequence[str] = (),
     announced: Sequence[Mapping[str, Any]] = (),
+    prices: Sequence[Mapping[str, Any]] = (),
     demand_factor: float = 1.0,
     place: str = "what-if",
 ) -> Study:
@@ -82,8 +85,9 @@ def vary(
 
     ``sets`` are dotted keys of the study's file and values as TOML would write them (a bare word is text;
     nothing at all takes the key away, back to its default). ``without`` are site ids or globs, ``announced``
-    further rows of ``[[candidates.announced]]``. ``demand_factor`` multiplies requests, per second and per
-    month, and DNS queries. Raises :class:`StudyError`, in which ``place`` stands for the file.
+    and ``prices`` further rows of ``[[candidates.announced]]`` and ``[[price_change]]``. ``demand_factor``
+    multiplies requests, per second and per month, and DNS queries. Raises :class:`StudyError`, in which
+    ``place`` stands for the file.
     """
     document = copy.deepcopy(study_document(study))
     for key, value in sets:
@@ -91,6 +95,8 @@ def vary(
     if announced:
         zones = document["candidates"].setdefault("announced", [])
         zones += [dict(zone) for zone in announced]
+    if prices:
+        document["price_change"] = [*document.get("price_change", ()), *map(dict, prices)]
     if not 0 < demand_factor <= LARGEST_FACTOR:
         raise StudyError(
             "--demand", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}"
@@ -99,7 +105,7 @@ def vary(
     try:
         varied = study_from_document(document, name=place, directory=directory)
     except StudyError as fault:
-        raise (blame(fault, sets, without) if announced and _is_announced(fault) else fault) from None
+        raise (fault if _argument(fault, sets) is None else blame(fault, sets, without)) from None
     demand, candidates = varied.demand, varied.candidates
     return replace(
         varied,
@@ -194,9 +200,10 @@ def blame(fault: StudyError, sets: Sequence[tuple[str, str]], without: Sequence[
     """``fault`` of a varied study whose base is sound, with what was asked for in the place of the file."""
     if fault.column == "candidates.exclude" and any(fault.message.startswith(repr(site)) for site in without):
         return StudyError("--without", fault.message, nearest=fault.nearest)
-    if _is_announced(fault):
+    argument = _argument(fault, sets)
+    if argument is not None:
         key = (fault.column or "").partition("].")[2] or None
-        return StudyError("--announce", fault.message, column=key, nearest=fault.nearest)
+        return StudyError(argument, fault.message, column=key, nearest=fault.nearest)
     keys = [key for key, _ in sets]
     by_key = fault.column in keys or (bool(keys) and not without)
     return StudyError(
@@ -204,8 +211,12 @@ def blame(fault: StudyError, sets: Sequence[tuple[str, str]], without: Sequence[
     )
 
 
-def _is_announced(fault: StudyError) -> bool:
-    return (fault.column or "").startswith("candidates.announced")
+def _argument(fault: StudyError, sets: Sequence[tuple[str, str]]) -> str | None:
+    """The argument that adds rows to the array that ``fault`` is about."""
+    arrays = {"candidates.announced": "--announce", "price_change": "--price"}
+    set_whole = [key for key, _ in sets]
+    column = fault.column or ""
+    return next((arrays[key] for key in arrays if column.startswith(key) and key not in set_whole), None)
 
 
 def _moved_share(base: Plan, other: Plan) -> float:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from planner.site_values import SITE_KINDS, ZONE_KINDS
 from planner.study_access import ACCESS
+from planner.study_supposed import PRICE_ITEMS
 from planner.study_values import GROUPS_BY, MINIMIZE, POLICIES, STATISTICS, SURVIVE
 
 Takes = Literal["number", "whole", "text", "pairs", "choice", "names", "flag"]
@@ -250,6 +251,16 @@ GRIDS: Final = (
         (
             Field("pattern", "Sites (id or glob)", "text"),
             Field("tags", "Tags (key=value)", "names"),
+        ),
+    ),
+    Grid(
+        "price_change",
+        "Supposed prices",
+        "What if a price changes? Each row multiplies one; rows of one price multiply.",
+        (
+            Field("item", "Price", "choice", "", tuple(PRICE_ITEMS)),
+            Field("factor", "Times", "number", "1.3 = 30 % dearer"),
+            Field("sites", "Sites (ids or globs)", "names", "none = all"),
         ),
     ),
     Grid(

@@ -36,7 +36,7 @@ from planner.study import (
     study_toml,
 )
 from planner.study_access import ACCESS
-from planner.study_supposed import AnnouncedZone
+from planner.study_supposed import PRICE_ITEMS, AnnouncedZone, PriceChange
 from planner.study_values import POLICIES
 
 # No surrogates: TOML is UTF-8. Blank text is refused, so text here holds at least one visible character.
@@ -79,8 +79,13 @@ ANNOUNCED = st.builds(
     source=st.one_of(st.just(""), TEXT),
     as_of=st.one_of(st.just(""), TEXT),
 )
+CHANGES = st.one_of(
+    st.builds(PriceChange, item=st.sampled_from([*PRICE_ITEMS]), factor=number(0, 1000)),
+    st.builds(PriceChange, item=st.just("egress_gb"), factor=number(0, 1000), sites=TEXTS),
+)
 STUDIES = st.builds(
     Study,
+    price_changes=st.lists(CHANGES, max_size=2).map(tuple),
     name=LINE,
     title=st.one_of(st.just(""), TEXT),
     summary=st.one_of(st.just(""), TEXT),
