@@ -70,6 +70,7 @@ def fill_table(store: Path, rows: int, vantages: int = 60, sites: int = 50, samp
     from deltalake import CommitProperties, Schema, Transaction
 
     from planner.store.shelf import address_of, open_shelf
+    from planner.store.steps import with_steps
     from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table
     from planner.store.writing import written
 
@@ -86,7 +87,7 @@ def fill_table(store: Path, rows: int, vantages: int = 60, sites: int = 50, samp
         batch += 1
         part = _day(draw, middle, number, rounds, samples)
         days = np.full(len(part), number)
-        actions = written(shelf, MEASUREMENTS, part, days, batch)
+        actions = written(shelf, MEASUREMENTS, with_steps(part), days, batch)
         table.create_write_transaction(
             actions, "append", Schema.from_arrow(SCHEMA), ["day"],
             commit_properties=CommitProperties(app_transactions=[Transaction(INGEST, batch)]),

@@ -32,17 +32,10 @@ GROUP BY vantage, site, protocol
 """
 
 _JITTER: Final = f"""
-SELECT vantage, site, protocol, quantile_disc(step, {{quantiles}})
-FROM (
-    SELECT vantage, site, protocol, abs(answered - lag(answered) OVER (
-        PARTITION BY vantage, site, protocol, run_id ORDER BY started_at
-    )) AS step
-    FROM (
-        SELECT *, CASE WHEN failure IS NULL THEN rtt_ms END AS answered
-        FROM sample {{without}} WHERE {COUNTS} AND hash(vantage, site) % {{passes}} = {{number}}
-    )
-)
-WHERE step IS NOT NULL GROUP BY vantage, site, protocol
+SELECT vantage, site, protocol, quantile_disc(step_ms, {{quantiles}})
+FROM sample {{without}}
+WHERE {COUNTS} AND step_ms IS NOT NULL AND hash(vantage, site) % {{passes}} = {{number}}
+GROUP BY vantage, site, protocol
 """
 
 _Key = tuple[str, str, str]
@@ -92,7 +85,7 @@ def read_figures(
                 yield from database.execute(query.format(**how)).fetchall()
 
         times = {row[:3]: row[3:] for row in each(_QUANTILES, _PASS)}
-        steps = {row[:3]: row[3] for row in each(_JITTER, _PASS // 4)} if jitter else {}
+        steps = {row[:3]: row[3] for row in each(_JITTER, _PASS)} if jitter else {}
     nothing = [np.nan] * len(quantiles)
     keys = _judged(times)
     shape = (len(keys), len(quantiles))

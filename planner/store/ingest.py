@@ -41,6 +41,7 @@ from planner.store.opened import connected, literal, within_reach
 from planner.store.rows import Rows, in_batches, read_rows
 from planner.store.set_aside import aside_key, set_aside
 from planner.store.shelf import Address, MeasurementError, Shelf, StoreError, address_of, open_shelf
+from planner.store.steps import with_steps
 from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table, files_overlapping, table_faults
 from planner.store.upkeep import Upkept, upkeep
 from planner.store.writing import written
@@ -236,7 +237,7 @@ def _take(
         known += len(rows) - len(new)
         rows_added += len(new)
         days = new.column("started_at").cast("int64").to_numpy() // _DAY_US
-        actions += written(shelf, MEASUREMENTS, new, days, number)
+        actions += written(shelf, MEASUREMENTS, with_steps(new), days, number)
     step("files")
     # Delta's own check: a commit of this number since the table was opened makes this one fail.
     properties = CommitProperties(app_transactions=[Transaction(INGEST, number)], max_commit_retries=0)

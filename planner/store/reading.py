@@ -24,12 +24,13 @@ from planner.store.inbox import check_directory, is_file, objects_of
 from planner.store.opened import connected, literal, within_reach
 from planner.store.rows import in_batches, read_rows
 from planner.store.shelf import Address, MeasurementError, address_of
+from planner.store.steps import STEP, with_steps
 from planner.store.table import MEASUREMENTS, Snapshot, snapshot_of
 from planner.store.window import ALWAYS, Window
 
 _COLUMNS: Final = (
     "run_id", "vantage", "vantage_country", "vantage_lat", "vantage_lon", "site", "host", "peer", "port",
-    "protocol", "sample", "rtt_ms", "failure", "resolver", "family",
+    "protocol", "sample", "rtt_ms", "failure", "resolver", "family", STEP,
 )  # fmt: skip
 
 _READ_AT_ONCE: Final = 4 << 20
@@ -74,7 +75,7 @@ def reading(urls: Sequence[str], window: Window = ALWAYS) -> Iterator[Reading]:
             "CREATE TABLE arrived (run_id VARCHAR, vantage VARCHAR, vantage_country VARCHAR,"
             " vantage_lat DOUBLE, vantage_lon DOUBLE, site VARCHAR, host VARCHAR, peer VARCHAR, port BIGINT,"
             " protocol VARCHAR, sample BIGINT, rtt_ms DOUBLE, failure VARCHAR, resolver VARCHAR,"
-            " family BIGINT, started_at TIMESTAMP, store INTEGER)"
+            " family BIGINT, step_ms DOUBLE, started_at TIMESTAMP, store INTEGER)"
         )
         parts = []
         for number, address in enumerate(map(address_of, dict.fromkeys(urls))):
@@ -130,7 +131,7 @@ def _hear(found: Reading, address: Address, number: int, window: Window) -> tupl
         rows = read_rows(objects)
         faults += rows.faults
         sound += len(rows.table)
-        found.database.register("batch", rows.table)
+        found.database.register("batch", with_steps(rows.table))
         found.database.execute(
             f"INSERT INTO arrived SELECT {', '.join(_COLUMNS)}, started_at::TIMESTAMP, $store FROM batch"
             " WHERE ($since::TIMESTAMP IS NULL OR started_at::TIMESTAMP >= $since)"

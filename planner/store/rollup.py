@@ -23,6 +23,7 @@ from planner.store.counting import COUNTS, CUT_OFF, PROTOCOLS, quoted
 from planner.store.histogram import BUCKET_SQL, Histograms, summed
 from planner.store.opened import as_table, connected, literal, within_reach
 from planner.store.shelf import Address, MeasurementError, address_of, open_shelf
+from planner.store.steps import STEP
 from planner.store.table import (
     INGEST,
     create_table,
@@ -54,22 +55,14 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """``samples`` counts those lost; ``count[i]`` answers are in ``bucket[i]`` (``planner.store.histogram``).
-Jitter is the difference of a sample and the one before it in the same round, where both came back (RFC
-3393)."""
+Jitter is of the steps from one sample to the next (``planner.store.steps``)."""
 
 _COUNTED: Final = f"""
 CREATE TABLE counted AS
 SELECT day, vantage, site, protocol,
-       {BUCKET_SQL.format(x="answered")} AS rtt, {BUCKET_SQL.format(x="step")} AS jitter
-FROM (
-    SELECT *, abs(answered - lag(answered) OVER (
-        PARTITION BY vantage, site, protocol, run_id ORDER BY started_at, host, port, sample
-    )) AS step
-    FROM (
-        SELECT *, CASE WHEN failure IS NULL THEN rtt_ms END AS answered
-        FROM sample ANTI JOIN cut_off USING (vantage, run_id) WHERE {COUNTS}
-    )
-)
+       {BUCKET_SQL.format(x="CASE WHEN failure IS NULL THEN rtt_ms END")} AS rtt,
+       {BUCKET_SQL.format(x="step_ms")} AS jitter
+FROM sample ANTI JOIN cut_off USING (vantage, run_id) WHERE {COUNTS}
 """
 
 _BUCKETS: Final = """
@@ -125,9 +118,12 @@ def roll_up(address: Address, table: DeltaTable) -> int:
     if files:
         with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, connected(Path(scratch)) as database:
             paths = within_reach(database, address, files, Path(scratch))
+            step = (
+                STEP if STEP in {field.name for field in table.schema().fields} else f"NULL::DOUBLE AS {STEP}"
+            )
             database.execute(
-                "CREATE VIEW sample AS SELECT vantage, site, protocol, run_id, host, port, sample, peer,"
-                " failure, rtt_ms, started_at::TIMESTAMP AS started_at, started_at::TIMESTAMP::DATE AS day"
+                f"CREATE VIEW sample AS SELECT vantage, site, protocol, run_id, peer, failure, rtt_ms,"
+                f" {step}, started_at::TIMESTAMP::DATE AS day"
                 f" FROM read_parquet({literal(paths)}, hive_partitioning = false, union_by_name = true)"
                 f" WHERE batch > {before} AND batch <= {upto} AND protocol IN ({quoted(PROTOCOLS)})"
             )

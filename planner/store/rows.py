@@ -192,10 +192,15 @@ def _has_result(
 
 
 def _dictionary(codes: NDArray[np.int32], words: list[str | None]) -> pa.DictionaryArray:
-    indices = pa.array(codes, mask=codes < 0)
     # A text that is none belongs to no row that is kept.
-    kept = pa.array([word if word is not None and _encodable(word) else "" for word in words], pa.string())
-    return pa.DictionaryArray.from_arrays(indices, kept)
+    kept = [word if word is not None and _encodable(word) else "" for word in words]
+    distinct = list(dict.fromkeys(kept))
+    if len(distinct) < len(kept):  # one word written in two ways, an escape in one of them
+        number = {word: code for code, word in enumerate(distinct)}
+        renamed = np.array([number[word] for word in kept] + [-1], dtype=np.int32)
+        codes = renamed[codes]
+    indices = pa.array(codes, mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
 
 
 def _encodable(word: str) -> bool:

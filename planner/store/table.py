@@ -1,9 +1,10 @@
 """The Delta table ``measurements/`` of a store: its schema, its versions, and its files [I/O].
 
-Rows are those of ``planner.store.rows`` and two more: ``batch``, the number of the ingest that took the row
-in (from 1; the table's own application transaction ``ingest`` says how far it has come), and ``day``, the
-UTC day of ``started_at``, by which the table is partitioned. A table is only ever added to, batch by batch,
-so the store as it was at batch N is what has ``batch <= N`` now, whatever was compacted or vacuumed since.
+Rows are those of ``planner.store.rows`` and three columns more: ``step_ms`` (``planner.store.steps``),
+``batch``, the number of the ingest that took the row in (from 1; the table's own application transaction
+``ingest`` says how far it has come), and ``day``, the UTC day of ``started_at``, by which the table is
+partitioned. A table is only ever added to, batch by batch, so the store as it was at batch N is what has
+``batch <= N`` now, whatever was compacted or vacuumed since.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from planner.store.rows import ROWS
 from planner.store.shelf import Address, MeasurementError, StoreError, first_line
+from planner.store.steps import STEP
 from planner.store.window import ALWAYS, Window
 
 if TYPE_CHECKING:
@@ -33,7 +35,14 @@ older, is read as if they were empty, and gets them with the next ingest; a newe
 
 _SCHEMA_PROPERTY: Final = "edgeplan.schema"
 
-SCHEMA: Final = pa.schema([*ROWS, pa.field("batch", pa.int64()), pa.field("day", pa.date32())])
+SCHEMA: Final = pa.schema(
+    [
+        *ROWS,
+        pa.field(STEP, pa.float64()),
+        pa.field("batch", pa.int64()),
+        pa.field("day", pa.date32()),
+    ]
+)
 
 _PROPERTIES: Final = {
     "delta.checkpointInterval": "20",

@@ -49,6 +49,7 @@ def test_rows_keep_every_field(tmp_path):
         expected["started_at"] = row["started_at"]
         assert row["started_at"].isoformat().replace("+00:00", "Z").removesuffix("Z") in sent.started_at
         assert row["object"] == path.relative_to(tmp_path).as_posix()
+        assert row.pop("step_ms") is None
         assert (row.pop("object"), row.pop("batch"), row.pop("day").isoformat())[1:] == (1, "2026-11-23")
         assert row == expected
 
