@@ -27,14 +27,14 @@ _PASS: Final = 20_000_000
 _QUANTILES: Final = f"""
 SELECT vantage, site, protocol, count(*), count(*) FILTER (failure IS NULL),
        quantile_disc(CASE WHEN failure IS NULL THEN rtt_ms ELSE 'infinity'::DOUBLE END, {{quantiles}})
-FROM sample {{without}} WHERE {COUNTS} AND hash(vantage, site) % {{passes}} = {{number}}
+FROM sample {{without}} WHERE {COUNTS}{{part}}
 GROUP BY vantage, site, protocol
 """
 
 _JITTER: Final = f"""
 SELECT vantage, site, protocol, quantile_disc(step_ms, {{quantiles}})
 FROM sample {{without}}
-WHERE {COUNTS} AND step_ms IS NOT NULL AND hash(vantage, site) % {{passes}} = {{number}}
+WHERE {COUNTS} AND step_ms IS NOT NULL{{part}}
 GROUP BY vantage, site, protocol
 """
 
@@ -81,8 +81,9 @@ def read_figures(
             # Pairs by their hash, so many at a time that their samples fit into memory.
             passes = max(1, -(-rows // longest))
             for number in range(passes):
-                how = {"quantiles": asked, "without": without, "passes": passes, "number": number}
-                yield from database.execute(query.format(**how)).fetchall()
+                part = f" AND hash(vantage, site) % {passes} = {number}" if passes > 1 else ""
+                text = query.format(quantiles=asked, without=without, part=part)
+                yield from database.execute(text).fetchall()
 
         times = {row[:3]: row[3:] for row in each(_QUANTILES, _PASS)}
         steps = {row[:3]: row[3] for row in each(_JITTER, _PASS)} if jitter else {}

@@ -32,9 +32,8 @@ def with_steps(rows: pa.Table) -> pa.Table:
     started = rows.column("started_at").cast(pa.int64()).to_numpy()[at]
     order = np.lexsort((rows.column("sample").to_numpy()[at], started, *reversed(group)))
     rtt = rows.column("rtt_ms").to_numpy(zero_copy_only=False)[at].astype(np.float64)
-    answered = np.where(rows.column("failure").is_null().to_numpy(zero_copy_only=False)[at], rtt, np.nan)[
-        order
-    ]
+    came_back = rows.column("failure").is_null().to_numpy(zero_copy_only=False)[at]
+    answered = np.where(came_back, rtt, np.nan)[order]
     together = np.ones(max(len(at) - 1, 0), dtype=bool)
     for codes in group:
         together &= np.diff(codes[order]) == 0
