@@ -3,10 +3,10 @@
 A vantage speaks for a client within ``metro_km`` of it, whatever the country, and for the clients of
 its own country within ``vantage_km``. Of several, the metro's comes before the country's, own samples
 before published figures, and then the nearest. A pair for which none speaks is modelled from its
-distance.
+distance and from what was measured around it (``planner/latency/pairs.py``).
 
 In the metro a client gets the vantage's figure as it stands. Beyond, it stands elsewhere than the
-vantage does, and the figure is moved by what the distance model says of that difference,
+vantage does, and the figure is moved by what the model says of that difference,
 
     estimate = measured(v, s) + r · (model(c, s) - model(v, s)),
 
@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from planner.catalog import Site
 from planner.demand import Demand
 from planner.geo import fibre_ms, pairwise_km
-from planner.latency.estimate import DistanceModel, fit_distance_model
+from planner.latency.pairs import PairModel, fit_pair_model
 from planner.latency.plausible import sift
 from planner.measurements import PairStatistic, Vantage
 
@@ -41,7 +41,7 @@ PATH_FACTOR: Final = 1.8
 """Round-trip time over light in straight fibre, the median of the shipped table: what a client's distance to
 the vantage that speaks for it adds to the bounds' width, to either side."""
 
-ROUTE_SHARE_PER_KM: Final = 0.18 / 1000.0
+ROUTE_SHARE_PER_KM: Final = 0.12 / 1000.0
 """And of the figure itself, for each kilometre: the two may reach a far site by different routes. With it,
 bounds hold nine times in ten for Regions of the shipped table that speak for each other."""
 
@@ -121,7 +121,7 @@ def build_matrix(
 ) -> LatencyMatrix:
     """Clients (m) by ``sites`` (n, in this order) from ``statistics``, which are all at ``quantile``.
 
-    Statistics of sites that are not asked for still teach the distance model, where their position is
+    Statistics of sites that are not asked for still teach the model, where their position is
     known. A sampled figure that beats light from its vantage to the site is left out (the pair is then
     modelled, or another vantage speaks for it), and no estimate or bound is below light in fibre from
     the client to the site. A statistic that is not ``direct`` gives its figures but counts as modelled.
@@ -137,10 +137,11 @@ def build_matrix(
         np.array([getattr(s, axis) for s in sites], dtype=np.float64) for axis in ("lat", "lon")
     )
     statistics = sift(statistics, _positions(sites, statistics)).plausible
+    places = np.column_stack((site_lat, site_lon))
     km = pairwise_km(lat, lon, site_lat, site_lon)
     floor = fibre_ms(km)
-    model = distance_model(sites, statistics)
-    estimate, lower, upper = model.predict(km)
+    model = pair_model(sites, statistics)
+    estimate, lower, upper = model.predict(np.column_stack((lat, lon)), places)
     samples = np.zeros(km.shape, dtype=np.int64)
     loss = np.full(km.shape, np.nan)
     provenance = np.full(km.shape, MODELLED, dtype=np.int8)
@@ -155,7 +156,7 @@ def build_matrix(
         away = pairwise_km(lat, lon, vantage_lat, vantage_lon)
         countries = np.array([v.country for v in vantages])
         same = np.array([c.country for c in demand.clients])[:, None] == countries[None, :]
-        at_vantage = model.estimate_ms(pairwise_km(vantage_lat, vantage_lon, site_lat, site_lon))
+        at_vantage = model.estimate_ms(np.column_stack((vantage_lat, vantage_lon)), places)
         homes = np.array([c.country for c in demand.clients])
         walled = (homes[:, None] == WALLED) != (countries[None, :] == WALLED)
         speaker, kind = _speakers(away, same, walled, tables.present, metro_km, vantage_km)
@@ -207,8 +208,8 @@ def bound_width(km: ArrayLike, figure_ms: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(PATH_FACTOR * fibre_ms(km) + ROUTE_SHARE_PER_KM * np.asarray(km) * figure)
 
 
-def distance_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> DistanceModel:
-    """The distance model that these statistics teach, but for those that beat light; a candidate's own
+def pair_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> PairModel:
+    """The model of pairs that these statistics teach, but for those that beat light; a candidate's own
     position comes before its publisher's."""
     positions = _positions(sites, statistics)
     known = [
@@ -216,7 +217,7 @@ def distance_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -
         for each in sift(statistics, positions).plausible
         if each.site_id in positions
     ]
-    return fit_distance_model(
+    return fit_pair_model(
         [(each.vantage.lat, each.vantage.lon) for each, _ in known],
         [position for _, position in known],
         [each.rtt_ms for each, _ in known],

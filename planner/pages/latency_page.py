@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from planner.latency.estimate import COVERAGE, DistanceModel
+from planner.latency.estimate import COVERAGE
+from planner.latency.pairs import PairModel
 from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.latency_charts import distribution, heatmap, intervals, pair_grid
@@ -72,26 +73,37 @@ def _model(setting: Setting) -> None:
         st.subheader("Measured against modelled", anchor=False)
         st.caption(model_words(check.model))
         st.plotly_chart(
-            model_chart(check.model, check.statistics, positions, setting.colours),
+            model_chart(check.model.distance, check.statistics, positions, setting.colours),
             key="latency-model",
             theme=None,
             config=dict(PLOTLY_CONFIG),
         )
 
 
-def model_words(model: DistanceModel) -> str:
+def model_words(model: PairModel) -> str:
     """How good the model is, in a sentence or two."""
-    if model.held_out is None:
+    curve = model.distance.held_out
+    if curve is None:
         return (
             "Too little is measured to fit a curve, so one fitted to the shipped table of inter-Region "
             "latency stands in. Treat modelled figures as rough."
         )
-    held = model.held_out
+    fitted = f"Fitted to {counted(model.pairs, 'pair')}. "
+    access = " These pairs run between data centres: a home or mobile connection adds its own delay."
+    if model.new_place is None or model.new_pair is None:
+        return (
+            fitted + f"On {counted(curve.pairs, 'pair')} it had not seen, half of its errors are below "
+            f"{share(curve.median_relative_error, 0)} of the measured value, and its {share(COVERAGE, 0)} "
+            f"interval held {share(curve.coverage, 0)} of them." + access
+        )
+    place, pair = model.new_place, model.new_pair
+    alone, held = share(curve.median_relative_error, 0), share(place.coverage, 0)
     return (
-        f"Fitted to {counted(model.pairs, 'pair')}. On {counted(held.pairs, 'pair')} it had not seen, half "
-        f"of its errors are below {share(held.median_relative_error, 0)} of the measured value, and its "
-        f"{share(COVERAGE, 0)} interval held {share(held.coverage, 0)} of them. These pairs run between data "
-        "centres: a home or mobile connection adds its own delay."
+        fitted + "A modelled pair also follows what was measured around it. Of places it knew nothing of, "
+        f"half of its errors are below {share(place.median_relative_error, 0)} of the measured value "
+        f"({alone} from distance alone), and its {share(COVERAGE, 0)} interval held {held}; "
+        f"of single pairs between places it knew, below {share(pair.median_relative_error, 1)}, and "
+        f"{share(pair.coverage, 0)}." + access
     )
 
 

@@ -23,7 +23,7 @@ def model_chart(
     positions: Mapping[str, tuple[float, float]],
     colours: Palette,
 ) -> go.Figure:
-    """Measured round trips over distance, with the model's curve and its 90 % interval.
+    """Measured round trips over distance, and the curve a modelled pair starts from with its 90 % interval.
 
     ``positions`` are latitude and longitude by site id; a pair whose site has none is left out. At most
     :data:`MAX_DOTS` pairs are drawn, evenly picked.
@@ -50,14 +50,14 @@ def model_chart(
         fill="toself",
         fillcolor="rgba(230,159,0,0.18)",
         line={"width": 0},
-        name="Model, 90 % interval",
+        name="From distance alone, 90 % interval",
         hoverinfo="skip",
     )
     chart.add_scatter(
         x=grid,
         y=curve,
         mode="lines",
-        name="Model, from distance alone",
+        name="From distance alone",
         line={"color": colours.series[1], "width": 2.2, "dash": "dot"},
         hovertemplate="modelled at %{x:,.0f} km: %{y:.0f} ms<extra></extra>",
     )

@@ -27,8 +27,8 @@ from planner.drift.checking import Asked, check_plan
 from planner.drift.saved_plan import SavedPlan, SavedPlanError
 from planner.drift.verdict import Check
 from planner.inputs import Inputs, asking, load_inputs, restated
-from planner.latency.estimate import DistanceModel
-from planner.latency.matrix import distance_model
+from planner.latency.matrix import pair_model
+from planner.latency.pairs import PairModel
 from planner.measurements import (
     PairStatistic,
     Rounds,
@@ -99,9 +99,9 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """The distance model of this study's measurements, and the pairs that taught it."""
+    """The model of this study's measurements, and the pairs that taught it."""
 
-    model: DistanceModel
+    model: PairModel
     statistics: tuple[PairStatistic, ...]
 
 
@@ -287,7 +287,7 @@ def checked_of(saved: SavedPlan, stores: tuple[str, ...], days: float) -> Check:
 
 
 def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
-    """The distance model that fills the pairs nobody measured, and what it was fitted to."""
+    """The model that fills the pairs nobody measured, and what it was fitted to."""
     inputs = inputs_of(study, stores)
 
     def make() -> ModelCheck:
@@ -296,7 +296,7 @@ def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
         if stores:
             reports.append(read_stores(stores, quantile, {site.id for site in inputs.sites}))
         statistics = tuple(each for report in reports for each in report.statistics)
-        return ModelCheck(distance_model(inputs.sites, statistics), statistics)
+        return ModelCheck(pair_model(inputs.sites, statistics), statistics)
 
     return shelf().get(key_of("model", study, stores), make)
 

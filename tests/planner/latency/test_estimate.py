@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from planner.geo import fibre_ms, great_circle_km
 from planner.latency.estimate import COVERAGE, MIN_PAIRS, PRIOR, fit_distance_model
-from planner.latency.matrix import distance_model
+from planner.latency.matrix import pair_model
 from planner.measurements import read_published
 
 GRID_KM = np.concatenate((np.linspace(0, 2000, 2001), np.linspace(2000, 20037, 3000)))
 
 
 def shipped(quantile=0.5):
-    return distance_model([], read_published(quantile, "aws").statistics)
+    return pair_model([], read_published(quantile, "aws").statistics).distance
 
 
 def places(count, seed=7):
