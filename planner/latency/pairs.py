@@ -63,7 +63,7 @@ class PairModel:
     ``place`` (p, 2): latitude and longitude of the measured places. ``weight`` (p, p), symmetric: what each
     measured pair adds to f. ``measured`` (p, p), symmetric. ``doubt`` (p,): how new each is still, for want
     of pairs; ``new_km``: what is so far from every measured place is new. ``new_place`` says how the model
-    did on figures of places left out with everything that touches them, ``new_pair`` on a tenth of the
+    did on figures of places left out with everything that touches them, ``new_pair`` on a twentieth of the
     pairs at a time.
     """
 
