@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -56,9 +57,16 @@ class Tally:
 
 
 def fitted(table: Table, learn: Mask) -> PairModel:
+    """The pair model of what is known; the same once more is not fitted again."""
+    return _fitted(table, learn.tobytes())
+
+
+@cache
+def _fitted(table: Table, learn: bytes) -> PairModel:
     assert table.place is not None
-    start, end = np.nonzero(learn)
-    return fit_pair_model(table.place[start], table.place[end], table.rtt[learn])
+    known = np.frombuffer(learn, dtype=bool).reshape(table.rtt.shape)
+    start, end = np.nonzero(known)
+    return fit_pair_model(table.place[start], table.place[end], table.rtt[known])
 
 
 def judged(table: Table, split: str, folds: int) -> Tally:

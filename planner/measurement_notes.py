@@ -28,7 +28,7 @@ def measurement_notes(
     pairs = float(np.mean(matrix.provenance == MEASURED))
     yield (
         f"{share:.0%} of the demand is where latency to some site was measured, {pairs:.0%} of all pairs of"
-        " client and site; the other pairs are modelled from distance"
+        " client and site; the other pairs are modelled"
     )
     speaking = _speaking(matrix)
     heard = [

@@ -101,8 +101,7 @@ def tuned_vivaldi(rtt: Array, learn: Mask, judge: Mask) -> tuple[str, Estimate]:
     """The best of these settings on what was kept back for it."""
     settings = {
         f"{dimensions} dimensions{', heights' if height else ''}": _of_vivaldi(dimensions, height)
-        for dimensions in (2, 3, 5, 8)
-        for height in (True, False)
+        for dimensions, height in ((2, True), (2, False), (3, True), (5, True), (8, True), (8, False))
     }
     return _best(settings, rtt, learn, judge)
 
@@ -111,8 +110,8 @@ def tuned_factors(rtt: Array, learn: Mask, judge: Mask) -> tuple[str, Estimate]:
     """The best of these settings on what was kept back for it."""
     settings = {
         f"rank {rank}, ridge {ridge:g}": _of_factors(rank, ridge)
-        for rank in (1, 2, 3, 5, 10, 20)
-        for ridge in (0.01, 0.03, 0.1)
+        for rank in (1, 3, 5, 10, 20)
+        for ridge in (0.02, 0.1)
         if rank < len(rtt) / 3
     }
     return _best(settings, rtt, learn, judge)

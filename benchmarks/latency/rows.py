@@ -45,7 +45,7 @@ class Rows:
         self.rest = np.where(learn, value - self.base, 0.0)
         self.apart = _unlike(value, learn), _unlike(value.T, learn.T)
 
-    def log_rtt(self, reach: float, noise: float, steps: int = 40) -> Array:
+    def log_rtt(self, reach: float, noise: float, steps: int = 30) -> Array:
         row, column = (np.exp(-each / (reach * _fifth(each))) for each in self.apart)
         pull, left = np.zeros_like(self.rest), self.rest.copy()
         along, square = left.copy(), float((left * left).sum())

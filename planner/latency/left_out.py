@@ -51,7 +51,7 @@ class LeftOut:
         return _joined(found)
 
     def places(self, kept: int) -> LeftOutErrors:
-        """A place at a time, with every pair it has but ``kept`` of them (0: it is wholly new)."""
+        """A place at a time, with all its pairs but ``kept``, which leave it half known (0: it is new)."""
         generator, found = np.random.default_rng(0), []
         for place in range(len(self.apart)):
             touches = (self.low == place) | (self.high == place)
@@ -61,7 +61,7 @@ class LeftOut:
             touches[generator.permutation(own)[:kept]] = False
             block = np.flatnonzero(touches)
             other = np.where(self.low[block] == place, self.high[block], self.low[block])
-            newness = self._newness(np.array([place]))[0] if kept == 0 else 0.5
+            newness = min(self._newness(np.array([place]))[0], 0.5 if kept else 1.0)
             new = newness + np.where(other == place, newness, self.doubt[other])
             found.append((block, *self._without(block, touches), new, np.full(block.size, place)))
         return _joined(found)

@@ -112,7 +112,7 @@ def _latency(plan: Plan, setting: Setting) -> None:
     st.markdown(
         f"{share(measured)} of the demand is served over a pair that was measured from within "
         f"{latency.metro_km:g} km of it, or from its own country within {latency.vantage_km:g} km. The rest "
-        f"is modelled from distance and could be wrong where routes are odd. The plan uses the {which} of "
+        f"is modelled and could be wrong where routes are odd. The plan uses the {which} of "
         f"the {latency.statistic}. The page *Latency* shows how the model does on pairs it had not seen."
     )
     if plan.certainty is not None and plan.certainty.coverage is not None:
