@@ -373,7 +373,8 @@ def _takes_measurements(parser: argparse.ArgumentParser, *, required: bool = Fal
         default=None if required else [],
         required=required,
         metavar="URL",
-        help="a store or a file of own measurements; may be given several times",
+        help="a store or a file of own measurements, or a store as it was: URL@N, by the number of its"
+        " ingest; may be given several times",
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="progress on stderr, terminal or not")
 

@@ -35,6 +35,7 @@ from planner.solver import (
 from planner.solver.compiled import CACHE, PACKAGE
 from planner.solver.placement import Progress, solve_placement
 from planner.solver.pure import numbers_of_sites
+from planner.store.rows import read_rows
 
 _ONE_AT_A_TIME = Lock()
 _prepared: set[str] = set()
@@ -107,6 +108,11 @@ def library() -> None:
         max_cover(draw.random(clients), near, sites // 6, time_limit_s=5.0)
 
 
+def rows() -> None:
+    """Have the kernel that reads the agents' rows; it is alone in its file, so numba knows when it is stale."""
+    read_rows([])
+
+
 def _problem() -> Problem:
     """A study's problem, no larger than what sends it the way of the large ones."""
     draw = np.random.default_rng(7)
@@ -169,6 +175,7 @@ def _state() -> str:
 
 def main() -> int:
     """Compile what is not compiled yet, saying so."""
+    rows()
     steps = {"studies": studies, "pure": pure, "library": library}
     if all(map(_noted, steps)):
         return 0

@@ -21,6 +21,8 @@ def connected(scratch: Path) -> duckdb.DuckDBPyConnection:
     database = duckdb.connect()
     database.execute("SET temp_directory = ?", [str(scratch)])
     database.execute("SET TimeZone = 'UTC'")
+    # Stdout is for answers, however long a query takes.
+    database.execute("SET enable_progress_bar = false")
     # Nothing is ever downloaded: what is read is JSON-free Parquet, which DuckDB knows by itself.
     database.execute("SET autoinstall_known_extensions = false")
     database.execute("SET autoload_known_extensions = false")
