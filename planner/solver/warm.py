@@ -109,7 +109,7 @@ def library() -> None:
 
 
 def rows() -> None:
-    """Have the kernel that reads the agents' rows; it is alone in its file, so numba knows when it is stale."""
+    """Have the kernel that reads the agents' rows; alone in its file, so numba knows when it is stale."""
     read_rows([])
 
 
