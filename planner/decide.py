@@ -23,6 +23,7 @@ from planner.figures import (
     recovery_of,
     standby_of,
 )
+from planner.home_price import home_price
 from planner.inputs import Inputs, at_home, resized
 from planner.loosening import first_step
 from planner.options import decided, options
@@ -255,6 +256,7 @@ def explain(
         progress=say,
         told=lambda prices: told(Explanation(plan, prices)),
     )
+    prices += home_price(study, inputs, decision, again, deadline)
     values = site_values(
         problem,
         decision,

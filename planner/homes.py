@@ -91,6 +91,25 @@ def build_homes(
     )
 
 
+def other_homes(
+    study: Study,
+    catalogs: Sequence[Catalog],
+    sites: Sequence[Site],
+    prices: Sequence[SitePrices],
+    statistics: Sequence[PairStatistic],
+) -> tuple[Home, ...]:
+    """Where the tier could stand beside the Region that the study names: each other candidate Region.
+
+    None where it names none.
+    """
+    tier = study.workload.home
+    if tier is None or tier.region == AUTO or not any(site.kind == "region" for site in sites):
+        return ()
+    free = replace(study, workload=replace(study.workload, home=replace(tier, region=AUTO)))
+    every = build_homes(free, catalogs, sites, prices, statistics)
+    return tuple(home for home in every if home.site.id != tier.region)
+
+
 def through_home(matrix: LatencyMatrix, tier: HomeTier, home: Home) -> LatencyMatrix:
     """The matrix of whole requests: measured where both legs are, absent where either is.
 

@@ -13,7 +13,7 @@ from planner.candidates import choose_candidates
 from planner.catalog import Catalog, Site, SitePrices, load_catalog
 from planner.datadir import data_dir
 from planner.demand import Demand, DemandError, load_cities, load_clients_csv
-from planner.homes import Home, build_homes, through_home
+from planner.homes import Home, build_homes, other_homes, through_home
 from planner.jurisdictions import load_jurisdictions
 from planner.latency.access import with_access
 from planner.latency.matrix import LatencyMatrix, build_matrix
@@ -46,7 +46,8 @@ class Inputs:
     ``hashes`` maps each input's name to its sha256. ``jurisdictions`` maps a name to its country codes.
     ``parent_country`` maps a zone's or rack's id to the country of its parent Region, whether or not that
     Region is a candidate itself; a Region has no entry. ``links``: by Outpost, its line to its parent Region.
-    ``homes``: where the stateful tier may stand; ``home``: where it does, its legs then in the ``matrix``
+    ``homes``: where the stateful tier may stand; ``other_homes``: where it could, if the study did not name a
+    Region; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
     has none, ``policy`` the one decided on. ``duties``: by Outpost, what stays with the customer for a
     program of a rule to hold there. ``sources``: the stores of measurements as they were read.
@@ -69,6 +70,7 @@ class Inputs:
     policy: Policy | None = None
     duties: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
+    other_homes: tuple[Home, ...] = ()
 
 
 def load_inputs(
@@ -139,6 +141,7 @@ def load_inputs(
     if study.access.adds:
         matrix = with_access(matrix, access_added(study, demand), study.access.included)
         hashes["access.csv"] = access_hash()
+    seen = (study, catalogs, candidates.sites, candidates.prices, statistics)
     return Inputs(
         demand=demand,
         sites=candidates.sites,
@@ -158,9 +161,8 @@ def load_inputs(
             *_unpriced(study),
         ),
         links=links,
-        homes=changed_homes(
-            study, build_homes(study, catalogs, candidates.sites, candidates.prices, statistics)
-        ),
+        homes=changed_homes(study, build_homes(*seen)),
+        other_homes=changed_homes(study, other_homes(*seen)),
         routing=None
         if study.routing is None
         else changed_routing(study, load_routing_facts(_amazon(catalogs), demand)),

@@ -29,6 +29,7 @@ _NAMES: Final = {
     "static_addresses": "Addresses that stay",
     "rto": "Recovery time",
     "rpo": "Recovery point",
+    "home": "Home Region",
 }
 
 
@@ -64,6 +65,8 @@ def without_words(rule: str, words: str, study: Study) -> str:
             return f"the limit of {study.latency.max_ms:,.10g} ms for everybody"
         case "budget":
             return f"the budget of {words}"
+        case "home":
+            return f"naming the Region of the stateful tier ({words})"
         case "survive":
             return f"being ready for a failure ({words})"
     return (

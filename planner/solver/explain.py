@@ -183,6 +183,15 @@ def next_usd(problem: Problem, assignment: NDArray[np.intp]) -> NDArray[np.float
     return np.asarray(cost + lines.of(beside + share) - lines.of(beside))
 
 
+def worth_of(decision: Decision, free: Decision) -> float | None:
+    """What ``free``, of a problem that asks less, saves of the objective; None where it decided nothing."""
+    if free.open is None:
+        return None
+    saves = max(decision.objective - free.objective, 0.0)
+    # Within the proven gaps of both solves, a difference is not a price.
+    return saves if saves > 2 * PROVEN_GAP * abs(decision.objective) else 0.0
+
+
 def price_rules(
     problem: Problem,
     decision: Decision,
@@ -202,11 +211,7 @@ def price_rules(
     deadline, prices = Deadline.after(time_limit_s), []
 
     def saving(free: Decision) -> float | None:
-        if free.open is None:
-            return None
-        saves = max(decision.objective - free.objective, 0.0)
-        # Within the proven gaps of both solves, a difference is not a price.
-        return saves if saves > 2 * PROVEN_GAP * abs(decision.objective) else 0.0
+        return worth_of(decision, free)
 
     for position, effect in enumerate(problem.effects):
         progress(position, len(problem.effects), f"without {effect.rule}")

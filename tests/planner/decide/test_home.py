@@ -243,3 +243,45 @@ def test_auto_needs_a_region_among_the_candidates():
     asked = read(outposts + "[workload.home]\n")
     with pytest.raises(StudyError, match=re.escape("workload.home.region: no Region is a candidate")):
         load_inputs(asked)
+
+
+def named(region, **changes):
+    there = study(**changes)
+    return replace(there, workload=replace(there.workload, home=replace(TIER, region=region)))
+
+
+@pytest.mark.parametrize("minimize", ["mean_latency", "cost", "max_latency"])
+@pytest.mark.parametrize("region", ["fra", "iad"])
+def test_naming_the_home_has_a_price(region, minimize):
+    """What leaving it free saves is what two plain plans differ by, and the Region is where the better is."""
+    asked = named(region, minimize=minimize)
+    here, there = sorted(HOMES, key=lambda each: each.site.id != region)
+    given = replace(inputs(), homes=(here,), other_homes=(there,))
+    (row,) = (price for price in explain(asked, given).rule_prices if price.rule == "home")
+    free = decide(study(minimize=minimize), inputs())
+    bound = decide(asked, given)
+    assert row.proven
+    assert row.saves == pytest.approx(max(bound.objective - free.objective, 0.0), rel=1e-3, abs=1e-6)
+    if row.saves:
+        assert row.words == f"the stateful tier in {region}; left to the plan, in {free.home.region}"
+    else:
+        assert row.words == f"the stateful tier in {region}"
+
+
+def test_a_home_left_free_has_no_price():
+    assert not [price for price in explain(study(), inputs()).rule_prices if price.rule == "home"]
+
+
+def test_every_other_candidate_region_could_be_the_home():
+    text = 'name = "s"\n[demand]\ncities = { countries = ["DE"], top = 3 }\n[candidates]\n'
+    text += 'include = ["eu-central-1", "eu-west-1", "us-east-1"]\n[workload.home]\nregion = '
+    here = load_inputs(parse_study(text + '"us-west-2"', name="s", directory=Path()))
+    free = load_inputs(parse_study(text + '"auto"', name="s", directory=Path()))
+    assert [each.site.id for each in here.homes] == ["us-west-2"]
+    assert [each.site.id for each in here.other_homes] == [each.site.id for each in free.homes]
+    for other, same in zip(here.other_homes, free.homes, strict=True):
+        assert np.array_equal(other.estimate_ms, same.estimate_ms)
+        assert np.array_equal(other.usd_gb, same.usd_gb)
+    assert free.other_homes == ()
+    inside = load_inputs(parse_study(text + '"eu-west-1"', name="s", directory=Path()))
+    assert [each.site.id for each in inside.other_homes] == ["eu-central-1", "us-east-1"]
