@@ -12,7 +12,10 @@ times what autocorrelation from round to round adds: 1 + 2 Σ ρ_l of the refere
 Geyer's initial positive sequence. Ranks of ever longer spans of last rounds are looked at, a CUSUM backwards
 from now: what came and went concerns nobody. The least p-value is multiplied by all that was looked at
 (spans, both directions, both figures of a round), and Holm's procedure holds over pairs, so that a whole
-check raises a false alarm with the probability :data:`FALSE_ALARM` at most.
+check is meant to raise a false alarm with the probability :data:`FALSE_ALARM` at most. That is a bound for
+rounds whose ranks hang together as the reference shows; it is not one for what a short reference cannot
+show. Within an hour of one day a slow swing looks like its level, so an hour counts from three days on; how
+days differ among themselves takes weeks to tell.
 
 The normal tail errs high for rank sums, whose own are shorter. Steps below :data:`MARGIN` are not looked
 for: that much has to be between any two before they count as different.
@@ -45,6 +48,9 @@ FEWEST_REFERENCE: Final = 20
 FEWEST_OF_HOUR: Final = 3
 """Fewer rounds than these say nothing: recent ones, reference ones, and of these in one hour of the day."""
 
+FEWEST_DAYS: Final = 3
+"""On so many days the reference must have rounds of an hour that is judged."""
+
 _GROWTH: Final = 1.35
 _HOUR: Final = 1000.0
 """Between the keys of two hours: more than any two logarithms of milliseconds are apart."""
@@ -64,6 +70,11 @@ class Series:
     def hour(self) -> NDArray[np.int64]:
         """(k,) of the day, 0 to 23."""
         return self.at.astype("datetime64[h]").astype(np.int64) % 24
+
+    def days_of_hours(self) -> NDArray[np.int64]:
+        """(24,) on how many days there are rounds of each hour."""
+        hours = np.unique(self.at.astype("datetime64[h]").astype(np.int64))
+        return np.bincount(hours % 24, minlength=24)
 
     def part(self, rounds: slice | NDArray[np.bool_]) -> Series:
         """Some of the rounds."""
@@ -85,13 +96,15 @@ class Step:
 def find_step(reference: Series, recent: Series) -> Step | None:
     """The strongest sign that ``recent`` is not as ``reference`` was, strong or not.
 
-    None where too few rounds can be compared: some of the reference must be of the same hours of the day.
+    None where too few rounds can be compared: some of the reference must be of the same hours of the day, and
+    not all of one day.
     """
     if len(reference.at) < FEWEST_REFERENCE:
         return None
     hour, past_hour = recent.hour, reference.hour
     of_hour = np.bincount(past_hour, minlength=24)
-    judged = np.flatnonzero(of_hour[hour] >= FEWEST_OF_HOUR)
+    enough = (of_hour >= FEWEST_OF_HOUR) & (reference.days_of_hours() >= FEWEST_DAYS)
+    judged = np.flatnonzero(enough[hour])
     if len(judged) < FEWEST_RECENT:
         return None
     spans = span_lengths(len(judged))

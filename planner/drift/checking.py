@@ -255,8 +255,8 @@ def _notes(saved: SavedPlan, before: Inputs, evidence: Evidence) -> Iterator[str
     silent = evidence.pairs - evidence.judged
     if silent:
         yield (
-            f"{counted(silent, 'pair')} of {evidence.pairs} cannot be compared: the plan was made from too"
-            " few rounds of the same hours of the day"
+            f"{counted(silent, 'pair')} of {evidence.pairs} cannot be compared: too few rounds since, or too"
+            " few that the plan was made from of the same hours of three days"
         )
     if saved.made is None:
         yield "the plan does not say when it was made: what was measured before the window stands for it"

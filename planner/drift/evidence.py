@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.drift.change import FALSE_ALARM, FEWEST_RECENT, FEWEST_REFERENCE, Step, find_step, significant
 from planner.drift.pairs import PairRounds
@@ -49,7 +48,7 @@ class Evidence:
 
     ``current``: what to plan with in the place of the plan's own figures; ``fresh``: every pair measured
     lately, with bounds of 95 % each; ``sure``: the same with bounds that hold for all pairs at once, but for
-    one check in a hundred. ``silent``: pairs whose last rounds were all lost, by vantage and site.
+    one check in a hundred. ``silent``: pairs of whose last rounds no probe came back, by vantage and site.
     """
 
     changes: tuple[PairChange, ...]
@@ -102,7 +101,7 @@ def weigh(
         ),
         fresh=tuple(pair.statistic(spans[pair.key], CONFIDENCE) for pair in recent),
         sure=tuple(pair.statistic(spans[pair.key], together) for pair in recent),
-        silent=frozenset(pair.key for pair in recent if _silent(pair.series.figures[0])),
+        silent=frozenset(pair.key for pair in recent if _silent(pair)),
     )
 
 
@@ -140,5 +139,7 @@ def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetim
     )
 
 
-def _silent(medians: NDArray[np.float64]) -> bool:
-    return len(medians) >= FEWEST_RECENT and bool(np.isinf(medians[-FEWEST_RECENT:]).all())
+def _silent(pair: PairRounds) -> bool:
+    """Whether not one probe of the last rounds came back: half of them lost is loss, and an answer."""
+    begun = pair.series.at
+    return len(begun) >= FEWEST_RECENT and bool(np.isinf(pair.rtt_ms[pair.at >= begun[-FEWEST_RECENT]]).all())

@@ -68,15 +68,15 @@ def _samples(check: Check, checked_s: float) -> Iterator[Sample]:
     yield "edgeplan_check_fresh_demand_ratio", {}, have.fresh
     yield "edgeplan_check_price_changes", {}, float(len(check.prices))
     yield "edgeplan_check_candidates_better", {}, float(len(check.better))
+    for site in check.open:
+        up = site not in check.gone and site not in check.unreachable
+        yield "edgeplan_check_site_up", {"site": site}, float(up)
     if resolved is None:
         return
     yield "edgeplan_check_regret_ratio", {}, resolved.regret
     for which, plan in (("running", resolved.standing), ("best", resolved.best)):
         if plan is not None and plan.kpi is not None:
             yield "edgeplan_check_cost_usd_per_month", {"which": which}, plan.kpi.cost_usd_month
-    for site in check.open:
-        up = site not in check.gone and site not in check.unreachable
-        yield "edgeplan_check_site_up", {"site": site}, float(up)
 
 
 def _escaped(text: str) -> str:

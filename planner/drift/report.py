@@ -14,6 +14,7 @@ from planner.drift.verdict import Check, Resolved
 from planner.plan_document import finite, plan_document
 from planner.tabulate import table
 from planner.terminal import ms, share, usd
+from planner.wording import counted
 
 SHOWN: Final = 12
 """Rows of a table at the terminal; the rest is counted, and stands in the document."""
@@ -123,8 +124,8 @@ def check_text(check: Check) -> str:
     lines = [
         f"{check.plan}: {head}",
         "",
-        f"  measured  {made}{check.rounds} rounds of {check.pairs} pairs since {check.since:%Y-%m-%d %H:%M}Z,"
-        f" {check.judged} of them comparable with the plan's",
+        f"  measured  {made}{counted(check.rounds, 'round')} of {counted(check.pairs, 'pair')} since"
+        f" {check.since:%Y-%m-%d %H:%M}Z, {check.judged} of them comparable with the plan's",
     ]
     if have.slo_ms is not None:
         lines.append(
@@ -173,7 +174,10 @@ def _best(check: Check) -> Iterator[str]:
         yield f"  cost      {usd(resolved.standing.kpi.cost_usd_month)} a month at today's prices"
     best = resolved.best.kpi
     if best is None:
-        yield "  best      no plan keeps the study's rules today"
+        proven = resolved.best.termination == "infeasible"
+        yield "  best      " + (
+            "no plan keeps the study's rules today" if proven else "none was found in time"
+        )
         return
     moves = [f"opens {site}" for site in resolved.opened] + [f"closes {site}" for site in resolved.closed]
     apart = f": {', '.join(moves)}" if moves else ""

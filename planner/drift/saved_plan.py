@@ -109,6 +109,10 @@ def read_plan(path: Path) -> SavedPlan:
         raise SavedPlanError(file, f"is no plan of edgeplan's: {what}") from None
     if plan.made is not None and plan.made.tzinfo is None:
         raise SavedPlanError(file, f"{plan.made.isoformat()} says no time zone", column="made.at")
+    for site in sorted({*plan.open} ^ (costs.keys() - {standby} | ({*plan.open} & {standby}))):
+        raise SavedPlanError(
+            file, f"{site!r} is open here or in {PLACEMENTS}, and not in both", column="open"
+        )
     known = {*plan.open, *costs}
     for client, each in served.items():
         if each.site not in known:

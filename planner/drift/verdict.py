@@ -131,6 +131,8 @@ class Check:
             ]
             return f"There is nothing to do: {' and '.join(what)}, but no plan is enough better to move."
         resolved = self.resolved
+        if resolved is not None and resolved.best.kpi is None and "impossible" not in self.reasons:
+            return "Today's best plan was not found in time: check again with a longer --time-limit."
         if resolved is None or resolved.best.kpi is None:
             return "Loosen the study's rules or give it other candidates, and plan again: edgeplan explain."
         moves = [

@@ -1,8 +1,9 @@
 """A small service in Europe, what its agents measured, and a plan of it: what the tests of drift check.
 
 Two vantages measure three Regions, five samples a round, every quarter of an hour, whose delays differ by 2 %
-from round to round. The plan is made from two days of them: Berlin is served from Stockholm at 20 ms, Dublin
-from Ireland at 8, each within the 22 ms promised. Frankfurt would do for Berlin as well, but costs more.
+from round to round. The plan is made from three days of them: Berlin is served from Stockholm at 20 ms,
+Dublin from Ireland at 8, each within the 22 ms promised. Frankfurt would do for Berlin as well, but costs
+more.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ DELAYS = {
 }
 EVERY = timedelta(minutes=15)
 PER_DAY = 96
-KNOWN = 2 * PER_DAY
+KNOWN = 3 * PER_DAY
 """Rounds that the plan is made from."""
 
 

@@ -128,6 +128,9 @@ def test_too_little_to_compare_is_no_answer():
     assert find_step(week(rng), series(np.full(5, 90.0), first=672)) is None
     # A morning says nothing of the afternoon.
     assert find_step(week(rng, 24), series(np.full(30, 90.0), first=48)) is None
+    # Two days of each hour are too few to know how days differ, three are not.
+    assert find_step(week(rng, 192), series(np.full(30, 90.0), first=192)) is None
+    assert find_step(week(rng, 288), series(np.full(30, 90.0), first=288)) is not None
 
 
 def test_rounds_that_hang_together_count_less():
@@ -148,7 +151,22 @@ def test_false_alarms_are_rarer_than_promised():
     for _ in range(200):
         p_values = []
         for _ in range(10):
-            whole = week(rng, 192 + 32, course=0.1).figures[0]
-            p_values.append(find_step(series(whole[:192]), series(whole[192:], first=192)).p_value)
+            whole = week(rng, 288 + 32, course=0.1).figures[0]
+            p_values.append(find_step(series(whole[:288]), series(whole[288:], first=288)).p_value)
         alarms += any(significant(p_values, FALSE_ALARM))
     assert alarms <= 2
+
+
+def test_a_slow_swing_is_no_step():
+    """Rounds that hang together for hours (0.95 from one to the next): within an hour of a single day a swing
+    is all there is, and three of four checks against such a day would raise an alarm."""
+    rng, alarms = np.random.default_rng(12), 0
+    for _ in range(100):
+        level, hanging = rng.standard_normal(), []
+        for each in rng.standard_normal(384):
+            level = 0.95 * level + np.sqrt(1 - 0.95**2) * each
+            hanging.append(level)
+        figures = 40 * np.exp(0.1 * np.array(hanging))
+        step = find_step(series(figures[:288]), series(figures[288:], first=288))
+        alarms += step.p_value <= FALSE_ALARM
+    assert alarms <= 4

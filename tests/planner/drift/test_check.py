@@ -210,6 +210,14 @@ DAMAGED = {
         lambda d: edit(d, lambda plan: plan.pop("open")),
         "plan.json: is no plan of edgeplan's: has no 'open'",
     ),
+    "a site less": (
+        lambda d: edit(d, lambda plan: plan["open"].remove("eu-west-1")),
+        "plan.json, open: 'eu-west-1' is open here or in placements.csv, and not in both",
+    ),
+    "a site more": (
+        lambda d: edit(d, lambda plan: plan["open"].append("eu-central-1")),
+        "plan.json, open: 'eu-central-1' is open here or in placements.csv, and not in both",
+    ),
     "time": (
         lambda d: edit(d, lambda plan: plan["made"].update(at="2026-01-01T00:00:00")),
         "plan.json, made.at: 2026-01-01T00:00:00 says no time zone",

@@ -25,14 +25,14 @@ QUANTILE = 0.95
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A day and a half of rounds, the way from Berlin to Stockholm lost in the last three hours; and the
-    moment after the first day."""
-    first = scene.now() - timedelta(days=2)
-    day = scene.rounds(first, scene.PER_DAY)
-    more = scene.rounds(first, 36, skip=scene.PER_DAY)
-    lost = scene.rounds(first, 12, skip=scene.PER_DAY + 36, factors={SERVING: None})
-    store = scene.as_file(tmp_path_factory.mktemp("evidence") / "store.jsonl", day, more, lost)
-    made = first + (scene.PER_DAY - 0.5) * scene.EVERY
+    """Three days and a half of rounds, the way from Berlin to Stockholm lost in the last three hours; and the
+    moment after the third day."""
+    first = scene.now() - timedelta(days=4)
+    known = scene.rounds(first, scene.KNOWN)
+    more = scene.rounds(first, 36, skip=scene.KNOWN)
+    lost = scene.rounds(first, 12, skip=scene.KNOWN + 36, factors={SERVING: None})
+    store = scene.as_file(tmp_path_factory.mktemp("evidence") / "store.jsonl", known, more, lost)
+    made = first + (scene.KNOWN - 0.5) * scene.EVERY
     return str(store), made
 
 
@@ -47,7 +47,7 @@ def known(measured):
 def test_a_round_is_told_by_its_order_statistics(measured):
     pair = next(pair for pair in known(measured) if pair.key == SERVING)
     by_hand = [np.sort(pair.rtt_ms[pair.round == number]) for number in dict.fromkeys(pair.round.tolist())]
-    assert len(by_hand) == len(pair.series.at) == scene.PER_DAY + 48
+    assert len(by_hand) == len(pair.series.at) == scene.KNOWN + 48
     assert pair.series.figures[0].tolist() == [rtt[2] for rtt in by_hand]  # of five, the third
     assert pair.series.figures[1].tolist() == [rtt[4] for rtt in by_hand]  # ceil(0.95 x 5) = 5
     assert np.isinf(pair.series.figures[:, -12:]).all()
@@ -121,3 +121,15 @@ def test_a_shipped_plan_stands_as_it_was_written(name, tmp_path, capsys):
     proven = replace(standing.plan, lower_bound=standing.objective, gap=0.0)
     assert audit_plan(proven, saved.study, inputs) == ()
     assert price_changes(saved, standing) == ()
+
+
+def test_a_way_that_loses_most_is_not_silent(measured):
+    """Of each of the last rounds one probe in five comes back: the medians are lost, the site answers."""
+    _, made = measured
+    pairs = [
+        replace(pair, rtt_ms=np.where(np.arange(len(pair.rtt_ms)) % 5 == 0, 20.0, pair.rtt_ms))
+        if pair.key == SERVING
+        else pair
+        for pair in known(measured)
+    ]
+    assert weigh(pairs, made=stamp(made), since=stamp(made), knew=()).silent == frozenset()
