@@ -246,6 +246,8 @@ def _take(
             actions, "append", Schema.from_arrow(SCHEMA), ["day"], commit_properties=properties
         )
         table.update_incremental()
+    # The library leaves that to the system, and the objects are deleted next.
+    shelf.settle(f"{MEASUREMENTS}/_delta_log/{table.version():020}.json")
     step("commit")
     _finish(shelf, _manifest_key(number), taken, step)
     damaged = sum(not fault.kept for fault in faults)

@@ -7,6 +7,7 @@ was when its table had taken in N batches (``planner.store.table``).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,10 @@ from probes.strict_toml import InputError
 
 # A store that does not answer is an answer too, and should come while somebody still waits for it.
 _RETRIES: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+
+
+# Filesystems without hard links say so with one of these.
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 class MeasurementError(InputError):
@@ -81,6 +86,10 @@ class Shelf(Protocol):
         """Write the object as :meth:`put` does; False, and nothing is done, where there is one already."""
         ...
 
+    def settle(self, key: str) -> None:
+        """See to it that an object that another hand wrote outlasts a loss of power."""
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
         """Take the objects away; one that is gone already is no fault."""
         ...
@@ -135,10 +144,22 @@ class Directory:
                 os.link(draft, final)
             except FileExistsError:
                 return False
+            except OSError as fault:
+                if fault.errno not in _NO_LINKS:
+                    raise
+                # Without links there is the lock, which whoever writes here has.
+                if final.exists():
+                    return False
+                draft.replace(final)
             finally:
-                draft.unlink()
+                draft.unlink(missing_ok=True)
             _sync(final.parent)
             return True
+
+    def settle(self, key: str) -> None:
+        with self._faults("written"):
+            _sync(self._root / key)
+            _sync((self._root / key).parent)
 
     def _draft(self, final: Path, content: bytes) -> Path:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -210,6 +231,9 @@ class Bucket:
                 return False
         return True
 
+    def settle(self, key: str) -> None:
+        """An object store has it or has it not."""
+
     def delete(self, keys: Iterable[str]) -> None:
         with self._faults("written"):
             for key in keys:
@@ -229,8 +253,8 @@ def first_line(fault: Exception) -> str:
     return lines[0] if lines else type(fault).__name__
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,6 +1,7 @@
 """Ingest: every row once, whatever is killed when."""
 
 import dataclasses
+import errno
 import json
 import multiprocessing
 import os
@@ -194,6 +195,16 @@ def test_a_store_as_it_was(tmp_path):
         read_stores([f"{tmp_path}@4"], 0.5, SITES)
     with pytest.raises(MeasurementError, match="past version"):
         ingest(f"{tmp_path}@2")
+
+
+def test_a_filesystem_without_links(tmp_path, monkeypatch):
+    def refused(*given):
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    put(tmp_path, samples(10.0))
+    assert ingest(str(tmp_path)).rows == 1
+    assert not shelf.Directory(tmp_path, "s").create("ingest/upkeep", b"again")
 
 
 def test_what_is_no_store(tmp_path):
