@@ -162,6 +162,8 @@ def lines(best: dict[str, dict[str, float]], rows: int) -> Iterator[Line]:
                     {},
                 )
         yield Line(f"agreement with {peer}", "one sample of a pair's", f"{exact:.2%}", "", exact < 0.01, {})
+        steps = np.abs(np.array(best[f"{peer}, jitter too"]["figures"]) / np.array(jitter["figures"]) - 1.0)
+        yield Line(f"jitter against {peer}'s", COMPARISON, f"{np.nanmax(steps):.2%}", "", None, {})
         yield Line("rollups against exact", "≤ 1 %", f"{off:.2%}", "", off <= 0.01 + 1e-9, {})
     for name, of in (("exact", ours), ("jitter too", jitter), ("from rollups", rolled)):
         peers = ", ".join(
