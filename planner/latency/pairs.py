@@ -98,6 +98,10 @@ class PairModel:
         estimate = self._estimate(km, from_place, to_place)
         new = self._newness(from_place)[:, None] + self._newness(to_place)[None, :]
         low, high = self.intervals.ratios(km, self._nearest_pair_km(from_place, to_place), new)
+        # Across town the long pairs that calibrate are no guide: there the curve's own interval holds.
+        curve, floor, ceiling = self.distance.predict(km)
+        town = np.maximum(1.0 - km / _TOWN_KM, 0.0)
+        low, high = np.minimum(low, (floor / curve) ** town), np.maximum(high, (ceiling / curve) ** town)
         lower = np.clip(estimate * low, fibre_ms(km), estimate)
         return estimate, lower, np.maximum(estimate * high, estimate)
 

@@ -143,6 +143,17 @@ def test_across_town_is_a_few_milliseconds():
         assert np.all(upper < 25.0)
 
 
+def test_the_interval_of_a_place_to_itself_holds():
+    place, rtt = aws()
+    inside = []
+    for each in range(0, len(place), 4):
+        strangers = np.isfinite(rtt)
+        strangers[each], strangers[:, each] = False, False
+        _, lower, upper = fit(place, rtt, strangers).predict(place[[each]], place[[each]])
+        inside.append(lower[0, 0] <= rtt[each, each] <= upper[0, 0])
+    assert np.mean(inside) >= 0.8
+
+
 def test_far_from_all_that_is_measured_the_curve_remains():
     place, rtt = world(12)
     place[:, 0] = place[:, 0] / 100 + 60.0
