@@ -22,24 +22,6 @@ def assignment(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
-def announcement(text: str) -> dict[str, str | float]:
-    """``ID,PARENT,COUNTRY,LAT,LON``: a row of ``[[candidates.announced]]``."""
-    try:
-        id_, parent, country, lat, lon = (part.strip() for part in text.split(","))
-        return {"id": id_, "parent": parent, "country": country, "lat": float(lat), "lon": float(lon)}
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ID,PARENT,COUNTRY,LAT,LON") from None
-
-
-def price_change(text: str) -> dict[str, object]:
-    """``ITEM=X1.3`` or ``ITEM@SITES=X1.3``: a row of ``[[price_change]]``."""
-    what, equals, times = text.rpartition("=")
-    item, at, sites = (part.strip() for part in what.partition("@"))
-    if not equals or not item or bool(at) != bool(sites):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ITEM=X1.3 or ITEM@SITES=X1.3")
-    return {"item": item, "factor": factor(times)} | ({"sites": [sites]} if sites else {})
-
-
 def path(text: str) -> Path:
     """A path; nothing at all is an empty variable of a shell and not the directory it is called in."""
     if not text.strip():

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 from planner import __version__, check_arguments, scenario_arguments
 from planner.answer_stream import drop_what_is_left, keep_stdout_for_answers
 from planner.argument_values import (
-    announcement,
     assignment,
     at_least_one,
     at_least_two,
@@ -28,7 +27,6 @@ from planner.argument_values import (
     factor,
     listed,
     path,
-    price_change,
     seconds,
 )
 from planner.attended import attended, left_alone
@@ -237,7 +235,6 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     whatif.add_argument("--without", action="append", default=[], metavar="SITE", help="an id or a glob")
     whatif.add_argument(
         "--announce",
-        type=announcement,
         action="append",
         default=[],
         metavar="ZONE",
@@ -245,7 +242,6 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     whatif.add_argument(
         "--price",
-        type=price_change,
         action="append",
         default=[],
         metavar="ITEM[@SITES]=X1.3",

@@ -70,10 +70,11 @@ def asked(given: argparse.Namespace) -> Live:
 
 
 def changes(given: argparse.Namespace) -> Changes:
-    """What these arguments change of the study."""
-    from planner.whatif import Changes
+    """What these arguments change of the study. Raises :class:`~planner.study.StudyError`."""
+    from planner.whatif import Changes, price_row, zone_row
 
-    return Changes(tuple(given.set), tuple(given.without), tuple(given.announce), tuple(given.price))
+    zones, prices = map(zone_row, given.announce), map(price_row, given.price)
+    return Changes(tuple(given.set), tuple(given.without), tuple(zones), tuple(prices))
 
 
 def _hazards(text: str) -> dict[str, float]:

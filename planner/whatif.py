@@ -120,6 +120,34 @@ def vary(
     )
 
 
+def zone_row(text: str) -> dict[str, str | float]:
+    """A row of ``[[candidates.announced]]`` from "ID,PARENT,COUNTRY,LAT,LON", or with blanks for commas.
+
+    Raises :class:`StudyError`.
+    """
+    try:
+        id_, parent, country, lat, lon = text.replace(",", " ").split()
+        return {"id": id_, "parent": parent, "country": country, "lat": float(lat), "lon": float(lon)}
+    except ValueError:
+        raise StudyError("--announce", f"{text!r} is not of the form ID,PARENT,COUNTRY,LAT,LON") from None
+
+
+def price_row(text: str) -> dict[str, Any]:
+    """A row of ``[[price_change]]`` from "ITEM=X1.3" or "ITEM@SITES=X1.3", with the X or without.
+
+    Raises :class:`StudyError`.
+    """
+    what, _, times = text.rpartition("=")
+    item, at, sites = (part.strip() for part in what.partition("@"))
+    try:
+        if not item or bool(at) != bool(sites):
+            raise ValueError
+        factor = float(times.strip().lower().removeprefix("x"))
+    except ValueError:
+        raise StudyError("--price", f"{text!r} is not of the form ITEM=X1.3 or ITEM@SITES=X1.3") from None
+    return {"item": item, "factor": factor} | ({"sites": [sites]} if sites else {})
+
+
 def _asked_as_often(routing: Routing | None, factor: float) -> Routing | None:
     """So many times the DNS queries: who asks for the service asks where it is."""
     if routing is None or routing.queries_per_month is None:

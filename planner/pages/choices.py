@@ -34,6 +34,7 @@ Part = Literal["anew", "stands", "many"]
 class Choices:
     """The sidebar (first seven), the loaded point of the front (0-based), and the page *What if*.
 
+    ``prices`` and ``announce``: rows as :func:`planner.whatif.price_row` and ``zone_row`` read them.
     ``max_sites`` and ``budget``: 0 for "no limit although the study has one". Of *What if*, from ``part`` on:
     what fails, and how many scenarios of which hazards (:class:`~planner.estate.Hazards`, ``lose_`` its
     probabilities, ``spread`` that of demand, ``stray`` whether latencies do), drawn from ``seed``.
@@ -51,6 +52,8 @@ class Choices:
     if_slo: float | None = None
     if_coverage: float | None = None
     if_budget: float | None = None
+    prices: tuple[str, ...] = ()
+    announce: tuple[str, ...] = ()
     part: Part = "anew"
     fail: tuple[str, ...] = ()
     scenarios: int = SCENARIOS
@@ -90,6 +93,8 @@ def from_query(query: Mapping[str, str]) -> Choices:
         if_slo=_number(query, "if_slo", *SLO_RANGE_MS),
         if_coverage=_number(query, "if_coverage", 0.0, 1.0),
         if_budget=_number(query, "if_budget", 0.0, 1e12),
+        prices=_names(query, "prices"),
+        announce=_names(query, "announce"),
         part=_part(query.get("part")),
         fail=_names(query, "fail"),
         scenarios=_whole(query, "scenarios", 1, MOST_SCENARIOS) or SCENARIOS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -21,7 +21,8 @@ from planner.pages.words import item_words, listed, ms, plain, points, share, us
 from planner.pages.work import Decided
 from planner.plan import Kpi, Plan
 from planner.study import Study
-from planner.whatif import Difference, difference, vary
+from planner.study_supposed import PRICE_ITEMS
+from planner.whatif import Difference, difference, price_row, vary, zone_row
 from probes.strict_toml import InputError
 
 PARTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -127,7 +128,8 @@ def _of_the_base(own: Decided) -> Callable[[Plan], None]:
 def changed(chosen: Choices) -> bool:
     """Whether anything on this page differs from the base."""
     asked = (chosen.if_slo, chosen.if_coverage, chosen.if_budget)
-    return bool(chosen.without) or chosen.demand != 1.0 or any(value is not None for value in asked)
+    named = chosen.without or chosen.prices or chosen.announce
+    return bool(named) or chosen.demand != 1.0 or any(value is not None for value in asked)
 
 
 def varied(study: Study, chosen: Choices) -> Study:
@@ -141,7 +143,14 @@ def varied(study: Study, chosen: Choices) -> Study:
         )
         if value is not None
     ]
-    return vary(study, sets=sets, without=chosen.without, demand_factor=chosen.demand)
+    return vary(
+        study,
+        sets=sets,
+        without=chosen.without,
+        announced=[zone_row(text) for text in chosen.announce],
+        prices=[price_row(text) for text in chosen.prices],
+        demand_factor=chosen.demand,
+    )
 
 
 def _controls(setting: Setting, base: Plan) -> None:
@@ -205,10 +214,47 @@ def _controls(setting: Setting, base: Plan) -> None:
         )
         if narrow.button("Undo all changes", disabled=not changed(chosen), width="stretch"):
             session.choose(
-                replace(chosen, without=(), demand=1.0, if_slo=None, if_coverage=None, if_budget=None),
+                replace(
+                    chosen,
+                    without=(),
+                    demand=1.0,
+                    if_slo=None,
+                    if_coverage=None,
+                    if_budget=None,
+                    prices=(),
+                    announce=(),
+                ),
                 redraw=True,
             )
             st.rerun()
+        _suppose(chosen)
+
+
+def _suppose(chosen: Choices) -> None:
+    """What no catalog says yet: prices that change, zones that are announced."""
+    left, right = st.columns(2, gap="medium")
+    left.multiselect(
+        "Prices that change",
+        list(chosen.prices),
+        list(chosen.prices),
+        placeholder="e.g. egress_gb=1.3 or instance_hour@eu-*=0.9",
+        help="Of these: " + ", ".join(f"`{item}`" for item in PRICE_ITEMS),
+        accept_new_options=True,
+        key=session.widget_key("prices"),
+        on_change=_moved,
+        args=("prices",),
+    )
+    right.multiselect(
+        "Zones that are announced",
+        list(chosen.announce),
+        list(chosen.announce),
+        placeholder="e.g. us-east-1-xyz-1a us-east-1 CO 4.71 -74.07",
+        help="Its id, parent Region, country, latitude and longitude.",
+        accept_new_options=True,
+        key=session.widget_key("announce"),
+        on_change=_moved,
+        args=("announce",),
+    )
 
 
 def _moved(name: str) -> None:
@@ -223,7 +269,16 @@ def _moved(name: str) -> None:
             now = replace(now, if_budget=0.0 if value is None else float(value))
         case "without":
             now = replace(now, without=tuple(value))
+        case "prices":
+            now = replace(now, prices=_rows(value))
+        case "announce":
+            now = replace(now, announce=_rows(value))
     session.choose(now)
+
+
+def _rows(texts: Sequence[str]) -> tuple[str, ...]:
+    """As they go into a link, whose lists have commas between."""
+    return tuple(dict.fromkeys(" ".join(text.replace(",", " ").split()) for text in texts if text.strip()))
 
 
 def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) -> None:

@@ -26,6 +26,8 @@ choices = st.builds(
     if_slo=maybe | st.integers(1, 400).map(float),
     if_coverage=maybe | st.integers(20, 200).map(lambda k: k / 200),
     if_budget=maybe | st.integers(0, 10**7).map(float),
+    prices=st.lists(st.sampled_from(["egress_gb=1.3", "instance_hour@eu-*=X0.9"]), unique=True).map(tuple),
+    announce=st.sampled_from([(), ("us-east-1-xyz-1a us-east-1 CO 4.71 -74.07",)]),
     part=st.sampled_from(["anew", "stands", "many"]),
     fail=st.lists(st.sampled_from(["us-east-1", "metro:Los Angeles", "region:eu-west-1"]), unique=True).map(
         tuple

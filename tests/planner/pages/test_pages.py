@@ -189,6 +189,19 @@ def test_a_rack_is_left_out_in_every_size():
     assert "op-wroclaw-1 in every size (open)" in chosen.options
 
 
+def test_a_price_changes_and_a_zone_is_announced():
+    zone = "eu-central-1-xyz-1a eu-central-1 PL 52.2 21.0"
+    app = run_page("whatif_page", study="factory-outposts", prices="egress_gb=X3", announce=zone)
+    assert not app.exception
+    assert not app.error
+    boxes = {box.label: box.value for box in app.multiselect}
+    assert (boxes["Prices that change"], boxes["Zones that are announced"]) == (["egress_gb=X3"], [zone])
+    table = app.dataframe[-1].value.set_index("")
+    assert table.loc["Cost a month", "Difference"].startswith("+")
+    wrong = run_page("whatif_page", study="factory-outposts", prices="egres_gb=2")
+    assert "did you mean 'egress_gb'?" in wrong.error[0].value.replace("\\", "")
+
+
 def test_why_says_what_rules_and_sites_are_worth():
     app = run_page("why_page", study="factory-outposts")
     assert not app.exception

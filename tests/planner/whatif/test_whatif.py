@@ -1,18 +1,16 @@
 """A study with something changed, and two plans told apart."""
 
-from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from planner.argument_values import announcement, price_change
 from planner.plan import Assignment, Kpi, Placement, Plan
 from planner.study import CandidateSpec, DemandSpec, Study, StudyError, load_study, shipped_studies
 from planner.study_supposed import PriceChange
 from planner.study_values import Routing
 from planner.terminal import difference_text
-from planner.whatif import Changes, Difference, blame, difference, vary
+from planner.whatif import Changes, Difference, blame, difference, price_row, vary, zone_row
 
 BASE = Study("shop", DemandSpec(("DE",), 5, peak_rps=100.0, requests_per_month=1e6), CandidateSpec())
 
@@ -260,16 +258,17 @@ def test_a_zone_that_cannot_be_announced(changed, message):
     assert str(caught.value).startswith(message)
 
 
-def test_the_argument_of_an_announcement():
-    assert announcement("us-east-1-xyz-1a, us-east-1,CO,4.71,-74.07") == ZONE
+def test_the_argument_of_an_zone_row():
+    assert zone_row("us-east-1-xyz-1a, us-east-1,CO,4.71,-74.07") == ZONE
+    assert zone_row("us-east-1-xyz-1a us-east-1 CO 4.71 -74.07") == ZONE
     for text in ("us-east-1-xyz-1a", "a,b,CO,north,-74", "a,b,CO,1,2,3"):
-        with pytest.raises(ArgumentTypeError, match="is not of the form ID,PARENT,COUNTRY,LAT,LON"):
-            announcement(text)
+        with pytest.raises(StudyError, match="is not of the form ID,PARENT,COUNTRY,LAT,LON"):
+            zone_row(text)
 
 
 def test_prices_change_beside_those_of_the_study():
-    once = vary(BASE, prices=[price_change("egress_gb=X1.3")])
-    twice = vary(once, prices=[price_change("instance_hour@eu-*=0.9")], demand_factor=2.0)
+    once = vary(BASE, prices=[price_row("egress_gb=X1.3")])
+    twice = vary(once, prices=[price_row("instance_hour@eu-*=0.9")], demand_factor=2.0)
     assert twice.price_changes == (
         PriceChange("egress_gb", 1.3),
         PriceChange("instance_hour", 0.9, ("eu-*",)),
@@ -288,12 +287,12 @@ def test_prices_change_beside_those_of_the_study():
 )
 def test_a_price_that_cannot_change(text, message):
     with pytest.raises(StudyError) as caught:
-        vary(BASE, prices=[price_change(text)])
+        vary(BASE, prices=[price_row(text)])
     assert str(caught.value).startswith(message)
 
 
 def test_a_pattern_that_matches_nothing_is_the_arguments_fault():
-    changes = Changes(prices=(price_change("egress_gb@us-*=2"),))
+    changes = Changes(prices=(price_row("egress_gb@us-*=2"),))
     fault = StudyError("shop.toml", "'us-*' matches no candidate", column="price_change[1].sites")
     assert str(changes.blame(fault)) == "--price, sites: 'us-*' matches no candidate"
     assert changes.of(BASE).price_changes == (PriceChange("egress_gb", 2.0, ("us-*",)),)
@@ -301,5 +300,5 @@ def test_a_pattern_that_matches_nothing_is_the_arguments_fault():
 
 def test_the_argument_of_a_price():
     for text in ("egress_gb", "=X2", "@eu-*=2", "egress_gb@=2", "egress_gb=dear"):
-        with pytest.raises(ArgumentTypeError, match="is not"):
-            price_change(text)
+        with pytest.raises(StudyError, match="is not"):
+            price_row(text)
