@@ -66,9 +66,8 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
             height="content",
             column_config={
                 "Load": st.column_config.NumberColumn(format="%.0f rps"),
-                "Runs now for": st.column_config.NumberColumn(format="%.0f rps"),
+                "Carries now": st.column_config.NumberColumn(format="%.0f rps"),
                 "Used": st.column_config.ProgressColumn(format="%.0f %%", min_value=0.0, max_value=100.0),
-                "Above it": st.column_config.NumberColumn(format="%.0f rps"),
             },
         )
     st.caption(
@@ -184,7 +183,8 @@ def moves_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def loads_table(outcome: Outcome) -> pd.DataFrame:
-    """A row for each site that is up, what is above its capacity first, then the fullest."""
+    """A row for each site that is up, what is above its capacity first, then the fullest; an arrow where the
+    load takes other instances than run now."""
 
     def used(rps: float, capacity: float) -> float:
         return 100.0 * rps / capacity if capacity > 0 else 0.0
@@ -196,13 +196,12 @@ def loads_table(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Site": each.site_id,
-            "": "over capacity" if each.over_rps else "",
             "Load": each.rps,
-            "Runs now for": each.capacity_rps,
+            "Carries now": each.capacity_rps,
             "Used": used(each.rps, each.capacity_rps),
-            "Above it": each.over_rps or None,
-            "Instances now": each.planned,
-            "It takes": each.instances,
+            "Over capacity": f"by {each.over_rps:,.0f} rps" if each.over_rps else "",
+            "Instances": f"{each.planned}"
+            + (f" → {each.instances}" if each.instances != each.planned else ""),
         }
         for each in ranked
     )

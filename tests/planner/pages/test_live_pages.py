@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 import zipfile
+from threading import Event
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,8 +16,10 @@ from planner.estate import Hazards, drawn, estate_of, failing, outcome_of
 from planner.estate.report import scenarios_csv
 from planner.estate.sweep import outcomes_of
 from planner.inputs import load_inputs
+from planner.pages import work
 from planner.pages.failure_map import failure_map, served_after
 from planner.pages.failure_part import domain_words
+from planner.pages.job import Jobs
 from planner.pages.projection import natural_earth
 from planner.pages.scenarios_part import WORST
 from planner.pages.session import Edited
@@ -23,6 +27,7 @@ from planner.pages.spread_charts import spread_chart
 from planner.pages.survey_page import opened_chart, zipped
 from planner.pages.theme import LIGHT
 from planner.pages.words import share
+from planner.solver.interrupt import stop_asked
 from planner.study import parse_study
 from planner.study_lookup import find_study
 from planner.survey import survey
@@ -67,12 +72,12 @@ def test_a_failure_is_what_the_estate_makes_of_it(planned):
         pytest.approx({(each.site_id, each.to or "nobody"): each.share for each in expected.moves})
     )
     assert down not in set(loads["Site"])
-    assert loads.set_index("Site")["It takes"].to_dict() == {
+    assert loads.set_index("Site")["Instances"].str.split(" → ").str[-1].astype(int).to_dict() == {
         each.site_id: each.instances for each in expected.sites
     }
     over = {each.site_id for each in expected.sites if each.over_rps}
     assert over  # twice the demand and a site less
-    assert set(loads.loc[loads[""] == "over capacity", "Site"]) == over
+    assert set(loads.loc[loads["Over capacity"] != "", "Site"]) == over
     assert ("The promise holds" if expected.kept else "The promise is broken") in said(app)
     metrics = {each.label: each.value for each in app.metric}
     assert metrics["Cost a month"] == f"${expected.cost_usd_month:,.0f}"
@@ -218,6 +223,33 @@ def test_the_survey_is_asked_for_and_then_shown(tmp_path):
     assert app.code[0].value.strip() == written[chosen.value].strip()
     with zipfile.ZipFile(io.BytesIO(zipped(written))) as archive:
         assert {name: archive.read(name).decode() for name in archive.namelist()} == written
+
+
+def test_who_leaves_a_survey_stops_it(monkeypatch):
+    jobs, going = Jobs(), Event()
+
+    def work_on(say, tell):
+        going.set()
+        while not stop_asked():
+            time.sleep(0.01)
+        return "cut short"
+
+    monkeypatch.setattr(work, "_jobs", lambda: jobs)
+    monkeypatch.setattr(work.session, "name", lambda: "me")
+    kept = []
+    job = jobs.start("survey", "me", work_on, kept.append)
+    assert going.wait(10)
+    assert not job.unwanted()
+    work.leave("another")
+    assert not job.unwanted()
+    work.leave("survey")
+    for _ in range(1000):
+        if job.done:
+            break
+        time.sleep(0.01)
+    assert job.done
+    assert job.stopped
+    assert not kept  # half a survey is no answer
 
 
 def test_sites_that_plausible_plans_open_are_told_apart():
