@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decide import decide
-from planner.inputs import Inputs
+from planner.inputs import Inputs, at_home
 from planner.latency.draws import Errors, errors_of, places_of
 from planner.latency.matrix import PROVENANCES
 from planner.plan import Plan
@@ -50,7 +50,8 @@ class Wanted:
     """A pair worth measuring, from ``place``: the name of its largest client, where that stands.
 
     ``share``: of demand, at the place. ``vantage``: whose figure is used now, None where it is modelled.
-    ``in_time``: the probability that the pair is within the SLO, None without one. ``used``: the part of the
+    ``in_time``: the probability that the pair is within the SLO, None without one; with a stateful tier, that
+    a whole request by the plan's home is. ``used``: the part of the
     place's demand that the plans of the draws, and the plan itself, serve from the site; ``used_now``:
     whether the plan serves any.
     """
@@ -122,13 +123,16 @@ def survey(
             opened[site_id] = opened.get(site_id, 0.0) + 1.0
         serving = np.array([index[each.site_id] for each in other.assignments])
         used += _by_place(place, serving, share, count, n)
+    # Limits are on whole requests, the way to the home included.
+    there = at_home(study, inputs, None if plan.home is None else plan.home.region)
+    whole = errors_of(there.matrix, inputs.demand, inputs.sites, client, column)
     now = np.zeros((count, n))
     if plan.kpi is not None:
         serving = np.array([index[each.site_id] for each in plan.assignments])
         now = _by_place(place, serving, share, count, n)
     return Survey(
         plan,
-        _ranked(study, inputs, errors, place, share, (used + now) / (decided + 1.0), now),
+        _ranked(study, inputs, whole, place, share, (used + now) / (decided + 1.0), now),
         draws,
         decided,
         changed / decided if decided else 0.0,
@@ -197,6 +201,12 @@ def _ranked(
     return tuple(found)
 
 
+def limits_of(study: Study) -> tuple[float, ...]:
+    """The limits in ms that a latency keeps or breaks: the SLO, the largest latency, a backup's."""
+    limits = (study.latency.slo_ms, study.latency.max_ms, study.resilience.backup_within_ms)
+    return tuple(limit for limit in limits if limit is not None)
+
+
 def _doubt(study: Study, inputs: Inputs, errors: Errors) -> NDArray[np.float64]:
     """(m, n) from 0, nothing to learn that could matter, to 1."""
     matrix = inputs.matrix
@@ -204,12 +214,10 @@ def _doubt(study: Study, inputs: Inputs, errors: Errors) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore"):
             spread = (matrix.upper_ms - matrix.lower_ms) / (2.0 * matrix.estimate_ms)
         return np.where(np.isfinite(spread), np.clip(spread / KNOWN - 1.0, 0.0, 1.0), 1.0)
-    limits = (study.latency.slo_ms, study.latency.max_ms, study.resilience.backup_within_ms)
     doubt = np.zeros(matrix.estimate_ms.shape)
-    for limit in limits:
-        if limit is not None:
-            chance = errors.within(limit).reshape(doubt.shape)
-            doubt = np.maximum(doubt, 4.0 * chance * (1.0 - chance))
+    for limit in limits_of(study):
+        chance = errors.within(limit).reshape(doubt.shape)
+        doubt = np.maximum(doubt, 4.0 * chance * (1.0 - chance))
     return doubt
 
 

@@ -31,14 +31,17 @@ def without_address(pairs: Sequence[Wanted], targets: Sequence[Target]) -> list[
 
 def configurations(pairs: Sequence[Wanted], targets: Sequence[Target]) -> dict[str, str]:
     """An agent's configuration for each place that has something to measure, by the name of its file."""
-    found = {}
+    found = dict[str, str]()
     for place in dict.fromkeys(each.place for each in pairs):
         at = next(each for each in pairs if each.place == place)
         sites = sites_of(pairs, place)
         wanted = [target for site in sites for target in targets if target.site == site]
         if not wanted:
             continue
-        name = re.sub(r"[^a-z0-9-]+", "-", place.lower()).strip("-")[:LONGEST_NAME] or "place"
+        plain = re.sub(r"[^a-z0-9-]+", "-", place.lower()).strip("-")[:LONGEST_NAME] or "place"
+        # Two places may come out alike (names that are not in ASCII do), two vantages may not.
+        tried = (plain, *(f"{plain}-{number}" for number in range(2, len(pairs) + 2)))
+        name = next(each for each in tried if f"probes-{each}.toml" not in found)
         found[f"probes-{name}.toml"] = render_settings(
             vantage=name, country=at.country, lat=at.lat, lon=at.lon, targets=wanted
         )

@@ -12,8 +12,9 @@ from planner.commands import Options, inputs_of, plan_of, show, timer, verdict, 
 from planner.export import check_directory, write_texts
 from planner.plan_document import finite, plan_document
 from planner.solver.placement import Progress, silent
+from planner.study import Study
 from planner.study_lookup import find_study
-from planner.survey import Survey, Wanted, survey
+from planner.survey import Survey, Wanted, limits_of, survey
 from planner.survey_agents import configurations, known_targets, without_address
 from planner.tabulate import table
 from planner.terminal import nothing_text, share
@@ -58,13 +59,13 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
         ],
         "without_address": unknown,
     }
-    show(options, document, partial(text_of, found, pairs, unknown))
+    show(options, document, partial(text_of, study, found, pairs, unknown))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))
     return DONE
 
 
-def text_of(found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> str:
+def text_of(study: Study, found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> str:
     """The survey for a person."""
     opened = ", ".join(f"{site} {part:.0%}" for site, part in list(found.opened.items())[:12])
     lines = [
@@ -72,6 +73,9 @@ def text_of(found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> s
         f" a plan, and {share(found.changed)} of those open other sites than this one.",
         f"open in them: {opened}" if opened else "none of them has a plan",
     ]
+    if not pairs and study.minimize == "cost" and not limits_of(study):
+        lines += ["", "the study sets no limit to a latency and minimises cost: no measurement is worth it"]
+        return "\n".join(lines)
     if not pairs:
         lines += ["", "every pair that a plausible plan rests on is known well enough: nothing to measure"]
         return "\n".join(lines)

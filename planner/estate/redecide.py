@@ -31,7 +31,7 @@ def best_for(study: Study, inputs: Inputs, scenario: Scenario, time_limit_s: flo
     Where the study has a home tier, latencies stay the estimates: a draw is of whole requests, and whole
     requests of another home are others.
     """
-    gone = [site_id for name in scenario.down for site_id in _members(inputs, name)]
+    gone = [site_id for name in scenario.down for site_id in _members(study, inputs, name)]
     try:
         varied = vary(study, without=gone, demand_factor=scenario.demand_factor)
         known = load_inputs(varied, demand=inputs.demand)
@@ -59,11 +59,13 @@ def bests_of(
     return tuple(best_for(study, inputs, scenario, time_limit_s) for scenario in scenarios)
 
 
-def _members(inputs: Inputs, name: str) -> list[str]:
+def _members(study: Study, inputs: Inputs, name: str) -> list[str]:
     """The candidates that go with what has this name (:func:`planner.estate.live.domains_of`)."""
     kind, _, rest = name.rpartition(":")
     if kind == "metro":
         return [site.id for site in inputs.sites if site.kind != "outpost" and site.metro == rest]
     if kind == "region":
         return [site.id for site in inputs.sites if rest in (site.id, site.parent) and site.kind != "outpost"]
-    return [name]
+    # A rack that fails is no rack of another size.
+    sizes = next((post.site_ids for post in study.candidates.outposts if name in post.site_ids), (name,))
+    return [site.id for site in inputs.sites if site.id in sizes]

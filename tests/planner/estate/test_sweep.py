@@ -17,6 +17,7 @@ from planner.estate.redecide import best_for
 from planner.estate.report import scenarios_csv
 from planner.estate.sweep import ClusterError, executor_at, outcomes_of, sweep
 from planner.inputs import load_inputs
+from planner.study import parse_study
 from planner.study_lookup import find_study
 
 STUDY = find_study("factory-outposts")
@@ -124,3 +125,25 @@ def test_bad_input_is_one_error(arguments, said, capsys):
         code = fault.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_rack_that_fails_is_to_be_had_in_no_other_size(tmp_path):
+    (tmp_path / "clients.csv").write_text("id,country,lat,lon,weight\nmadrid,ES,40.42,-3.7,1\n")
+    size = (
+        '[[candidates.outpost.size]]\nname = "{}"\ncapacity_rps = {}\nupfront_usd = 1e5\nmonthly_usd = {}\n'
+    )
+    study = parse_study(
+        'name = "racks"\n[demand]\ncsv = "clients.csv"\npeak_rps = 500\nrequests_per_month = 1e8\n'
+        '[candidates]\nkinds = ["outpost"]\n[[candidates.outpost]]\nid = "op-madrid"\ncountry = "ES"\n'
+        'lat = 40.42\nlon = -3.7\nparent = "eu-south-2"\nterm_months = 36\n'
+        + size.format("small", 1000, 4000)
+        + size.format("large", 4000, 9000),
+        name="racks",
+        directory=tmp_path,
+    )
+    inputs = load_inputs(study)
+    plan = decide(study, inputs)
+    assert plan.open == ("op-madrid.small",)
+    estate = estate_of(study, inputs, plan)
+    best = best_for(study, inputs, failing(estate, ["op-madrid.small"]), 10.0)
+    assert (best.termination, best.open) == ("infeasible", ())

@@ -3,14 +3,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.cli import main
 from planner.decide import decide
 from planner.inputs import load_inputs
+from planner.latency.draws import errors_of
 from planner.latency.matrix import MEASURED
 from planner.study import parse_study
 from planner.survey import survey
+from planner.survey_agents import configurations, known_targets
 from probes.settings import load_settings
 
 CLIENTS = """id,country,lat,lon,weight
@@ -134,3 +137,33 @@ def test_bad_input_is_one_error(arguments, capsys):
         main(["survey", "factory-outposts", *arguments])
     assert fault.value.code == 2
     assert "is not a whole number from 1 to 1000" in capsys.readouterr().err
+
+
+def test_places_whose_names_come_out_alike_have_an_agent_each(asked):
+    study, inputs, plan = asked(COST)
+    first = survey(study, inputs, plan, draws=2).pairs[0]
+    pairs = [replace(first, place=place) for place in ("東京", "大阪", "Place")]
+    written = configurations(pairs, known_targets(study))
+    assert set(written) == {"probes-place.toml", "probes-place-2.toml", "probes-place-3.toml"}
+    assert all(f'vantage = "{name[7:-5]}"' in text for name, text in written.items())
+
+
+def test_a_limit_is_on_the_whole_request(asked):
+    """Twice the way and nothing to the home: half the limit is left for the way itself."""
+    tier = '[workload.home]\nregion = "eu-central-1"\nclient_trips = 2\nhome_trips = 0\n'
+    study, inputs, plan = asked(COST.replace("slo_ms = 30", "slo_ms = 60") + tier)
+    found = survey(study, inputs, plan, draws=2).pairs
+    assert found
+    _, known_inputs, _ = asked(COST)
+    m, n = inputs.matrix.estimate_ms.shape
+    every = np.repeat(np.arange(m), n), np.tile(np.arange(n), m)
+    chance = errors_of(known_inputs.matrix, known_inputs.demand, known_inputs.sites, *every).within(30.0)
+    for each in found:
+        i, j = inputs.matrix.client_ids.index(each.place), inputs.matrix.site_ids.index(each.site_id)
+        assert each.in_time == pytest.approx(chance[i * n + j], abs=1e-9)
+
+
+def test_without_a_limit_it_says_that_nothing_hangs_on_a_latency(asked, tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    assert main(["survey", str(tmp_path / "tiny.toml"), "--draws", "1"]) == 0
+    assert "the study sets no limit to a latency and minimises cost" in capsys.readouterr().out
