@@ -44,7 +44,7 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
             theme=None,
             config={**PLOTLY_CONFIG, "scrollZoom": True},
         )
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([1, 2], gap="medium")
     with left.container(border=True, height="stretch"):
         st.subheader("Who moves where", anchor=False)
         if outcome.moves:
@@ -67,7 +67,9 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
             column_config={
                 "Load": st.column_config.NumberColumn(format="%.0f rps"),
                 "Carries now": st.column_config.NumberColumn(format="%.0f rps"),
-                "Used": st.column_config.ProgressColumn(format="%.0f %%", min_value=0.0, max_value=100.0),
+                "Used": st.column_config.ProgressColumn(
+                    format="%.0f %%", min_value=0.0, max_value=100.0, width="small"
+                ),
             },
         )
     st.caption(
@@ -122,7 +124,8 @@ def domain_words(name: str, estate: Estate, sites: Mapping[str, Site]) -> str:
     """What fails, in words: a site with its place, a metro or Region with how many of the open sites."""
     kind, _, rest = name.rpartition(":")
     if kind not in ("metro", "region"):
-        return f"{name}, {sites[name].name}"
+        where = sites[name].name
+        return name if where == name else f"{name}, {where}"
     count = int(estate.domains[name].sum())
     members = f"{count} open" if count else "home of the stateful tier"
     return f"{'metro' if kind == 'metro' else 'Region'} {rest} ({members})"

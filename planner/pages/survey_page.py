@@ -45,20 +45,21 @@ def render() -> None:
     found = work.shelf().look(key)
     if isinstance(found, Survey):
         _show(found, setting)
-        return
-    place = st.container()
-    with place:
-        st.markdown(
-            f"The latencies are drawn {DRAWS} times as they may be, from their bounds; each time the study "
-            "is decided as if that were the truth. The pairs that these plans use and that are not known "
-            "well enough to settle a limit are worth measuring; the rest is not, however uncertain."
-        )
-        button = st.empty()
-    if st.session_state.get(_WANTED) != key:
-        button.button("Find what to measure next", type="primary", on_click=_want, args=(key,))
         work.follow((decided, say_again))
         return
-    button.button("Stop", on_click=_stop, args=(key,), key="stop-survey")
+    st.markdown(
+        f"The latencies are drawn {DRAWS} times as they may be, from their bounds; each time the study "
+        "is decided as if that were the truth. The pairs that these plans use and that are not known "
+        "well enough to settle a limit are worth measuring; the rest is not, however uncertain."
+    )
+    running = st.session_state.get(_WANTED) == key
+    with st.container(horizontal=True):
+        words = "Find what to measure next"
+        st.button(words, type="primary", on_click=_want, args=(key,), disabled=running, key="start-survey")
+        st.button("Stop", on_click=_stop, args=(key,), disabled=not running, key="stop-survey")
+    if not running:
+        work.follow((decided, say_again))
+        return
     _surveyed(key, setting, decided)
     st.rerun()
 
