@@ -211,7 +211,10 @@ def live(options: Options, asked: Live, changes: Changes) -> int:
     study = changes.of(find_study(options.study))
     if asked.out is not None:
         check_file(asked.out)
-    inputs = inputs_of(study, options)
+    try:
+        inputs = inputs_of(study, options)
+    except StudyError as fault:
+        raise changes.blame_rows(fault) from None
     remaining_s = timer(options.time_limit_s)
     plan = plan_of(options, study, inputs, remaining_s)
     if plan.kpi is None or plan.audit:

@@ -70,6 +70,12 @@ class Changes:
         """``fault`` of the changed study, whose base is sound, with the argument in the place of the file."""
         return blame(fault, self.sets, self.without)
 
+    def blame_rows(self, fault: StudyError) -> StudyError:
+        """``fault`` of the changed study, whose base nobody tried: its argument only where a row is wrong."""
+        added = {"--announce": self.announced, "--price": self.prices}
+        argument = _argument(fault, self.sets)
+        return self.blame(fault) if argument is not None and added[argument] else fault
+
 
 def vary(
     study: Study,

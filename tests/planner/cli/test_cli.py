@@ -342,6 +342,20 @@ def test_whatif(study, capsys):
     )
 
 
+def test_whatif_something_is_announced_and_prices_change(study, capsys):
+    zone = "eu-central-1-xyz-1a,eu-central-1,PL,52.2,21.0"
+    prices = ("--price", "egress_gb=X1.3", "--price", "instance_hour@eu-*=X2", "--demand", "X2")
+    code, printed, _ = run(capsys, "whatif", study, "--announce", zone, *prices, "--json")
+    assert code == 0
+    document = json.loads(printed)
+    said = document["other"]["notes"]
+    assert any(note.startswith("eu-central-1-xyz-1a is announced (the study)") for note in said)
+    assert any(note.startswith("supposed: egress_gb × 1.3 at") for note in said)
+    assert "some supposed" in document["other"]["prices"]["as_of"]
+    assert "supposed" not in json.dumps(document["base"])
+    assert document["other"]["audit"] == []
+
+
 def test_whatif_nothing_is_possible(study, capsys):
     code, printed, _ = run(capsys, "whatif", study, "--set", "budget.usd_per_month=1")
     assert code == 3
@@ -360,6 +374,27 @@ def test_whatif_nothing_is_possible(study, capsys):
         (
             ["--without", "eu-wset-1"],
             "--without: 'eu-wset-1' matches no known site; did you mean 'eu-west-1'?",
+        ),
+        (
+            ["--announce", "eu-west-1"],
+            "--announce: 'eu-west-1' is not of the form ID,PARENT,COUNTRY,LAT,LON",
+        ),
+        (
+            ["--announce", "xyz,eu-wst-1,PL,52.2,21.0"],
+            "--announce, parent: 'eu-wst-1' is not a known Region; did you mean 'eu-west-1'?",
+        ),
+        (
+            ["--price", "egress_gb"],
+            "--price: 'egress_gb' is not of the form ITEM=X1.3 or ITEM@SITES=X1.3",
+        ),
+        (["--price", "egress_gb@xx-*=2"], "--price, sites: 'xx-*' matches no candidate"),
+        (
+            ["--price", "egress_gb@xx-*=2", "--fail", "eu-west-1"],
+            "--price, sites: 'xx-*' matches no candidate",
+        ),
+        (
+            ["--set", "workload.instance=m5.xlagre", "--fail", "eu-west-1"],
+            "{study}, workload.instance: 'm5.xlagre' is not a known instance type; did you mean 'm5.xlarge'?",
         ),
     ],
 )
