@@ -178,8 +178,11 @@ def _manifest(shelf: Shelf, number: int, names: Sequence[str]) -> list[str]:
 
 def _objects_of(manifest: bytes | None) -> list[str]:
     try:
-        names = json.loads(manifest or b"{}").get("objects", [])
+        document = json.loads(manifest or b"{}")
     except ValueError:  # never written whole, so nothing was done by it
+        return []
+    names = document.get("objects") if isinstance(document, dict) else None
+    if not isinstance(names, list):
         return []
     return [name for name in names if isinstance(name, str) and is_object(name)]
 

@@ -279,3 +279,14 @@ def test_two_stores_that_share_rounds(tmp_path):
     assert report.rows == 9
     assert [store.rows for store in report.stores] == [7, 7]
     assert [len(store.pairs) for store in report.stores] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "garbage", "null", "[]", '"a"', '{"objects": 5}', '{"objects": [5]}']
+)
+def test_a_manifest_that_is_none_names_no_objects(tmp_path, content):
+    """What it might have named is in the inbox still, and is taken in by the next."""
+    put(tmp_path, samples(10.0, 11.0))
+    (tmp_path / "ingest").mkdir()
+    (tmp_path / "ingest" / "000000001.json").write_text(content)
+    assert ingest(str(tmp_path)).rows == 2
