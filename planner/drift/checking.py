@@ -258,6 +258,11 @@ def _notes(saved: SavedPlan, before: Inputs, evidence: Evidence) -> Iterator[str
             f"{counted(silent, 'pair')} of {evidence.pairs} cannot be compared: too few rounds since, or too"
             " few that the plan was made from of the same hours of three days"
         )
+    if evidence.apart:
+        yield (
+            f"{counted(len(evidence.apart), 'pair')} of these cannot be what was planned with: today's best"
+            " plan takes what is measured now"
+        )
     if saved.made is None:
         yield "the plan does not say when it was made: what was measured before the window stands for it"
 

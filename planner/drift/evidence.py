@@ -1,8 +1,9 @@
 """What the measurements since a plan was made say against those it was made from. Pure.
 
-The plan's own figures stand until there is evidence against them: a pair of vantage and site whose rounds
-were found changed (:mod:`planner.drift.change`) is planned with what was measured since the change, and a
-pair that nobody had measured with what was measured since. So noise alone makes no other plan better.
+The plan's own figures stand until there is evidence against them. What was measured since goes in their place
+for a pair of vantage and site whose rounds were found changed (:mod:`planner.drift.change`), from the change
+on; for one that nobody had measured; and for one that cannot be compared round by round, but whose bounds now
+leave out what was planned with, by :data:`NOTABLE` or more. So noise alone makes no other plan better.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.drift.change import FALSE_ALARM, FEWEST_RECENT, FEWEST_REFERENCE, Step, find_step, significant
 from planner.drift.pairs import PairRounds
@@ -48,7 +50,8 @@ class Evidence:
 
     ``current``: what to plan with in the place of the plan's own figures; ``fresh``: every pair measured
     lately, with bounds of 95 % each; ``sure``: the same with bounds that hold for all pairs at once, but for
-    one check in a hundred. ``silent``: pairs of whose last rounds no probe came back, by vantage and site.
+    one check in a hundred. ``silent``: pairs of whose last rounds no probe came back; ``apart``: those told by
+    their bounds alone; both by vantage and site.
     """
 
     changes: tuple[PairChange, ...]
@@ -58,6 +61,7 @@ class Evidence:
     fresh: tuple[PairStatistic, ...]
     sure: tuple[PairStatistic, ...]
     silent: frozenset[tuple[str, str]]
+    apart: frozenset[tuple[str, str]]
 
 
 def weigh(
@@ -90,6 +94,13 @@ def weigh(
     spans = {pair.key: pair.between(after.get(pair.key, since)) for pair in recent}
     # Both sides of every pair's bounds share what one check in a hundred leaves.
     together = 1.0 - FALSE_ALARM / max(len(recent), 1)
+    sure = tuple(pair.statistic(spans[pair.key], together) for pair in recent)
+    apart = frozenset(
+        pair.key
+        for pair, step, now in zip(recent, steps, sure, strict=True)
+        if step is None and pair.key in knew and _apart(pair, pair.between(_EVER, made), now)
+    )
+    taken = {*after, *apart}
     return Evidence(
         changes=changes,
         judged=len(judged),
@@ -97,11 +108,12 @@ def weigh(
         current=tuple(
             pair.statistic(spans[pair.key])
             for pair in recent
-            if pair.key in after or (pair.key not in knew and len(pair.series.at) >= FEWEST_REFERENCE)
+            if pair.key in taken or (pair.key not in knew and len(pair.series.at) >= FEWEST_REFERENCE)
         ),
         fresh=tuple(pair.statistic(spans[pair.key], CONFIDENCE) for pair in recent),
-        sure=tuple(pair.statistic(spans[pair.key], together) for pair in recent),
+        sure=sure,
         silent=frozenset(pair.key for pair in recent if _silent(pair)),
+        apart=apart,
     )
 
 
@@ -118,6 +130,9 @@ def replaced(
         *news.values(),
     )
 
+
+NOTABLE: Final = 0.03
+"""A figure is another one from this part of it on."""
 
 _EVER: Final = np.datetime64("1970-01-01", "us")
 
@@ -137,6 +152,14 @@ def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetim
         shows_in=FIGURES[step.figure],
         p_value=step.p_value,
     )
+
+
+def _apart(pair: PairRounds, before: NDArray[np.bool_], now: PairStatistic) -> bool:
+    """Whether the bounds of now leave out what the plan was made with."""
+    if not before.any():
+        return False
+    planned = pair.figures(before)[0]
+    return now.lower_ms > planned * (1.0 + NOTABLE) or now.upper_ms * (1.0 + NOTABLE) < planned
 
 
 def _silent(pair: PairRounds) -> bool:

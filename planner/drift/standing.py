@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decide import as_plan
+from planner.drift.evidence import NOTABLE
 from planner.drift.saved_plan import SavedPlan, SavedPlanError
 from planner.inputs import Inputs
 from planner.options import options
@@ -19,9 +20,6 @@ from planner.study import Study
 
 LEAST_USD = 0.5
 """A bill that moved by less a month has not moved."""
-
-NOTABLE = 0.03
-"""A candidate is faster than another from this part of its latency on."""
 
 
 @dataclass(frozen=True, slots=True)

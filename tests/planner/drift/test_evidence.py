@@ -80,6 +80,20 @@ def test_only_what_changed_or_is_new_goes_before_the_plan(measured):
     assert {(each.vantage.id, each.site_id) for each in evidence.current} == {SERVING, new}
 
 
+def test_what_cannot_be_compared_is_told_by_its_bounds(tmp_path):
+    """The plan is made from a morning, the check is of an afternoon, in which Stockholm is 40 % slower."""
+    midnight = scene.now().replace(hour=0, minute=0) - timedelta(days=1)
+    morning = scene.rounds(midnight, 48)
+    afternoon = scene.rounds(midnight, 40, skip=52, factors={SERVING: 1.4})
+    store = scene.as_file(tmp_path / "store.jsonl", morning, afternoon)
+    pairs = tuple(pair_rounds(read_rounds([str(store)]), 0.5))
+    noon = stamp(midnight + timedelta(hours=12, minutes=30))
+    evidence = weigh(pairs, made=noon, since=noon, knew={pair.key for pair in pairs})
+    assert (evidence.judged, evidence.pairs, evidence.changes) == (0, 6, ())
+    assert evidence.apart == {SERVING}
+    assert [(each.vantage.id, each.site_id) for each in evidence.current] == [SERVING]
+
+
 def test_bounds_for_all_pairs_at_once_are_wider_than_for_each(measured):
     _, made = measured
     evidence = weigh(known(measured), made=stamp(made), since=stamp(made), knew=())
