@@ -15,6 +15,7 @@ PAGES = {
     "why": "factory-outposts",
     "tradeoffs": "eu-regulated",
     "latency": "factory-outposts",
+    "drift": "factory-outposts",
     "what-if": "factory-outposts",
     "study": "worldwide-saas",
 }
