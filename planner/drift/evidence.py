@@ -50,8 +50,8 @@ class Evidence:
 
     ``current``: what to plan with in the place of the plan's own figures; ``fresh``: every pair measured
     lately, with bounds of 95 % each; ``sure``: the same with bounds that hold for all pairs at once, but for
-    one check in a hundred. ``silent``: pairs of whose last rounds no probe came back; ``apart``: those told by
-    their bounds alone; both by vantage and site.
+    one check in a hundred. ``silent``: pairs of whose last rounds no probe came back; ``apart``: those told
+    by their bounds alone; both by vantage and site.
     """
 
     changes: tuple[PairChange, ...]
