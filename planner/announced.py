@@ -20,14 +20,15 @@ def with_announced(study: Study, catalogs: Sequence[Catalog]) -> list[Catalog]:
     the provider has, and a place that is nowhere near the country.
     """
     regions = {site.id: catalog for catalog in catalogs for site in catalog.sites if site.kind == "region"}
-    taken = {site.id for catalog in catalogs for site in catalog.sites}
-    taken |= {id_ for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
+    taken = {site.id: site.status for catalog in catalogs for site in catalog.sites}
+    taken |= {id_: "ga" for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
     added: dict[str, list[Site]] = {}
     for position, zone in enumerate(study.candidates.announced, start=1):
         here = f"candidates.announced[{position}]"
         if zone.id in taken:
-            raise _fault(study, f"{here}.id", f"{zone.id!r} is already the id of a site")
-        taken.add(zone.id)
+            words, status = f"{zone.id!r} is already the id of a site", taken[zone.id]
+            words += "" if status == "ga" else f", {status}: name it in candidates.include"
+            raise _fault(study, f"{here}.id", words)
         catalog = regions.get(zone.parent)
         if catalog is None:
             hint = nearest_name(zone.parent, regions)

@@ -96,6 +96,7 @@ def test_without_its_parent_it_is_no_candidate(catalog):
             "us-west-2-lax-1a",
             "shop, candidates.announced[1].id: 'us-west-2-lax-1a' is already the id of a site",
         ),
+        ("us-east-1-xyz-1a", "us-east-1-bog-1a", "of a site, planned: name it in candidates.include"),
         ("lat = 4.71", "lat = 94.71", "lat: 94.71 is out of range (from -90 up to 90)"),
         ("lat = 4.71\nlon = -74.07", "lat = -74.07\nlon = 4.71", "lat and lon are swapped"),
         ("lat = 4.71", "lat = 54.71", "candidates.announced[1].lat: stands 4,732 km from any city of CO"),
