@@ -80,8 +80,9 @@ def certainty_words(certainty: Certainty) -> str:
     low, high = certainty.coverage
     where = ", ".join(site for site, _ in certainty.hangs_on)
     return (
-        f"{share(certainty.probability)} that the promise holds; 9 times in 10 {share(low)} to {share(high)}"
-        f" of demand is in time" + (f"; it hangs on {where}" if where else "")
+        f"{share(certainty.probability)} that the promise holds, by the bounds of its latencies; 9 times in"
+        f" 10 {share(low)} to {share(high)} of demand is in time"
+        + (f"; it hangs on {where}" if where else "")
     )
 
 

@@ -44,7 +44,8 @@ class SiteLoad:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """``moved``, ``unserved``, ``over`` (above what runs now), ``coverage`` (the unserved are not in time):
-    shares of demand. Latency figures are of those served, None where nobody is. ``cost_usd_month``: were it
+    shares of demand. ``kept``: whether the promise is; where none is ``promised``, whether all are served.
+    Latency figures are of those served, None where nobody is. ``cost_usd_month``: were it
     to last a month, with the instances it takes. ``rto_s``: until all that can be served is, None where
     nothing fails or nothing is planned for it; ``rto_words`` is its arithmetic.
     """
@@ -55,6 +56,7 @@ class Outcome:
     over: float
     coverage: float
     kept: bool
+    promised: bool
     mean_ms: float | None
     p95_ms: float | None
     cost_usd_month: float
@@ -85,6 +87,7 @@ def outcome_of(estate: Estate, scenario: Scenario) -> Outcome:
         unserved=float(share[~served].sum()),
         over=over,
         coverage=coverage,
+        promised=estate.slo_ms is not None,
         kept=coverage >= (estate.coverage if estate.slo_ms is not None else 1.0) - 1e-9,
         mean_ms=_mean(own[served], share[served]),
         p95_ms=_quantile(own[served], share[served]),

@@ -51,8 +51,7 @@ def outcome_text(outcome: Outcome) -> str:
         f"{outcome.scenario.name}, demand x{outcome.scenario.demand_factor:g}, the plan as it stands:",
         "",
         f"  moved     {share(outcome.moved)} of demand served elsewhere, {share(outcome.unserved)} nowhere",
-        f"  latency   {_latency(outcome)}; {share(outcome.coverage)} in time: the promise"
-        f" {'holds' if outcome.kept else 'is broken'}",
+        f"  latency   {_latency(outcome)}{_promise(outcome)}",
         f"  capacity  {share(outcome.over)} of demand is above what runs now",
         f"  cost      {usd(outcome.cost_usd_month)} a month with the instances it takes",
         f"  recovery  {outcome.rto_words or 'nothing to wait for that the plan knows of'}",
@@ -71,6 +70,12 @@ def outcome_text(outcome: Outcome) -> str:
     return "\n".join([*lines, "", table(heads, rows, flush_right=range(1, 6))])
 
 
+def _promise(outcome: Outcome) -> str:
+    if not outcome.promised:
+        return ""
+    return f"; {share(outcome.coverage)} in time: the promise {'holds' if outcome.kept else 'is broken'}"
+
+
 def _latency(outcome: Outcome) -> str:
     if outcome.mean_ms is None or outcome.p95_ms is None:
         return "nobody is served"
@@ -83,6 +88,7 @@ def summary_of(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> dict[str, 
     summary: dict[str, Any] = {
         "scenarios": len(outcomes),
         "with_failures": len(failed),
+        "promised": any(outcome.promised for outcome in outcomes),
         "kept": float(np.mean([outcome.kept for outcome in outcomes])),
         "kept_in_failures": float(np.mean([outcome.kept for outcome in failed])) if failed else None,
         "somebody_unserved": float(np.mean([outcome.unserved > 0 for outcome in outcomes])),
@@ -125,7 +131,8 @@ def sweep_text(summary: dict[str, Any]) -> str:
     lines = [
         f"{counted(summary['scenarios'], 'scenario')}, {summary['with_failures']} with a failure:",
         "",
-        f"  the promise holds in {share(summary['kept'])}"
+        f"  {'the promise holds' if summary['promised'] else 'everybody is served'}"
+        f" in {share(summary['kept'])}"
         + ("" if hurt is None else f" ({share(hurt)} of failures)")
         + f"; somebody is unserved in {share(summary['somebody_unserved'])}, something runs above its"
         f" capacity in {share(summary['above_capacity'])}",

@@ -144,7 +144,7 @@ def _widths(
     centre, low, high = (
         each[client, site] for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms)
     )
-    deviations = np.where(modelled, _BOUND, ndtri(0.5 + CONFIDENCE / 2.0))
+    sampled, normal = ndtri(0.5 + CONFIDENCE / 2.0), ndtri(0.5 + COVERAGE / 2.0)
     known = np.isfinite(centre) & (centre > 0.0)
     safe = np.where(known, centre, 1.0)
     # A bound of 0 or +inf is none: too few samples to have one.
@@ -152,7 +152,10 @@ def _widths(
         np.isfinite(high) & known, np.log(np.where(known & np.isfinite(high), high, safe) / safe), usual
     )
     down = np.where((low > 0.0) & known, np.log(safe / np.where((low > 0.0) & known, low, safe)), usual)
-    return np.where(known, down, 0.0) / deviations, np.where(known, up, 0.0) / deviations
+    # The usual width is a modelled pair's, of which fewer lie inside than of a sampled one's.
+    below = np.where(modelled, _BOUND, np.where(low > 0.0, sampled, normal))
+    above = np.where(modelled, _BOUND, np.where(np.isfinite(high), sampled, normal))
+    return np.where(known, down, 0.0) / below, np.where(known, up, 0.0) / above
 
 
 def _usual_width(matrix: LatencyMatrix) -> float:

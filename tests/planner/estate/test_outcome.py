@@ -8,6 +8,7 @@ import pytest
 from planner.costs import CostTerms
 from planner.estate import Scenario, failing, outcome_of
 from planner.estate.live import Estate, domains_of
+from planner.estate.report import outcome_text, summary_of, sweep_text
 from planner.latency.draws import Errors
 from planner.sizing import Sizing
 from probes.strict_toml import InputError
@@ -143,6 +144,15 @@ def test_latencies_are_those_of_the_draw():
     once = spread.drawn(1, 5)
     assert found.mean_ms == pytest.approx(0.5 * once[0, 0] + 0.3 * once[1, 1] + 0.2 * once[2, 2])
     assert once[0, 0] != 10.0
+
+
+def test_without_a_promise_none_is_kept_or_broken():
+    free = estate(slo_ms=None)
+    found = outcome_of(free, failing(free, ["a"]))
+    assert (found.promised, found.kept, found.coverage) == (False, True, 1.0)
+    assert "promise" not in outcome_text(found)
+    assert "everybody is served in 100.0%" in sweep_text(summary_of([found], []))
+    assert "the promise holds" in outcome_text(outcome_of(estate(), failing(estate(), ["a"])))
 
 
 def test_what_is_not_there_cannot_fail():

@@ -91,7 +91,7 @@ def test_what_no_sample_bounds_gets_the_usual_width_and_what_is_lost_stays_lost(
     given.upper_ms[0, 1], given.lower_ms[0, 1], given.provenance[0, 1] = np.inf, 0.0, MEASURED
     given.estimate_ms[1, 1] = given.upper_ms[1, 1] = np.inf
     errors, values = drawn(given, [0, 1], [1, 1])
-    assert errors.up[0] == pytest.approx(math.log(2.0) / ndtri(0.975))  # the middle of the others'
+    assert errors.up[0] == pytest.approx(math.log(2.0) / ndtri(0.95))  # the middle of the others'
     assert np.isfinite(values[:, 0]).all()
     assert np.isinf(values[:, 1]).all()
 

@@ -34,6 +34,9 @@ def test_conflicts_are_minimal():
             fewer = problem.without((set(problem.rules) - rules) | {rule})
             if problem.allowed.any(axis=1).all():
                 assert solve_placement(fewer).termination != "infeasible", (seed, rule)
+            elif not problem.may_open.any():  # no client is named where no site may be open at all
+                assert plan.conflict.reason.startswith("no site may be open: "), seed
+                assert fewer.may_open.any(), (seed, rule)
             else:  # that the client named is stranded by these rules and by no fewer
                 client = named_client(plan.conflict.reason, problem.client_ids)
                 assert fewer.allowed[client].any(), (seed, rule)
