@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from planner.agent_targets import distinct, endpoint_targets, outpost_targets
@@ -24,17 +24,27 @@ def known_targets(study: Study) -> tuple[Target, ...]:
     return distinct(found)
 
 
-def without_address(pairs: Sequence[Wanted], targets: Sequence[Target]) -> list[str]:
+def racks_of(study: Study) -> dict[str, str]:
+    """Each rack's name by that of each size it comes in: it is probed once, whatever its size."""
+    return {site_id: post.id for post in study.candidates.outposts for site_id in post.site_ids}
+
+
+def without_address(
+    pairs: Sequence[Wanted], targets: Sequence[Target], racks: Mapping[str, str]
+) -> list[str]:
     """The sites of ``pairs`` that no agent can probe."""
-    return sorted({each.site_id for each in pairs} - {target.site for target in targets})
+    named = {racks.get(each.site_id, each.site_id) for each in pairs}
+    return sorted(named - {target.site for target in targets})
 
 
-def configurations(pairs: Sequence[Wanted], targets: Sequence[Target]) -> dict[str, str]:
+def configurations(
+    pairs: Sequence[Wanted], targets: Sequence[Target], racks: Mapping[str, str]
+) -> dict[str, str]:
     """An agent's configuration for each place that has something to measure, by the name of its file."""
     found = dict[str, str]()
     for place in dict.fromkeys(each.place for each in pairs):
         at = next(each for each in pairs if each.place == place)
-        sites = sites_of(pairs, place)
+        sites = dict.fromkeys(racks.get(site, site) for site in sites_of(pairs, place))
         wanted = [target for site in sites for target in targets if target.site == site]
         if not wanted:
             continue

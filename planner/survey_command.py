@@ -15,7 +15,7 @@ from planner.solver.placement import Progress, silent
 from planner.study import Study
 from planner.study_lookup import find_study
 from planner.survey import Survey, Wanted, limits_of, survey
-from planner.survey_agents import configurations, known_targets, without_address
+from planner.survey_agents import configurations, known_targets, racks_of, without_address
 from planner.tabulate import table
 from planner.terminal import nothing_text, share
 
@@ -41,12 +41,13 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
 
     found = with_progress(options, work, worth=lambda survey: True)
     pairs = found.pairs[:top]
-    targets = known_targets(study)
-    unknown = without_address(pairs, targets)
+    targets, racks = known_targets(study), racks_of(study)
+    unknown = without_address(pairs, targets, racks)
     written: tuple[Path, ...] = ()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        written = write_texts({out / name: text for name, text in configurations(pairs, targets).items()})
+        texts = configurations(pairs, targets, racks)
+        written = write_texts({out / name: text for name, text in texts.items()})
     document = {
         "plan": plan_document(plan),
         "draws": found.draws,

@@ -44,7 +44,7 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
             theme=None,
             config={**PLOTLY_CONFIG, "scrollZoom": True},
         )
-    left, right = st.columns([1, 2], gap="medium")
+    left, right = st.columns([2, 3], gap="medium")
     with left.container(border=True, height="stretch"):
         st.subheader("Who moves where", anchor=False)
         if outcome.moves:
@@ -141,7 +141,13 @@ def _verdict(outcome: Outcome, estate: Estate) -> None:
     time = f" **Time it takes:** {plain(outcome.rto_words)}." if outcome.rto_words else ""
     if outcome.scenario.down and not outcome.rto_words:
         time = " **Time it takes:** nothing in the plan says, as it plans neither routing nor recovery."
-    if outcome.kept:
+    if outcome.kept and outcome.over:
+        st.warning(
+            f"**The promise holds by latency** ({promise}): {reached}. But {share(outcome.over)} of demand "
+            f"is above what runs now: cloud sites have to grow first, and racks cannot.{time}",
+            icon=":material/warning:",
+        )
+    elif outcome.kept:
         st.success(f"**The promise holds** ({promise}): {reached}.{time}", icon=":material/check_circle:")
     else:
         st.warning(f"**The promise is broken** ({promise}): {reached}.{time}", icon=":material/warning:")

@@ -17,7 +17,7 @@ from planner.pages.theme import PLOTLY_CONFIG, Palette, figure
 from planner.pages.trust import badges
 from planner.pages.words import listed, plain, share
 from planner.survey import DRAWS, Survey, Wanted, survey
-from planner.survey_agents import configurations, known_targets, without_address
+from planner.survey_agents import configurations, known_targets, racks_of, without_address
 from planner.wording import counted
 
 _WANTED = "edgeplan.survey"
@@ -104,10 +104,10 @@ def _show(found: Survey, setting: Setting) -> None:
             theme=None,
             config=dict(PLOTLY_CONFIG),
         )
-    pairs, targets = found.pairs[:TOP], known_targets(setting.study)
+    pairs, targets, racks = found.pairs[:TOP], known_targets(setting.study), racks_of(setting.study)
     with right.container(border=True, height="stretch"):
         st.subheader("Agents that measure them", anchor=False)
-        _agents(configurations(pairs, targets), without_address(pairs, targets))
+        _agents(configurations(pairs, targets, racks), without_address(pairs, targets, racks))
     if not pairs:
         st.success(
             "Every pair that a plausible plan rests on is known well enough: there is nothing to measure.",

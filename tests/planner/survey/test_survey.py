@@ -143,7 +143,7 @@ def test_places_whose_names_come_out_alike_have_an_agent_each(asked):
     study, inputs, plan = asked(COST)
     first = survey(study, inputs, plan, draws=2).pairs[0]
     pairs = [replace(first, place=place) for place in ("東京", "大阪", "Place")]
-    written = configurations(pairs, known_targets(study))
+    written = configurations(pairs, known_targets(study), {})
     assert set(written) == {"probes-place.toml", "probes-place-2.toml", "probes-place-3.toml"}
     assert all(f'vantage = "{name[7:-5]}"' in text for name, text in written.items())
 
