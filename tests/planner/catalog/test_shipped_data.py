@@ -19,7 +19,7 @@ AWS = DATA / "providers" / "aws"
 PROVIDERS = tuple(DATA / "providers" / name for name in shipped_providers())
 CITED = (
     *(file for provider in PROVIDERS for file in sorted(provider.glob("*.csv"))),
-    *(DATA / name for name in ("countries.csv", "jurisdictions.csv", "recovery.csv")),
+    *(DATA / name for name in ("access.csv", "countries.csv", "jurisdictions.csv", "recovery.csv")),
 )
 DATE = re.compile(r"\d{4}(-\d\d){0,2}(/\d{4}(-\d\d){0,2})?|undated")
 
