@@ -26,7 +26,8 @@ def test_a_complaint_is_one_line_whatever_it_names(edgeprobe, configured, tmp_pa
     done = edgeprobe("check", config)
     shown = str(config).replace("\n", "\\n")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"edgeprobe: {shown}, target[1].k\\ney: unknown key\n"
+    line = config.read_text("utf-8").splitlines().index('"k\\ney" = 1') + 1
+    assert done.stderr == f"edgeprobe: {shown}, line {line}, target[1].k\\ney: unknown key\n"
 
 
 def test_check_shows_what_is_trusted_and_how_a_host_is_known(edgeprobe, configured, tmp_path):

@@ -131,8 +131,9 @@ def test_a_splay_that_does_not_fit_into_the_grid(edgeprobe, configured, endpoint
     config = configured([endpoint], splay_s=60)
     done = edgeprobe("run", config, "--every", "60s")
     assert (done.returncode, done.stdout) == (2, "")
+    line = config.read_text("utf-8").splitlines().index("splay_s = 60") + 1
     assert done.stderr == (
-        f"edgeprobe: {config}, agent.splay_s: 60 s is not less than the 1m between two rounds\n"
+        f"edgeprobe: {config}, line {line}, agent.splay_s: 60 s is not less than the 1m between two rounds\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["probes.toml"]
 

@@ -55,7 +55,7 @@ def test_ends_long_before_its_timeout(measure, misbehave, tmp_path, scheme, mann
     trusted = {"ca_file": str(tmp_path / "authority" / "ca.pem")} if scheme == "https" else {}
     begin = time.monotonic()
     rows = measure(targets(ports, scheme), timeout_ms=30_000, deadline_s=40, **trusted)
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 25
     assert [(row.sample, row.failure) for row in rows] == [(0, failure), (1, failure)]
     # A body is none of the agent's concern; everything else is said what is wrong with.
     assert all((row.reason is None) == (failure is None) for row in rows)
