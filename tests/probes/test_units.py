@@ -201,8 +201,9 @@ def test_a_splay_that_does_not_fit_between_two_rounds_is_refused(edgeprobe, conf
     config = configured([{"site": "us-west-2", "host": "127.0.0.1"}], splay_s=300, store="s3://rows")
     done = edgeprobe("units", config, "--for", scheduler)
     assert (done.returncode, done.stdout) == (2, "")
+    line = config.read_text("utf-8").splitlines().index("splay_s = 300") + 1
     assert done.stderr == (
-        f"edgeprobe: {config}, agent.splay_s: 300 s is not less than the 5m between two rounds\n"
+        f"edgeprobe: {config}, line {line}, agent.splay_s: 300 s is not less than the 5m between two rounds\n"
     )
 
 
