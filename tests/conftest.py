@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,12 @@ def pytest_collection_modifyitems(items):
 
 # Started in the background a run inherits SIGINT ignored, and with it every program the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """Streamlit's AppTest leaves the page it ran as the module ``__main__``: a process that a later test spawns
+    would run it again, for ever."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
