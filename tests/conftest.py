@@ -57,8 +57,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True)
 def own_main():
-    """Streamlit's AppTest leaves the page it ran as the module ``__main__``: a process that a later test spawns
-    would run it again, for ever."""
+    """Streamlit's AppTest leaves the page it ran as the module ``__main__``.
+
+    A process that a later test spawns would run that page again, for ever.
+    """
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
