@@ -32,7 +32,7 @@ from planner.study import Study
 from planner.study_values import Policy
 
 
-def _view(study: Study, inputs: Inputs) -> NDArray[np.float64]:
+def view_of(study: Study, inputs: Inputs) -> NDArray[np.float64]:
     """(m, n) what the policy compares sites by."""
     assert study.routing is not None
     if study.routing.policy != "route53-geoproximity":
@@ -112,7 +112,7 @@ def _followed(
     """
     assert decision.open is not None
     assert decision.assignment is not None
-    view, share = _view(study, inputs), problem.sizing.share
+    view, share = view_of(study, inputs), problem.sizing.share
     site = _best(view, recorded)
     n, count = len(inputs.sites), len(share)
     load = np.bincount(site, weights=share, minlength=n).astype(np.float64)

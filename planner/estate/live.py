@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.as_routed import view_of
 from planner.catalog import ZONE_KINDS, Site
 from planner.costs import CostTerms
-from planner.geo import pairwise_km
 from planner.inputs import Inputs, at_home
 from planner.latency.draws import Errors, errors_of
 from planner.plan import Plan
@@ -102,7 +102,7 @@ def estate_of(study: Study, inputs: Inputs, plan: Plan) -> Estate:
         site_ids=plan.open,
         latency_ms=problem.latency_ms[:, column],
         legal=legal[:, column],
-        view=_view(study, inputs)[:, column],
+        view=(inputs.matrix.estimate_ms if study.routing is None else view_of(study, inputs))[:, column],
         errors=errors_of(there.matrix, inputs.demand, inputs.sites, client, site_of),
         assignment=np.array([at[each.site_id] for each in plan.assignments], dtype=np.intp),
         backup=np.array([at.get(each.backup_site_id or "", -1) for each in plan.assignments], dtype=np.intp),
@@ -142,16 +142,3 @@ def domains_of(sites: list[Site], home: str | None = None) -> dict[str, Bools]:
     if home is not None:
         found.setdefault(f"region:{home}", none.copy())
     return found
-
-
-def _view(study: Study, inputs: Inputs) -> Floats:
-    """(m, n) what clients are sent by: distance for geoproximity, else latency."""
-    if study.routing is None or study.routing.policy != "route53-geoproximity":
-        return inputs.matrix.estimate_ms
-    clients, sites = inputs.demand.clients, inputs.sites
-    return pairwise_km(
-        [client.lat for client in clients],
-        [client.lon for client in clients],
-        [site.lat for site in sites],
-        [site.lon for site in sites],
-    )

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from planner.estate.live import Estate, Floats, Indices
 from planner.estate.scenario import Scenario
 from planner.sizing import OVERLOAD, instances_for
-
-P95 = 0.95
+from planner.solver.frontier import weighted_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def outcome_of(estate: Estate, scenario: Scenario) -> Outcome:
         promised=estate.slo_ms is not None,
         kept=coverage >= (estate.coverage if estate.slo_ms is not None else 1.0) - 1e-9,
         mean_ms=_mean(own[served], share[served]),
-        p95_ms=_quantile(own[served], share[served]),
+        p95_ms=weighted_quantile(own[served], share[served], 0.95) if share[served].sum() > 0 else None,
         cost_usd_month=_cost(estate, down, load, sites),
         rto_s=rto_s,
         rto_words=words,
@@ -184,11 +183,3 @@ def _mean(latency: Floats, share: Floats) -> float | None:
     if not some.any():
         return None
     return float((share[some] * latency[some]).sum() / share[some].sum())
-
-
-def _quantile(latency: Floats, share: Floats) -> float | None:
-    if not share.sum() > 0:
-        return None
-    order = np.argsort(latency, kind="stable")
-    reached = np.cumsum(share[order])
-    return float(latency[order[min(np.searchsorted(reached, P95 * reached[-1] - 1e-12), len(order) - 1)]])
