@@ -30,6 +30,7 @@ from planner.argument_values import (
     seconds,
 )
 from planner.attended import attended, left_alone
+from probes.argument_parser import Parser
 from probes.standard_streams import open_missing
 from probes.strict_toml import InputError
 from probes.toml_lines import located
@@ -76,7 +77,7 @@ def _command(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     if rest and given.command != "ui":
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.refuse(rest)
     if given.command != "ui":
         keep_stdout_for_answers()
     try:
@@ -191,8 +192,8 @@ def _options(given: argparse.Namespace) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="edgeplan",
         description="Where should this service run? Placement across Regions, Local Zones and Outposts,"
         " decided from measured latency.",
@@ -201,13 +202,14 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"edgeplan {__version__}")
+    parser.takes_rest = True  # "ui" alone leaves something over, for streamlit
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_planning(commands)
     _add_catalog(commands)
     return parser
 
 
-def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_planning(commands: argparse._SubParsersAction[Parser]) -> None:
     plan = _add(commands, "plan", "decide a study; write its placements, assignments and proof")
     _takes_study(plan, time_limit="300")
     plan.add_argument(
@@ -277,7 +279,7 @@ def _add_planning(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _takes_time(check, "300")
 
 
-def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_catalog(commands: argparse._SubParsersAction[Parser]) -> None:
     catalog = commands.add_parser(
         "catalog",
         help="the sites and prices in use; from the cloud's own APIs",
@@ -336,17 +338,18 @@ def _add_catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--outpost", metavar="ID", help="the agent stands beside this rack of the study: its service link"
     )
 
-    commands.add_parser(
+    ui = commands.add_parser(
         "ui",
         help="open the page (streamlit run app.py)",
         description="Open the page. Further arguments go to streamlit run, such as --server.port 8502.",
         allow_abbrev=False,
     )
+    ui.takes_rest = True
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str
-) -> argparse.ArgumentParser:
+    commands: argparse._SubParsersAction[Parser], name: str, words: str
+) -> Parser:
     parser = commands.add_parser(
         name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False
     )
@@ -354,7 +357,7 @@ def _add(
     return parser
 
 
-def _takes_study(parser: argparse.ArgumentParser, *, time_limit: str | None = None) -> None:
+def _takes_study(parser: Parser, *, time_limit: str | None = None) -> None:
     """``time_limit``: the default of the option in words; None for a command that solves nothing."""
     parser.add_argument("study", metavar="STUDY", help="a TOML file, or the name of a shipped study")
     _takes_measurements(parser)
@@ -362,7 +365,7 @@ def _takes_study(parser: argparse.ArgumentParser, *, time_limit: str | None = No
         _takes_time(parser, time_limit)
 
 
-def _takes_measurements(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+def _takes_measurements(parser: Parser, *, required: bool = False) -> None:
     parser.add_argument(
         "--measurements",
         action="append",
@@ -375,7 +378,7 @@ def _takes_measurements(parser: argparse.ArgumentParser, *, required: bool = Fal
     parser.add_argument("--verbose", "-v", action="store_true", help="progress on stderr, terminal or not")
 
 
-def _takes_time(parser: argparse.ArgumentParser, default: str) -> None:
+def _takes_time(parser: Parser, default: str) -> None:
     parser.add_argument(
         "--time-limit",
         type=seconds,
@@ -384,7 +387,7 @@ def _takes_time(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def _takes_catalog(parser: argparse.ArgumentParser, *, kinds: str) -> None:
+def _takes_catalog(parser: Parser, *, kinds: str) -> None:
     parser.add_argument("--provider", default="aws", help="default: aws")
     parser.add_argument(
         "--kind", type=listed, default=listed(kinds), metavar="KIND,...", help=f"default: {kinds}"

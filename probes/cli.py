@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from probes import duration, schedule, standard_streams
+from probes.argument_parser import Parser
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
 from probes.console import Console
 from probes.inbox import StoreError
@@ -34,7 +35,7 @@ _BROKEN_PIPE: Final = 141
 _SCHEDULED_AT: Final = "EDGEPROBE_SCHEDULED_AT"
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """Complains in one line."""
 
     def error(self, message: str) -> NoReturn:

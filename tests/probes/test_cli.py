@@ -299,6 +299,16 @@ def test_check_as_json(edgeprobe, configured, endpoint):
             "edgeprobe run: argument --rounds: '0' is not a whole number above 0"
             " (see edgeprobe run --help)\n",
         ),
+        (
+            ("chekc", "none.toml"),
+            "edgeprobe: argument COMMAND: 'chekc' is none of check, run, ship, units; did you mean 'check'?"
+            " (see edgeprobe --help)\n",
+        ),
+        (
+            ("run", "none.toml", "--ruonds", "3"),
+            "edgeprobe run: unrecognized arguments: --ruonds 3; did you mean '--rounds'?"
+            " (see edgeprobe run --help)\n",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_2(edgeprobe, arguments, message):

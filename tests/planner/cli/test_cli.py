@@ -561,6 +561,30 @@ def test_usage(capsys, arguments):
     assert "usage: edgeplan" in printed.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plna", "x.toml"], "did you mean 'plan'?"),
+        (["whtaif", "x.toml"], "did you mean 'whatif'?"),
+        (["catalog", "shwo"], "did you mean 'show'?"),
+        (["whatif", "x.toml", "--fial=a"], "edgeplan whatif: error: unrecognized arguments: --fial=a; did you"),
+        (["whatif", "x.toml", "--fial", "a"], "--fial a; did you mean '--fail'?"),
+        (["check", "x", "--measurements", "y", "--out-promtheus", "z"], "did you mean '--out-prometheus'?"),
+        (["--verison", "catalog", "show"], "did you mean '--version'?"),
+        (["plan", "x.toml", "y.toml"], "unrecognized arguments: y.toml\n"),
+        (["xyzzy"], "'xyzzy' is none of plan, frontier,"),
+    ],
+)
+def test_a_misspelt_word_names_the_nearest(capsys, arguments, said):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    printed = capsys.readouterr()
+    assert (caught.value.code, printed.out) == (2, "")
+    assert said in printed.err
+    assert printed.err.count("error:") == 1
+    assert ("did you mean" in printed.err) is (arguments[0] != "xyzzy" and "y.toml" not in arguments)
+
+
 def test_help_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys, planner.cli\n"
