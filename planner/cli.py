@@ -347,9 +347,7 @@ def _add_catalog(commands: argparse._SubParsersAction[Parser]) -> None:
     ui.takes_rest = True
 
 
-def _add(
-    commands: argparse._SubParsersAction[Parser], name: str, words: str
-) -> Parser:
+def _add(commands: argparse._SubParsersAction[Parser], name: str, words: str) -> Parser:
     parser = commands.add_parser(
         name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False
     )

@@ -39,6 +39,16 @@ from probes.strict_toml import nearest_name
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """What catalogs and the user's own file charge, before a study supposes that it changes: ``prices`` per
+    candidate, ``leaving_usd_gb`` by possible home, and what routing costs."""
+
+    prices: tuple[SitePrices, ...]
+    leaving_usd_gb: Mapping[str, float]
+    routing: RoutingFacts | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Candidates (n) in the matrix's column order, clients (m) in its row order, prices per site.
 
@@ -50,7 +60,8 @@ class Inputs:
     Region; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
     has none, ``policy`` the one decided on. ``duties``: by Outpost, what stays with the customer for a
-    program of a rule to hold there. ``sources``: the stores of measurements as they were read.
+    program of a rule to hold there. ``sources``: the stores of measurements as they were read. ``charged``:
+    None where the study supposes no price to change.
     """
 
     demand: Demand
@@ -71,6 +82,7 @@ class Inputs:
     duties: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     other_homes: tuple[Home, ...] = ()
+    charged: Charged | None = None
 
 
 def load_inputs(
@@ -96,7 +108,8 @@ def load_inputs(
         catalogs = with_own_prices(catalogs, study.prices, instance=instances, racks=racks)
         hashes["prices"] = _sha256(study.prices.read_bytes())
     known = {site.id for catalog in catalogs for site in catalog.sites}
-    candidates = changed_candidates(study, choose_candidates(study, catalogs), known)
+    chosen = choose_candidates(study, catalogs)
+    candidates = changed_candidates(study, chosen, known)
     for catalog in catalogs:
         hashes |= catalog.hashes
     if study.resilience.recovers:
@@ -142,6 +155,9 @@ def load_inputs(
         matrix = with_access(matrix, access_added(study, demand), study.access.included)
         hashes["access.csv"] = access_hash()
     seen = (study, catalogs, candidates.sites, candidates.prices, statistics)
+    homes, elsewhere = build_homes(*seen), other_homes(*seen)
+    routing = None if study.routing is None else load_routing_facts(_amazon(catalogs), demand)
+    leaving = {home.site.id: home.leaving_usd_gb for home in (*homes, *elsewhere)}
     return Inputs(
         demand=demand,
         sites=candidates.sites,
@@ -161,11 +177,10 @@ def load_inputs(
             *_unpriced(study),
         ),
         links=links,
-        homes=changed_homes(study, build_homes(*seen)),
-        other_homes=changed_homes(study, other_homes(*seen)),
-        routing=None
-        if study.routing is None
-        else changed_routing(study, load_routing_facts(_amazon(catalogs), demand)),
+        homes=changed_homes(study, homes),
+        other_homes=changed_homes(study, elsewhere),
+        routing=changed_routing(study, routing),
+        charged=Charged(chosen.prices, leaving, routing) if study.price_changes else None,
         duties=candidates.duties,
         sources=sources,
     )

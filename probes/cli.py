@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from probes import duration, schedule, standard_streams
-from probes.argument_parser import Parser
 from probes.agent import EXIT_BAD_INPUT, EXIT_BUSY, EXIT_DONE, EXIT_STORE, Agent
+from probes.argument_parser import Parser
 from probes.console import Console
 from probes.inbox import StoreError
 from probes.locations import resolve_store

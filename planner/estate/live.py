@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from planner.as_routed import view_of
 from planner.catalog import ZONE_KINDS, Site
 from planner.costs import CostTerms
+from planner.estate.true_ways import Ways, ways_of
 from planner.inputs import Inputs, at_home
-from planner.latency.draws import Errors, errors_of
 from planner.plan import Plan
 from planner.problem import build_problem
 from planner.routing import settled
+from planner.rules.capacity import capacities
 from planner.sizing import Sizing
 from planner.study import Study
 
@@ -31,25 +32,30 @@ Indices = NDArray[np.intp]
 class Estate:
     """Clients (m) by the plan's open sites (k); arrays are not to be written to.
 
-    ``latency_ms``, ``legal`` (what residency and its like allow, not the SLO) and ``view`` (what routing
-    compares sites by) are (m, k). ``assignment`` (m,) and ``backup`` (m,), -1 for none. ``instances`` (k,);
-    ``cloud`` (k,): more can be started there; ``capacity_rps`` (k,): what runs now carries. ``column`` (k,):
-    the sites' places in ``items``, whose prices they are. ``domains``: what may fail, by name, and which
-    sites go with it. ``failover_s``: until clients are sent elsewhere, None where routing is not planned;
-    ``home_domains``: those with which the stateful tier goes, which then takes ``recovery_s``.
-    ``through_home``: latencies have a way to the home Region in them, which stays that to the lost one.
+    ``latency_ms``, ``legal`` (what residency and its like allow, not the SLO), ``within_reach`` (where a
+    client can be sent whose site is down) and ``view`` (what is then compared) are (m, k). ``assignment``
+    (m,): where everybody is served in peace; ``backup`` (m,): where first in a failure, -1 for none.
+    ``routed``: a policy sends everybody, which knows no plan and no law; ``by_latency``: it sees latencies as
+    they are, drawn ones too. ``instances`` (k,); ``cloud`` (k,): more can be started there; ``capacity_rps``
+    (k,): what runs now carries; ``most_rps`` (k,): what a site can carry at all. ``column`` (k,): the sites'
+    places in ``items``, whose prices they are. ``domains``: what may fail, by name, and which sites go with
+    it. ``failover_s``: until clients are sent elsewhere, None where routing is not planned;
+    ``home_domains``: those with which the stateful tier goes, which then takes ``recovery_s``. A request
+    takes ``client_trips`` to its site and ``home_trips`` from there to the home Region, in a failure too.
     """
 
     site_ids: tuple[str, ...]
     latency_ms: Floats
     legal: Bools
+    within_reach: Bools
     view: Floats
-    errors: Errors
+    ways: Ways
     assignment: Indices
     backup: Indices
     instances: NDArray[np.int64]
     cloud: Bools
     capacity_rps: Floats
+    most_rps: Floats
     sizing: Sizing
     column: Indices
     items: tuple[CostTerms, ...]
@@ -59,16 +65,25 @@ class Estate:
     failover_s: float | None
     home_domains: frozenset[str]
     recovery_s: float | None
-    through_home: bool = False
+    routed: bool = False
+    by_latency: bool = False
+    client_trips: float = 1.0
+    home_trips: float = 0.0
 
     @property
     def share(self) -> Floats:
         """(m,) of demand."""
         return self.sizing.share
 
-    def drawn(self, seed: int, number: int) -> Floats:
-        """(m, k) latencies as they may be: draw ``number``."""
-        return self.errors.draw(seed, number).reshape(self.latency_ms.shape)
+    def seen(self, draw: tuple[int, int] | None) -> tuple[Floats, Floats]:
+        """(m, k) latencies, and what routing compares: as planned with, or in a draw by seed and number."""
+        if draw is None:
+            return self.latency_ms, self.view
+        ways = self.ways.of_clients(*draw)
+        latency = self.client_trips * ways
+        if self.home_trips > 0:  # 0 × inf must not turn up
+            latency = latency + self.home_trips * self.ways.of_homes(*draw)
+        return latency, ways if self.by_latency else self.view
 
 
 def estate_of(study: Study, inputs: Inputs, plan: Plan) -> Estate:
@@ -89,26 +104,36 @@ def estate_of(study: Study, inputs: Inputs, plan: Plan) -> Estate:
     at = {site_id: number for number, site_id in enumerate(plan.open)}
     sites = [inputs.sites[j] for j in column]
     placed = {each.site_id: each for each in plan.placements}
-    instances = np.array([placed[site_id].instances for site_id in plan.open], dtype=np.int64)
+    # What is rolled out is enough for what routing sends as well.
+    routed = {} if plan.routing is None else {each.site_id: each for each in plan.routing.as_routed.sites}
+    instances = np.array(
+        [
+            max(placed[site_id].instances, routed[site_id].instances if site_id in routed else 0)
+            for site_id in plan.open
+        ],
+        dtype=np.int64,
+    )
     legal = np.isfinite(problem.latency_ms)
     for effect in problem.effects:
         if effect.pairs is not None and effect.of_backups:
             legal = legal & effect.pairs
     cloud = problem.cloud[column]
-    racks = np.array([np.inf if site.outpost is None else site.outpost.capacity_rps for site in sites])
-    m, k = len(plan.assignments), len(column)
-    client, site_of = np.repeat(np.arange(m), k), np.tile(column, m)
+    most = capacities(study, inputs)[column]
+    tier, served = study.workload.home, _served(plan, at)
+    legal = legal[:, column]
     return Estate(
         site_ids=plan.open,
         latency_ms=problem.latency_ms[:, column],
-        legal=legal[:, column],
+        legal=legal,
+        within_reach=legal if plan.routing is None else np.broadcast_to(_recorded(plan, at), legal.shape),
         view=(inputs.matrix.estimate_ms if study.routing is None else view_of(study, inputs))[:, column],
-        errors=errors_of(there.matrix, inputs.demand, inputs.sites, client, site_of),
-        assignment=np.array([at[each.site_id] for each in plan.assignments], dtype=np.intp),
-        backup=np.array([at.get(each.backup_site_id or "", -1) for each in plan.assignments], dtype=np.intp),
+        ways=ways_of(inputs, column, () if home is None else (home,)),
+        assignment=served[0],
+        backup=served[1],
         instances=instances,
         cloud=cloud,
-        capacity_rps=np.where(cloud, instances * problem.sizing.rps_per_instance, racks),
+        capacity_rps=np.minimum(np.where(cloud, instances * problem.sizing.rps_per_instance, np.inf), most),
+        most_rps=most,
         sizing=problem.sizing,
         column=column,
         items=problem.items,
@@ -118,8 +143,29 @@ def estate_of(study: Study, inputs: Inputs, plan: Plan) -> Estate:
         failover_s=None if plan.routing is None else plan.routing.failover_s,
         home_domains=frozenset() if home is None else frozenset({f"region:{home}"}),
         recovery_s=None if plan.recovery is None else plan.recovery.rto_s,
-        through_home=study.workload.home is not None and study.workload.home.home_trips > 0,
+        routed=plan.routing is not None,
+        by_latency=study.routing is None or study.routing.policy != "route53-geoproximity",
+        client_trips=1.0 if tier is None else tier.client_trips,
+        home_trips=0.0 if tier is None else tier.home_trips,
     )
+
+
+def _served(plan: Plan, at: Mapping[str, int]) -> tuple[Indices, Indices]:
+    """(m,) where each client is served, and its backup: none is known to who routes."""
+    if plan.routing is not None:
+        routed = [at[each.routed_site_id or each.site_id] for each in plan.assignments]
+        return np.array(routed, dtype=np.intp), np.full(len(routed), -1, dtype=np.intp)
+    site = [at[each.site_id] for each in plan.assignments]
+    backup = [at.get(each.backup_site_id or "", -1) for each in plan.assignments]
+    return np.array(site, dtype=np.intp), np.array(backup, dtype=np.intp)
+
+
+def _recorded(plan: Plan, at: Mapping[str, int]) -> Bools:
+    """(k,) the sites in the policy's records: those that serve somebody, or are somebody's backup."""
+    recorded = np.zeros(len(at), dtype=bool)
+    for each in plan.assignments:
+        recorded[[at[name] for name in (each.site_id, each.backup_site_id) if name is not None]] = True
+    return recorded
 
 
 def domains_of(sites: list[Site], home: str | None = None) -> dict[str, Bools]:

@@ -27,6 +27,8 @@ SCENARIO_COLUMNS: Final = (
         "moved",
         "unserved",
         "over",
+        "no_room",
+        "forbidden",
         "mean_ms",
         "p95_ms",
     ),
@@ -52,10 +54,13 @@ def outcome_text(outcome: Outcome) -> str:
         "",
         f"  moved     {share(outcome.moved)} of demand served elsewhere, {share(outcome.unserved)} nowhere",
         f"  latency   {_latency(outcome)}{_promise(outcome)}",
-        f"  capacity  {share(outcome.over)} of demand is above what runs now",
+        f"  capacity  {share(outcome.over)} of demand is above what runs now{_no_room(outcome)}",
         f"  cost      {usd(outcome.cost_usd_month)} a month with the instances it takes",
         f"  recovery  {outcome.rto_words or 'nothing to wait for that the plan knows of'}",
     ]
+    if outcome.forbidden:
+        told = f"{share(outcome.forbidden)} of demand is sent where a rule forbids it: routing knows no law"
+        lines.append(f"  rules     {told}")
     if outcome.moves:
         moves = [(each.site_id, each.to or "nowhere", share(each.share)) for each in outcome.moves]
         lines += ["", table(("from", "to", "demand"), moves, flush_right=(2,))]
@@ -68,6 +73,12 @@ def outcome_text(outcome: Outcome) -> str:
     ]
     heads = ("site up", "rps", "carries now", "too much", "instances now", "then")
     return "\n".join([*lines, "", table(heads, rows, flush_right=range(1, 6))])
+
+
+def _no_room(outcome: Outcome) -> str:
+    if not outcome.no_room:
+        return ""
+    return f"; {share(outcome.no_room)} is turned away where nothing can grow"
 
 
 def _promise(outcome: Outcome) -> str:
@@ -93,8 +104,10 @@ def summary_of(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> dict[str, 
         "kept_in_failures": float(np.mean([outcome.kept for outcome in failed])) if failed else None,
         "somebody_unserved": float(np.mean([outcome.unserved > 0 for outcome in outcomes])),
         "above_capacity": float(np.mean([outcome.over > 0 for outcome in outcomes])),
+        "somebody_turned_away": float(np.mean([outcome.no_room > 0 for outcome in outcomes])),
+        "somebody_where_forbidden": float(np.mean([outcome.forbidden > 0 for outcome in outcomes])),
     }
-    for name in ("coverage", "unserved", "over", "mean_ms", "p95_ms", "cost_usd_month"):
+    for name in ("coverage", "unserved", "over", "no_room", "mean_ms", "p95_ms", "cost_usd_month"):
         values = [value for outcome in outcomes if (value := getattr(outcome, name)) is not None]
         summary[name] = (
             [finite(value) for value in np.quantile(values, QUANTILES, method="inverted_cdf")]
@@ -134,13 +147,20 @@ def sweep_text(summary: dict[str, Any]) -> str:
         f"  {'the promise holds' if summary['promised'] else 'everybody is served'}"
         f" in {share(summary['kept'])}"
         + ("" if hurt is None else f" ({share(hurt)} of failures)")
-        + f"; somebody is unserved in {share(summary['somebody_unserved'])}, something runs above its"
-        f" capacity in {share(summary['above_capacity'])}",
+        + f"; somebody is unserved in {share(summary['somebody_unserved'])}, a site is above what runs now in"
+        f" {share(summary['above_capacity'])} and turns somebody away in"
+        f" {share(summary['somebody_turned_away'])}"
+        + (
+            f"; somebody is sent where a rule forbids it in {share(summary['somebody_where_forbidden'])}"
+            if summary["somebody_where_forbidden"]
+            else ""
+        ),
         "",
         table(
             ("", "5%", "50%", "95%"),
             [
                 spread("coverage", share), spread("unserved", share), spread("over", share),
+                spread("no_room", share),
                 spread("mean_ms", ms), spread("p95_ms", ms), spread("cost_usd_month", usd),
             ],
             flush_right=range(1, 4),
@@ -165,8 +185,8 @@ def scenarios_csv(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> str:
     rows = (
         (
             *(each.scenario.name, " ".join(each.scenario.down), each.scenario.demand_factor, each.kept),
-            *(each.coverage, each.moved, each.unserved, each.over, each.mean_ms, each.p95_ms, each.rto_s),
-            *(each.cost_usd_month, best.cost_usd_month, best.coverage),
+            *(each.coverage, each.moved, each.unserved, each.over, each.no_room, each.forbidden),
+            *(each.mean_ms, each.p95_ms, each.rto_s, each.cost_usd_month, best.cost_usd_month, best.coverage),
             *(best.termination, " ".join(best.open)),
         )
         for each, best in zip(outcomes, bests or [nothing] * len(outcomes), strict=True)

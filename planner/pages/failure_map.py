@@ -18,15 +18,18 @@ from planner.inputs import Inputs
 from planner.latency.matrix import PROVENANCES
 from planner.pages.aggregate import cells
 from planner.pages.projection import great_circle, natural_earth
+from planner.pages.site_names import site_names
 from planner.pages.theme import Palette, figure
 from planner.pages.words import KIND_NAMES, share
 from planner.pages.worldmap import (
     HEIGHT,
     SYMBOLS,
+    Box,
     draw_demand,
     draw_land,
     draw_links,
     halo,
+    label_spots,
     scale_end,
     view_of,
 )
@@ -39,7 +42,8 @@ WIDEST_PX = 7.0
 def served_after(plan: Plan, estate: Estate, inputs: Inputs, outcome: Outcome) -> tuple[Assignment, ...]:
     """The plan's rows while what is down is down; a client that nobody serves has none. Latencies are the
     estimates, whatever the scenario drew."""
-    site, column = sent(estate, lost(estate, outcome.scenario)), estate.column
+    down, column = lost(estate, outcome.scenario), estate.column
+    site = sent(estate, down, estate.assignment, estate.view)
     found = []
     for i, row in enumerate(plan.assignments):
         j = int(site[i])
@@ -76,6 +80,7 @@ def failure_map(
     # The same piece of the world whatever fails.
     view = view_of(cells(plan.assignments, clients), open_sites)
     chart = figure(colours, height=HEIGHT, dragmode="pan", legend={"y": 1.0, "itemsizing": "constant"})
+    names = site_names(inputs.sites)
     axis = {"visible": False, "constrain": "domain"}
     chart.update_xaxes(**axis, range=[view[0], view[2]])
     chart.update_yaxes(**axis, range=[view[1], view[3]], scaleanchor="x", scaleratio=1, constraintoward="top")
@@ -85,12 +90,18 @@ def failure_map(
         draw_links(chart, part, by_id, measured, colours)
         draw_demand(chart, part, found, measured, scale_end(found), colours)
     _draw_unserved(chart, plan, {row.client_id for row in rows}, clients, colours)
-    _draw_moves(chart, outcome, by_id, colours)
-    _draw_open(chart, outcome, open_sites, colours)
+    _draw_moves(chart, outcome, by_id, names, colours)
+    _draw_open(chart, outcome, open_sites, names, view, colours)
     return chart
 
 
-def _draw_moves(chart: go.Figure, outcome: Outcome, sites: Mapping[str, Site], colours: Palette) -> None:
+def _draw_moves(
+    chart: go.Figure,
+    outcome: Outcome,
+    sites: Mapping[str, Site],
+    names: Mapping[str, str],
+    colours: Palette,
+) -> None:
     largest = max((move.share for move in outcome.moves), default=1.0) or 1.0
     for at, move in enumerate(each for each in outcome.moves if each.to is not None):
         start, end = sites[move.site_id], sites[move.to or ""]
@@ -104,7 +115,8 @@ def _draw_moves(chart: go.Figure, outcome: Outcome, sites: Mapping[str, Site], c
             showlegend=at == 0,
             line={"width": max(1.5, WIDEST_PX * math.sqrt(move.share / largest)), "color": colours.warm},
             opacity=0.75,
-            text=[f"{escape(start.id)} to {escape(end.id)}<br>{share(move.share)} of demand"] * len(x),
+            text=[f"{escape(names[start.id])} to {escape(names[end.id])}<br>{share(move.share)} of demand"]
+            * len(x),
             hovertemplate="%{text}<extra></extra>",
         )
 
@@ -134,8 +146,18 @@ def _draw_unserved(
     )
 
 
-def _draw_open(chart: go.Figure, outcome: Outcome, sites: Sequence[Site], colours: Palette) -> None:
+def _draw_open(
+    chart: go.Figure,
+    outcome: Outcome,
+    sites: Sequence[Site],
+    names: Mapping[str, str],
+    view: Box,
+    colours: Palette,
+) -> None:
     up = {load.site_id: load for load in outcome.sites}
+    # What is down is named before what is up, where there is no room for all.
+    ranked = sorted(sites, key=lambda site: (site.id in up, -up[site.id].rps if site.id in up else 0.0))
+    spots = dict(zip((site.id for site in ranked), label_spots(ranked, names, view), strict=True))
     for name, members, fill in (
         ("Up", [site for site in sites if site.id in up and not up[site.id].over_rps], colours.warm),
         (
@@ -167,11 +189,11 @@ def _draw_open(chart: go.Figure, outcome: Outcome, sites: Sequence[Site], colour
                     else colours.warm,
                 },
             },
-            texttemplate=[f"<b>{escape(site.id)}</b>" for site in members],
-            textposition="top center",
+            texttemplate=[f"<b>{escape(names[site.id])}</b>" if spots[site.id] else "" for site in members],
+            textposition=[spots[site.id] or "top center" for site in members],
             textfont={"size": 12, "color": colours.text, "shadow": halo(colours)},
             text=[
-                f"<b>{escape(site.id)}</b> {escape(site.name)}<br>{KIND_NAMES[site.kind]}, "
+                f"<b>{escape(names[site.id])}</b> {escape(site.name)}<br>{KIND_NAMES[site.kind]}, "
                 + (
                     "down"
                     if down

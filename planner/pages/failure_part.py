@@ -18,12 +18,12 @@ from planner.pages.frame import Setting
 from planner.pages.live_estate import live
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.words import ms, plain, points, share, usd
-from planner.plan import Kpi, Plan
+from planner.plan import Plan
 
 DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
-def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
+def render_part(setting: Setting, plan: Plan) -> None:
     """Draw it for ``plan``."""
     estate = live(setting, plan)
     _controls(setting, estate)
@@ -49,7 +49,7 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
         st.subheader("Who moves where", anchor=False)
         if outcome.moves:
             st.dataframe(
-                moves_table(outcome),
+                moves_table(outcome, setting.names()),
                 hide_index=True,
                 width="stretch",
                 height="content",
@@ -60,7 +60,7 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
     with right.container(border=True, height="stretch"):
         st.subheader("What each site carries", anchor=False)
         st.dataframe(
-            loads_table(outcome),
+            loads_table(outcome, setting.names()),
             hide_index=True,
             width="stretch",
             height="content",
@@ -73,22 +73,28 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
             },
         )
     st.caption(
-        "Nobody decides anew here: the sites stay, and a client whose site is down goes to its backup if "
-        "that is up, or else where routing sends it among the sites left that the law allows. A Region goes "
-        "with its zones and not with its racks; a metro without racks. Cost is that of a whole month like "
-        "this, nothing given back for what is down."
+        "Nobody decides anew here: the sites stay. "
+        + (
+            "Everybody is where the routing policy sends them, in peace as well, and knows of no backup. "
+            if estate.routed
+            else "A client whose site is down goes to its backup if that is up, or else to the nearest of "
+            "the sites left that the law allows. "
+        )
+        + "A Region goes with its zones and not with its racks; a metro without racks. Racks, and sites that "
+        "a rule caps, do not grow: what finds no room there is turned away and not in time. Cost is that of "
+        "a whole month like this, nothing given back for what is down."
     )
 
 
 def _controls(setting: Setting, estate: Estate) -> None:
-    chosen, sites = session.choices(), setting.sites()
+    chosen, sites, names = session.choices(), setting.sites(), setting.names()
     with st.container(border=True):
         wide, middle, narrow = st.columns([3, 2, 1], gap="medium", vertical_alignment="bottom")
         wide.multiselect(
             "What fails, together",
             list(estate.domains),
             [name for name in chosen.fail if name in estate.domains],
-            format_func=lambda name: domain_words(name, estate, sites),
+            format_func=lambda name: domain_words(name, estate, sites, names),
             placeholder="an open site, a metro, a Region with its zones",
             key=session.widget_key("fail"),
             on_change=_moved,
@@ -120,12 +126,12 @@ def _moved(name: str) -> None:
     session.choose(replace(now, fail=tuple(value)) if name == "fail" else replace(now, demand=float(value)))
 
 
-def domain_words(name: str, estate: Estate, sites: Mapping[str, Site]) -> str:
+def domain_words(name: str, estate: Estate, sites: Mapping[str, Site], names: Mapping[str, str]) -> str:
     """What fails, in words: a site with its place, a metro or Region with how many of the open sites."""
     kind, _, rest = name.rpartition(":")
     if kind not in ("metro", "region"):
         where = sites[name].name
-        return name if where == name else f"{name}, {where}"
+        return names[name] if where == name else f"{names[name]}, {where}"
     count = int(estate.domains[name].sum())
     members = f"{count} open" if count else "home of the stateful tier"
     return f"{'metro' if kind == 'metro' else 'Region'} {rest} ({members})"
@@ -141,10 +147,18 @@ def _verdict(outcome: Outcome, estate: Estate) -> None:
     time = f" **Time it takes:** {plain(outcome.rto_words)}." if outcome.rto_words else ""
     if outcome.scenario.down and not outcome.rto_words:
         time = " **Time it takes:** nothing in the plan says, as it plans neither routing nor recovery."
-    if outcome.kept and outcome.over:
+    if outcome.no_room:
+        reached += f", and {share(outcome.no_room)} is turned away where nothing can grow"
+    if outcome.forbidden:
         st.warning(
-            f"**The promise holds by latency** ({promise}): {reached}. But {share(outcome.over)} of demand "
-            f"is above what runs now: cloud sites have to grow first, and racks cannot.{time}",
+            f"**{share(outcome.forbidden)} of demand is sent where a rule forbids it.** Routing knows no "
+            "plan and no law; the Plan page says how each rule fares as routed.",
+            icon=":material/gavel:",
+        )
+    if outcome.kept and outcome.over > outcome.no_room:
+        st.warning(
+            f"**The promise holds once sites have grown** ({promise}): {reached}. "
+            f"{share(outcome.over - outcome.no_room)} of demand is above what runs now.{time}",
             icon=":material/warning:",
         )
     elif outcome.kept:
@@ -165,7 +179,13 @@ def _figures(after: Outcome, before: Outcome) -> None:
         ("Demand in time", share(after.coverage), points(coverage), coverage, 1),
         ("Moved", share(after.moved), "", 0.0, -1),
         ("Unserved", share(after.unserved), "", 0.0, -1),
-        ("Over capacity", share(after.over), "", 0.0, -1),
+        (
+            "Above what runs",
+            share(after.over),
+            f"{share(after.no_room)} no room" if after.no_room else "",
+            after.no_room,
+            -1,
+        ),
         ("p95 latency", ms(after.p95_ms), ms(p95, signed=True), p95, -1),
         ("Mean latency", ms(after.mean_ms), ms(mean, signed=True), mean, -1),
         ("Cost a month", usd(after.cost_usd_month), usd(cost, signed=True), cost, -1),
@@ -183,15 +203,19 @@ def _figures(after: Outcome, before: Outcome) -> None:
         )
 
 
-def moves_table(outcome: Outcome) -> pd.DataFrame:
+def moves_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
     """A row for each way that demand takes, the largest first; shares in percent."""
     return pd.DataFrame(
-        {"From": move.site_id, "To": move.to or "nobody", "Demand": 100.0 * move.share}
+        {
+            "From": names[move.site_id],
+            "To": "nobody" if move.to is None else names[move.to],
+            "Demand": 100.0 * move.share,
+        }
         for move in outcome.moves
     )
 
 
-def loads_table(outcome: Outcome) -> pd.DataFrame:
+def loads_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
     """A row for each site that is up, what is above its capacity first, then the fullest; an arrow where the
     load takes other instances than run now."""
 
@@ -204,11 +228,12 @@ def loads_table(outcome: Outcome) -> pd.DataFrame:
     )
     return pd.DataFrame(
         {
-            "Site": each.site_id,
+            "Site": names[each.site_id],
             "Load": each.rps,
             "Carries now": each.capacity_rps,
             "Used": used(each.rps, each.capacity_rps),
-            "Over capacity": f"by {each.over_rps:,.0f} rps" if each.over_rps else "",
+            "Above it": f"by {each.over_rps:,.0f} rps" if each.over_rps else "",
+            "Turned away": f"{each.no_room_rps:,.0f} rps" if each.no_room_rps else "",
             "Instances": f"{each.planned}"
             + (f" → {each.instances}" if each.instances != each.planned else ""),
         }

@@ -13,6 +13,7 @@ from planner.inputs import Inputs
 from planner.measurements import StoreError
 from planner.pages import session, sidebar, work
 from planner.pages.choices import applied
+from planner.pages.site_names import site_names
 from planner.pages.theme import Palette
 from planner.pages.words import plain
 from planner.pages.work import Decided
@@ -44,9 +45,12 @@ class Setting:
         return {site.id: site for site in self.inputs.sites}
 
     def mixed(self) -> bool:
-        """Whether the candidates are several providers'. us-east-1 is one's and us-east1 another's, so
-        whatever names a site then says whose it is."""
+        """Whether the candidates are several providers'; whatever names a site then says whose it is."""
         return len({site.provider for site in self.inputs.sites}) > 1
+
+    def names(self, *plans: Plan) -> dict[str, str]:
+        """What each candidate is called, and each site that ``plans`` open."""
+        return site_names(self.inputs.sites, *plans)
 
 
 def open_frame() -> Setting:
@@ -58,8 +62,9 @@ def open_frame() -> Setting:
     try:
         base = session.base_study()
     except (InputError, StoreError) as fault:
-        heading(session.study_names()[session.choices().study], "")
-        complain("This study cannot be read", fault)
+        chosen = session.choices().study
+        heading(session.study_names().get(chosen, chosen), "")
+        _unreadable(fault)
         st.stop()
     session.write_url(base)
     study = applied(base, session.choices())
@@ -85,7 +90,7 @@ def open_study_only() -> Study | None:
     try:
         base = session.base_study()
     except (InputError, StoreError) as fault:
-        complain("This study cannot be read", fault)
+        _unreadable(fault)
         return None
     session.write_url(base)
     sidebar.sliders(base, applied(base, session.choices()))
@@ -104,6 +109,18 @@ def plan_of(setting: Setting) -> Decided:
     if decided.plan.kpi is not None:
         session.remember(decided.plan)
     return decided
+
+
+def _unreadable(fault: InputError | StoreError) -> None:
+    if session.is_gone():
+        name = session.choices().study
+        st.error(
+            f"**The study {plain(name)} is gone.** Its file has been removed since it was chosen. Choose "
+            "another study in the sidebar, or put the file back.",
+            icon=":material/error:",
+        )
+    else:
+        complain("This study cannot be read", fault)
 
 
 def complain(head: str, fault: InputError | StoreError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -156,15 +157,15 @@ def _reasons(plan: Plan, setting: Setting) -> None:
     if plan.duties:
         st.markdown("**Stays with you.** For a program to hold on your own premises:")
         st.markdown("\n".join(f"- {plain(words)}" for words in duty_words(plan)))
-    top = plan.placements[:3]
+    top, names = plan.placements[:3], setting.names()
     st.markdown(
-        f"**Who serves most.** {'; '.join(_serving(placement) for placement in top)}."
+        f"**Who serves most.** {'; '.join(_serving(placement, names) for placement in top)}."
         + (f" {counted(len(plan.placements) - 3, 'more site')} below." if len(plan.placements) > 3 else "")
     )
 
 
-def _serving(placement: Placement) -> str:
-    return f"{plain(placement.site_id)} {share(placement.demand_share, 0)}"
+def _serving(placement: Placement, names: Mapping[str, str]) -> str:
+    return f"{plain(names[placement.site_id])} {share(placement.demand_share, 0)}"
 
 
 def _tables(plan: Plan, setting: Setting) -> None:
@@ -192,7 +193,7 @@ def _tables(plan: Plan, setting: Setting) -> None:
         },
     )
     by_country.dataframe(
-        countries_table(plan),
+        countries_table(plan, setting.names()),
         hide_index=True,
         width="stretch",
         height=420,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +10,24 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from planner.estate import Outcome
+from planner.estate import Outcome, Scenario, outcome_of
 from planner.estate.report import scenarios_csv, summary_of
 from planner.pages import session
 from planner.pages.choices import HAZARDS, MOST_SCENARIOS, MOST_SPREAD, SCENARIOS, SEED
 from planner.pages.failure_part import demand_slider
 from planner.pages.frame import Setting
-from planner.pages.live_estate import worked_out
+from planner.pages.live_estate import live, worked_out
+from planner.pages.site_names import called
 from planner.pages.spread_charts import spread_chart
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.words import listed, share, usd
-from planner.plan import Kpi, Plan
+from planner.plan import Plan
 from planner.wording import counted
 
 WORST = 12
 
 
-def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
+def render_part(setting: Setting, plan: Plan) -> None:
     """Draw it for ``plan``."""
     _controls()
     chosen = session.choices()
@@ -39,9 +40,10 @@ def render_part(setting: Setting, plan: Plan, kpi: Kpi) -> None:
         in_time, "Demand in time", "share", outcomes, [each.coverage for each in outcomes], promised, setting
     )
     costs = [each.cost_usd_month for each in outcomes]
-    _spread(cost, "Cost a month", "usd", outcomes, costs, kpi.cost_usd_month, setting)
-    _spread(p95, "p95 latency", "ms", outcomes, [each.p95_ms for each in outcomes], kpi.p95_ms, setting)
-    _worst(outcomes)
+    peace = outcome_of(live(setting, plan), Scenario("as planned"))
+    _spread(cost, "Cost a month", "usd", outcomes, costs, peace.cost_usd_month, setting)
+    _spread(p95, "p95 latency", "ms", outcomes, [each.p95_ms for each in outcomes], peace.p95_ms, setting)
+    _worst(outcomes, setting.names())
     st.download_button(
         "Scenarios (CSV)",
         scenarios_csv(outcomes, ()),
@@ -182,7 +184,12 @@ def _figures(summary: dict[str, Any]) -> None:
         ("Promise holds", share(summary["kept"]), "In so many of the scenarios"),
         ("… in failures", "–" if hurt is None else share(hurt), in_failures),
         ("Unserved", share(summary["somebody_unserved"]), "Scenarios in which nobody serves someone"),
-        ("Over capacity", share(summary["above_capacity"]), "Scenarios in which load exceeds what runs now"),
+        ("Above what runs", share(summary["above_capacity"]), "Scenarios in which a site would have to grow"),
+        (
+            "No room",
+            share(summary["somebody_turned_away"]),
+            "Scenarios in which a rack, or a site that a rule caps, turns somebody away",
+        ),
         ("In time, worst 5 %", share(summary["coverage"][0]), "Less of demand is in 1 scenario of 20"),
         ("Cost, dearest 5 %", usd(summary["cost_usd_month"][2]), "It is more in 1 scenario of 20"),
     )
@@ -190,18 +197,19 @@ def _figures(summary: dict[str, Any]) -> None:
         cell.metric(label, value, help=words, border=True, height="stretch")
 
 
-def worst_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def worst_table(outcomes: Sequence[Outcome], names: Mapping[str, str]) -> pd.DataFrame:
     """The scenarios that serve least demand in time, and then the slowest; shares in percent."""
     ranked = sorted(outcomes, key=lambda each: (each.coverage, -each.unserved, -(each.p95_ms or 0.0)))
     return pd.DataFrame(
         {
             "Scenario": int(each.scenario.name),
-            "Lost": listed(each.scenario.down),
+            "Lost": listed(called(names, each.scenario.down)),
             "Demand": each.scenario.demand_factor,
             "In time": 100.0 * each.coverage,
             "Elsewhere": 100.0 * each.moved,
             "By nobody": 100.0 * each.unserved,
             "Above what runs": 100.0 * each.over,
+            "No room": 100.0 * each.no_room,
             "p95": each.p95_ms,
             "Cost a month": round(each.cost_usd_month),
             "Takes": "–" if each.rto_s is None else f"{each.rto_s:,.0f} s",
@@ -210,17 +218,17 @@ def worst_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     )
 
 
-def _worst(outcomes: Sequence[Outcome]) -> None:
+def _worst(outcomes: Sequence[Outcome], names: Mapping[str, str]) -> None:
     st.markdown(f"**The worst of {counted(len(outcomes), 'scenario')}**")
     percent = st.column_config.NumberColumn(format="%.1f %%")
     st.dataframe(
-        worst_table(outcomes),
+        worst_table(outcomes, names),
         hide_index=True,
         width="stretch",
         height="content",
         column_config={
             "Demand": st.column_config.NumberColumn(format="× %.2f"),
-            **dict.fromkeys(("In time", "Elsewhere", "By nobody", "Above what runs"), percent),
+            **dict.fromkeys(("In time", "Elsewhere", "By nobody", "Above what runs", "No room"), percent),
             "p95": st.column_config.NumberColumn(format="%.0f ms"),
             "Cost a month": st.column_config.NumberColumn(format="dollar", step=1),
         },

@@ -13,7 +13,7 @@ from planner.datadir import data_dir
 from planner.pages.choices import DEFAULT_STUDY, EDITED, Choices, from_query, settled, to_query
 from planner.pages.theme import Palette, palette
 from planner.plan import Plan
-from planner.study import Study, load_study, parse_study, shipped_studies
+from planner.study import Study, StudyError, load_study, parse_study, shipped_studies
 
 _CHOICES: Final = "edgeplan.choices"
 _EDITED: Final = "edgeplan.edited"
@@ -79,10 +79,22 @@ def write_url(base: Study) -> None:
 
 def study_names() -> dict[str, str]:
     """Short name to title: the shipped studies, the worldwide one first, and this session's own."""
-    names = {path.stem: load_study(path).title or path.stem for path in shipped_studies()}
+    names = {path.stem: _title(path) for path in shipped_studies()}
     ordered = {name: names[name] for name in sorted(names, key=lambda name: (name != DEFAULT_STUDY, name))}
     own = edited()
     return ordered | ({EDITED: f"Edited: {own.name}"} if own is not None else {})
+
+
+def _title(path: Path) -> str:
+    try:
+        return load_study(path).title or path.stem
+    except StudyError:  # said on the page of that study, and no obstacle to the others
+        return path.stem
+
+
+def is_gone() -> bool:
+    """Whether the chosen study has been removed since it was chosen."""
+    return choices().study not in study_names()
 
 
 def base_study() -> Study:

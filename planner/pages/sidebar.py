@@ -18,7 +18,7 @@ def study_picker() -> None:
     names = session.study_names()
     chosen = session.choices().study
     if chosen not in names:
-        chosen = next(iter(names))
+        names[chosen] = f"{chosen} (gone)"
     st.sidebar.selectbox(
         "Study",
         list(names),

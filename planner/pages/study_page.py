@@ -30,6 +30,8 @@ def render() -> None:
     )
     if base is not None:
         _summary(base)
+    if base is None and session.is_gone():
+        return
     text, name, directory = session.study_text()
     form, file = st.tabs(["Form", "File"])
     with form:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from planner.catalog import Site, SitePrices
+from planner.pages.site_names import called
 from planner.pages.words import KIND_NAMES, item_name
 from planner.plan import Plan
 
@@ -88,8 +89,11 @@ def recovery_table(plan: Plan) -> pd.DataFrame:
     )
 
 
-def countries_table(plan: Plan) -> pd.DataFrame:
-    """A row per country of demand: who serves it, how fast, how much of it measured; shares in percent."""
+def countries_table(plan: Plan, names: Mapping[str, str]) -> pd.DataFrame:
+    """A row per country of demand: who serves it, how fast, how much of it measured; shares in percent.
+
+    ``names`` of sites by id (:func:`planner.pages.site_names.site_names`).
+    """
     total = sum(assignment.weight for assignment in plan.assignments) or 1.0
     groups = defaultdict(list)
     for assignment in plan.assignments:
@@ -109,7 +113,7 @@ def countries_table(plan: Plan) -> pd.DataFrame:
                 "Slowest": max(m.latency_ms for m in members),
                 "Within SLO": 100.0 * sum(m.weight for m in members if m.within_slo) / by,
                 "Measured": 100.0 * sum(m.weight for m in members if m.provenance == "measured") / by,
-                "Served from": ", ".join(sorted(sites, key=lambda site_id: -sites[site_id])),
+                "Served from": ", ".join(called(names, sorted(sites, key=lambda site_id: -sites[site_id]))),
             }
         )
     return pd.DataFrame(rows).sort_values("Demand", ascending=False, ignore_index=True)

@@ -15,6 +15,7 @@ from planner.pages.charts import cost_difference
 from planner.pages.choices import Choices
 from planner.pages.frame import Setting
 from planner.pages.sidebar import slo_end
+from planner.pages.site_names import called
 from planner.pages.theme import PLOTLY_CONFIG
 from planner.pages.trust import badges, bound_words
 from planner.pages.words import item_words, listed, ms, plain, points, share, usd
@@ -59,7 +60,7 @@ def render() -> None:
         st.info("The base plan does not exist, so nothing can happen to it. The Plan page says why.")
     else:
         render = failure_part.render_part if part == "stands" else scenarios_part.render_part
-        render(setting, base, base.kpi)
+        render(setting, base)
     work.follow((own, say_base))
 
 
@@ -295,8 +296,9 @@ def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) ->
         )
     with right.container(border=True, height="stretch"):
         st.subheader("What moves", anchor=False)
-        st.markdown(f"**Opened.** {plain(listed(delta.opened))}")
-        st.markdown(f"**Closed.** {plain(listed(delta.closed))}")
+        names = setting.names(base, other)
+        st.markdown(f"**Opened.** {plain(listed(called(names, delta.opened)))}")
+        st.markdown(f"**Closed.** {plain(listed(called(names, delta.closed)))}")
         st.markdown(f"**Demand served from elsewhere.** {share(delta.moved_share)}")
     st.dataframe(
         difference_table(base, before, other, after, delta),

@@ -10,6 +10,7 @@ from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.recovery_box import recovery_box
 from planner.pages.rule_names import rule_name, without_words
+from planner.pages.site_names import called
 from planner.pages.words import OBJECTIVE_NAMES, listed, markdown_table, ms, plain, share, usd
 from planner.plan import Plan
 from planner.solver.explain import RulePrice
@@ -40,7 +41,7 @@ def render() -> None:
     recovery_box(plan)
     _sites(explained, setting)
     if asked.job is None:
-        _alternatives(explained)
+        _alternatives(explained, setting)
     work.follow_why(asked)
 
 
@@ -52,7 +53,7 @@ def _money(plan: Plan, value: float | None) -> str:
 
 
 def _in_short(explained: Explanation, setting: Setting, complete: bool) -> None:
-    plan = explained.plan
+    plan, names = explained.plan, setting.names()
     priced = sorted(
         (price for price in explained.rule_prices if price.saves), key=lambda price: -(price.saves or 0.0)
     )
@@ -69,7 +70,7 @@ def _in_short(explained: Explanation, setting: Setting, complete: bool) -> None:
         )
     needed = [value.site for value in explained.site_values if value.is_open and value.impossible]
     if needed:
-        lines.append(f"**Cannot be spared:** {plain(listed(needed))}.")
+        lines.append(f"**Cannot be spared:** {plain(listed(called(names, needed)))}.")
     near = [
         (value.discount, value.site)
         for value in explained.site_values
@@ -77,7 +78,9 @@ def _in_short(explained: Explanation, setting: Setting, complete: bool) -> None:
     ]
     if near:
         discount, site = min(near)
-        lines.append(f"**Nearest to opening:** {plain(site)}, if it were {share(discount)} cheaper.")
+        lines.append(
+            f"**Nearest to opening:** {plain(names.get(site, site))}, if it were {share(discount)} cheaper."
+        )
     st.markdown("\n\n".join(lines))
 
 
@@ -203,7 +206,7 @@ def _otherwise(plan: Plan, value: SiteValue) -> str:
     return ("" if value.dearer is None else "+") + _money(plan, value.dearer)
 
 
-def _alternatives(explained: Explanation) -> None:
+def _alternatives(explained: Explanation, setting: Setting) -> None:
     plan = explained.plan
     st.subheader("Nearly as good", anchor=False)
     if not explained.alternatives:
@@ -213,13 +216,13 @@ def _alternatives(explained: Explanation) -> None:
             else "None was found in time; not every site was looked at."
         )
         return
-    opened = set(plan.open)
+    opened, names = set(plan.open), setting.names()
     st.markdown(f"{counted(len(explained.alternatives), 'plan')} within 1 %, with other sites:")
     st.dataframe(
         pd.DataFrame(
             {
-                "Opens": ", ".join(sorted(set(other.open) - opened)),
-                "Closes": ", ".join(sorted(opened - set(other.open))),
+                "Opens": ", ".join(called(names, sorted(set(other.open) - opened))),
+                "Closes": ", ".join(called(names, sorted(opened - set(other.open)))),
                 "Cost a month": usd(other.kpi.cost_usd_month),
                 "Mean latency": ms(other.kpi.mean_ms),
                 "Demand in time": share(other.kpi.coverage),

@@ -18,6 +18,7 @@ from planner.pages.aggregate import Cell, cells
 from planner.pages.labels import place_labels
 from planner.pages.outline import outline
 from planner.pages.projection import great_circle, natural_earth, polyline
+from planner.pages.site_names import site_names
 from planner.pages.theme import Palette, figure
 from planner.pages.words import KIND_NAMES, ms, share
 from planner.plan import Placement, Plan
@@ -219,7 +220,7 @@ def _draw_candidates(chart: go.Figure, closed: Sequence[Site], colours: Palette)
 
 def _draw_state(chart: go.Figure, plan: Plan, sites: Mapping[str, Site], colours: Palette) -> None:
     """A ring around the home of the stateful tier, a cross in one around what stands by."""
-    found = []
+    found, names = [], site_names(sites.values())
     if plan.home is not None and plan.home.region in sites:
         words = f"home of the stateful tier<br>{ms(plan.home.mean_ms)} of the mean on the way there"
         found.append(("Home Region", plan.home.region, words, "circle-open"))
@@ -234,7 +235,7 @@ def _draw_state(chart: go.Figure, plan: Plan, sites: Mapping[str, Site], colours
             y=y,
             # An open site has its name already.
             mode="markers" if site_id in plan.open else "markers+text",
-            name=f"{name}: {escape(site_id)}",
+            name=f"{name}: {escape(names[site_id])}",
             marker={
                 "symbol": symbol,
                 "size": 24 if name == "Home Region" else 18,
@@ -242,7 +243,7 @@ def _draw_state(chart: go.Figure, plan: Plan, sites: Mapping[str, Site], colours
                 "line": {"width": 2},
             },
             text=[f"<b>{escape(site_id)}</b><br>{words}"],
-            texttemplate=f"<b>{escape(site_id)}</b>",
+            texttemplate=f"<b>{escape(names[site_id])}</b>",
             textposition="bottom center",
             textfont={"size": 12, "color": colours.text, "shadow": halo(colours)},
             hovertemplate="%{text}<extra></extra>",
@@ -262,10 +263,8 @@ def _draw_sites(
     if not where:
         return
     x, y = natural_earth([site.lon for site in where], [site.lat for site in where])
-    per_px = max((view[2] - view[0]) / WIDTH_PX, (view[3] - view[1]) / HEIGHT)
-    pixels = [(float(a) / per_px, float(b) / per_px) for a, b in zip(x, y, strict=True)]
-    frame = (view[0] / per_px, view[1] / per_px, view[2] / per_px, view[3] / per_px)
-    spots = place_labels(pixels, [site.id for site in where], frame)
+    names = site_names(sites.values())
+    spots = label_spots(where, names, view)
     for kind, symbol in SYMBOLS.items():
         rows = [row for row, placement in enumerate(ranked) if placement.kind == kind]
         if not rows:
@@ -290,12 +289,21 @@ def _draw_sites(
                 },
             },
             textposition=[spots[row] or "top center" for row in rows],
-            texttemplate=[f"<b>{escape(where[row].id)}</b>" if spots[row] else "" for row in rows],
+            texttemplate=[f"<b>{escape(names[where[row].id])}</b>" if spots[row] else "" for row in rows],
             textfont={"size": 12, "color": colours.text, "shadow": halo(colours)},
             text=[_site_words(ranked[row], where[row]) for row in rows],
             hovertemplate="%{text}<extra></extra>",
             cliponaxis=False,
         )
+
+
+def label_spots(sites: Sequence[Site], names: Mapping[str, str], view: Box) -> list[str | None]:
+    """Where the name of each of ``sites`` stands, the most important first; None where there is no room."""
+    x, y = natural_earth([site.lon for site in sites], [site.lat for site in sites])
+    per_px = max((view[2] - view[0]) / WIDTH_PX, (view[3] - view[1]) / HEIGHT)
+    points = [(float(a) / per_px, float(b) / per_px) for a, b in zip(x, y, strict=True)]
+    left, bottom, right, top = (edge / per_px for edge in view)
+    return place_labels(points, [names[site.id] for site in sites], (left, bottom, right, top))
 
 
 def halo(colours: Palette) -> str:

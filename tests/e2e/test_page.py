@@ -16,6 +16,7 @@ PAGES = {
     "tradeoffs": "eu-regulated",
     "latency": "factory-outposts",
     "drift": "factory-outposts",
+    "next-measurements": "factory-outposts",
     "what-if": "factory-outposts",
     "study": "worldwide-saas",
 }

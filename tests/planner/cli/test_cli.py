@@ -567,7 +567,10 @@ def test_usage(capsys, arguments):
         (["plna", "x.toml"], "did you mean 'plan'?"),
         (["whtaif", "x.toml"], "did you mean 'whatif'?"),
         (["catalog", "shwo"], "did you mean 'show'?"),
-        (["whatif", "x.toml", "--fial=a"], "edgeplan whatif: error: unrecognized arguments: --fial=a; did you"),
+        (
+            ["whatif", "x.toml", "--fial=a"],
+            "edgeplan whatif: error: unrecognized arguments: --fial=a; did you",
+        ),
         (["whatif", "x.toml", "--fial", "a"], "--fial a; did you mean '--fail'?"),
         (["check", "x", "--measurements", "y", "--out-promtheus", "z"], "did you mean '--out-prometheus'?"),
         (["--verison", "catalog", "show"], "did you mean '--version'?"),

@@ -9,6 +9,7 @@ from planner.costs import CostTerms
 from planner.estate import Scenario, failing, outcome_of
 from planner.estate.live import Estate, domains_of
 from planner.estate.report import outcome_text, summary_of, sweep_text
+from planner.estate.true_ways import Ways
 from planner.latency.draws import Errors
 from planner.sizing import Sizing
 from probes.strict_toml import InputError
@@ -29,13 +30,15 @@ def estate(**changes):
         site_ids=("a", "a-zone", "c"),
         latency_ms=latency,
         legal=np.ones((3, 3), dtype=bool),
+        within_reach=np.ones((3, 3), dtype=bool),
         view=latency,
-        errors=Errors(latency.reshape(-1), none, none, none, normal, weight, column, 1),
+        ways=Ways(3, Errors(latency.reshape(-1), none, none, none, normal, weight, column, 1)),
         assignment=np.array([A, B, C]),
         backup=np.full(3, -1),
         instances=np.array([5, 3, 3], dtype=np.int64),
         cloud=np.array([True, True, True]),
         capacity_rps=np.array([500.0, 300.0, 300.0]),
+        most_rps=np.full(3, np.inf),
         sizing=Sizing(share, 1000.0, 0.0, 100.0, 1),
         column=np.array([0, 1, 2]),
         items=(CostTerms("compute", np.array([1.0, 2.0, 3.0]), np.full(3, 10.0), np.full(3, 100.0)),),
@@ -98,7 +101,7 @@ def test_routing_sends_by_its_own_view():
 def test_who_may_go_nowhere_is_unserved_and_not_in_time():
     legal = np.ones((3, 3), dtype=bool)
     legal[0] = (True, False, False)
-    bound = estate(legal=legal)
+    bound = estate(legal=legal, within_reach=legal)
     found = outcome_of(bound, failing(bound, ["a"]))
     assert found.unserved == 0.5
     assert [(each.to, each.share) for each in found.moves] == [(None, 0.5)]
@@ -119,10 +122,64 @@ def test_twice_the_demand():
     assert found.cost_usd_month == pytest.approx(6 + 10 * 20 + 200)
 
 
-def test_a_rack_does_not_grow():
-    rack = estate(cloud=np.array([False, True, True]))
+def test_a_rack_does_not_grow_and_turns_away_what_it_cannot_carry():
+    rack = estate(cloud=np.array([False, True, True]), most_rps=np.array([500.0, np.inf, np.inf]))
+    assert outcome_of(rack, failing(rack, [])).no_room == 0.0
     found = outcome_of(rack, failing(rack, [], 2.0))
-    assert (found.sites[0].instances, found.sites[0].over_rps) == (5, 500.0)
+    first = found.sites[0]
+    assert (first.instances, first.over_rps, first.no_room_rps) == (5, 500.0, 500.0)
+    assert found.no_room == pytest.approx(500 / 2000)
+    # Half of the rack's half of demand is turned away, and what is left is short of nine tenths.
+    assert found.coverage == pytest.approx(0.75)
+    assert not found.kept
+    assert outcome_of(estate(), failing(estate(), [], 2.0)).kept  # clouds grow
+    assert found.mean_ms == pytest.approx((0.25 * 10 + 0.3 * 5 + 0.2 * 8) / 0.75)
+    # Instances of the clouds grow, and volume is paid for that is carried.
+    assert found.cost_usd_month == pytest.approx(6 + 10 * (5 + 6 + 4) + 100 * 1.5)
+    assert "25.0% is turned away where nothing can grow" in outcome_text(found)
+
+
+def test_a_cloud_under_a_cap_grows_to_it_and_no_further():
+    capped = estate(most_rps=np.array([700.0, np.inf, np.inf]))
+    (first, *_) = outcome_of(capped, failing(capped, [], 2.0)).sites
+    assert (first.over_rps, first.no_room_rps, first.instances) == (500.0, 300.0, 7)
+
+
+def test_where_routing_is_planned_it_sends_everybody_whatever_plan_and_law_say():
+    legal = np.ones((3, 3), dtype=bool)
+    legal[0] = (True, True, False)
+    view = np.array([[1.0, 3.0, 2.0]] * 3)
+    reach = np.broadcast_to(np.array([True, False, True]), (3, 3))
+    routed = estate(legal=legal, view=view, within_reach=reach, assignment=np.array([A, A, A]), routed=True)
+    found = outcome_of(routed, failing(routed, ["a"]))
+    # The zone is in no record; the law forbids the first client the site that is.
+    assert [(each.site_id, each.to, each.share) for each in found.moves] == [("a", "c", 1.0)]
+    assert found.forbidden == 0.5
+    assert "50.0% of demand is sent where a rule forbids it" in outcome_text(found)
+    assert outcome_of(routed, failing(routed, [])).forbidden == 0.0
+
+
+def test_a_policy_of_latencies_follows_those_that_are_drawn():
+    width = np.full(9, 0.5)
+    errors = replace(
+        estate().ways.clients, up=width, down=width, column=np.arange(27).reshape(9, 3), count=27
+    )
+    errors = replace(errors, centre_ms=np.full(9, 20.0))
+    routed = estate(ways=Ways(3, errors), routed=True, by_latency=True)
+    drawn = Scenario("drawn", latency_draw=(1, 0))
+    ways = errors.draw(1, 0).reshape(3, 3)
+    best = ways.argmin(axis=1)
+    assert list(best) != [A, B, C]
+    found = outcome_of(routed, drawn)
+    assert (found.moved, found.moves) == (0.0, ())  # nothing is down, so nothing moves
+    assert found.mean_ms == pytest.approx((routed.share * ways.min(axis=1)).sum())
+    loads = {each.site_id: each.rps for each in found.sites}
+    assert loads == pytest.approx(
+        {name: 1000.0 * routed.share[best == j].sum() for j, name in enumerate(routed.site_ids)}
+    )
+    by_distance = replace(routed, by_latency=False)
+    stays = outcome_of(by_distance, drawn)
+    assert stays.mean_ms == pytest.approx((routed.share * ways[[0, 1, 2], [A, B, C]]).sum())
 
 
 def test_how_long_it_takes():
@@ -131,7 +188,7 @@ def test_how_long_it_takes():
     both = outcome_of(timed, failing(timed, ["region:a"]))
     assert both.rto_s == 600.0
     assert both.rto_words == "clients are sent elsewhere in 90 s; the stateful tier is recovered in 600 s"
-    by_home = replace(timed, through_home=True)
+    by_home = replace(timed, home_trips=1.0)
     assert "by the lost home" in outcome_of(by_home, failing(by_home, ["region:a"])).rto_words
     assert "by the lost home" not in outcome_of(by_home, failing(by_home, ["c"])).rto_words
 
@@ -139,9 +196,10 @@ def test_how_long_it_takes():
 def test_latencies_are_those_of_the_draw():
     spread = estate()
     up = np.full(9, 0.1)
-    spread = replace(spread, errors=replace(spread.errors, up=up, down=up, weight=np.ones((9, 3)) / 3))
+    errors = replace(spread.ways.clients, up=up, down=up, weight=np.ones((9, 3)) / 3)
+    spread = replace(spread, ways=Ways(3, errors))
     found = outcome_of(spread, Scenario("drawn", latency_draw=(1, 5)))
-    once = spread.drawn(1, 5)
+    once, _ = spread.seen((1, 5))
     assert found.mean_ms == pytest.approx(0.5 * once[0, 0] + 0.3 * once[1, 1] + 0.2 * once[2, 2])
     assert once[0, 0] != 10.0
 

@@ -164,7 +164,7 @@ def test_the_sites_table_marks_estimates_and_measured_shares(plan, inputs):
 
 
 def test_the_countries_table_is_weighted(plan):
-    table = countries_table(plan).set_index("Country")
+    table = countries_table(plan, {}).set_index("Country")
     assert table["Demand"].sum() == pytest.approx(100.0)
     assert table.loc["DE", "Mean"] == pytest.approx((40 * 11 + 15 * 8) / 55)
     assert table.loc["FJ", "Within SLO"] == 0.0

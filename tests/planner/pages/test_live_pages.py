@@ -23,6 +23,7 @@ from planner.pages.job import Jobs
 from planner.pages.projection import natural_earth
 from planner.pages.scenarios_part import WORST
 from planner.pages.session import Edited
+from planner.pages.site_names import site_names
 from planner.pages.spread_charts import spread_chart
 from planner.pages.survey_page import opened_chart, zipped
 from planner.pages.theme import LIGHT
@@ -77,8 +78,14 @@ def test_a_failure_is_what_the_estate_makes_of_it(planned):
     }
     over = {each.site_id for each in expected.sites if each.over_rps}
     assert over  # twice the demand and a site less
-    assert set(loads.loc[loads["Over capacity"] != "", "Site"]) == over
-    assert ("The promise holds by latency" if expected.kept else "The promise is broken") in said(app)
+    assert set(loads.loc[loads["Above it"] != "", "Site"]) == over
+    full = {each.site_id for each in expected.sites if each.no_room_rps}
+    assert full  # racks do not grow
+    assert set(loads.loc[loads["Turned away"] != "", "Site"]) == full
+    assert not expected.kept
+    assert "The promise is broken" in said(app)
+    turned_away = share(expected.no_room).replace("\u00a0", " ")
+    assert f"{turned_away} is turned away where nothing can grow" in said(app)
     metrics = {each.label: each.value for each in app.metric}
     assert metrics["Cost a month"] == f"${expected.cost_usd_month:,.0f}"
 
@@ -150,7 +157,9 @@ def test_the_map_shows_who_serves_whom_then(planned):
     weight = sum(row.weight for row in plan.assignments)
     assert all(row.site_id != down for row in rows)
     assert 1.0 - sum(row.weight for row in rows) / weight == pytest.approx(outcome.unserved)
-    in_time = sum(row.weight for row in rows if row.within_slo) / weight
+    room = {each.site_id: 1 - each.no_room_rps / max(each.rps, 1e-9) for each in outcome.sites}
+    assert min(room.values()) < 1
+    in_time = sum(row.weight * room[row.site_id] for row in rows if row.within_slo) / weight
     assert in_time == pytest.approx(outcome.coverage)
     clients = {client.id: client for client in inputs.demand.clients}
     chart = failure_map(plan, estate, inputs, outcome, clients, LIGHT)
@@ -168,7 +177,7 @@ def test_what_may_fail_has_a_name(planned):
     inputs, _, estate = planned
     sites = {site.id: site for site in inputs.sites}
     for name in estate.domains:
-        words = domain_words(name, estate, sites)
+        words = domain_words(name, estate, sites, site_names(inputs.sites))
         assert name.rpartition(":")[2] in words
         assert ("open" in words or "home" in words) is (":" in name)
 

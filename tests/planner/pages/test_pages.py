@@ -157,6 +157,35 @@ def test_an_unknown_study_in_the_address_opens_the_default():
     assert app.query_params["study"] == "worldwide-saas"
 
 
+@pytest.mark.parametrize("module", ["plan_page", "study_page"])
+def test_a_study_that_is_removed_while_the_page_runs_is_said_to_be_gone(module, tmp_path, monkeypatch):
+    (tmp_path / "studies").mkdir()
+    file = tmp_path / "studies" / "mine.toml"
+    file.write_text(MIXED, "utf-8")
+    monkeypatch.setattr("planner.pages.session.data_dir", lambda: tmp_path)
+    monkeypatch.setattr(
+        "planner.pages.session.shipped_studies",
+        lambda: tuple(path for path in (*shipped_studies(), file) if path.exists()),
+    )
+    app = run_page(module, study="mine")
+    assert not app.exception
+    assert not app.error
+    file.unlink()
+    app.run()
+    assert not app.exception
+    assert [each.value.replace("\\", "").split(".**")[0] for each in app.error] == [
+        "**The study mine is gone"
+    ]
+    (box,) = (box for box in app.selectbox if box.label == "Study")
+    assert box.value == "mine"
+    assert "mine (gone)" in box.options
+    # One that is there, and broken, is no obstacle to the others.
+    file.write_text("name = 3", "utf-8")
+    app.run()
+    assert not app.exception
+    assert "This study cannot be read" in app.error[0].value
+
+
 def test_a_bad_store_is_one_message(tmp_path):
     app = run_page("plan_page", study="factory-outposts")
     box = next(box for box in app.text_input if box.label.startswith("Store"))
@@ -266,8 +295,13 @@ def test_what_names_a_site_says_whose_it_is_where_providers_are_mixed():
         "eu-west-3": "aws",
         "europe-west9": "gcp",
     }
-    (table, *_) = (part.value for part in run_mixed("plan_page").dataframe)
+    plan = run_mixed("plan_page")
+    table, countries = (part.value for part in plan.dataframe[:2])
     assert list(table["Provider"]) == [owner[site] for site in table["Site"]]
+    called = {f"{site} ({name})" for site, name in owner.items()}
+    assert {site for sites in countries["Served from"] for site in sites.split(", ")} <= called
+    busiest = table["Site"].iloc[0]
+    assert f"{busiest} ({owner[busiest]})" in words(plan).replace("\\", "")
     why = run_mixed("why_page")
     (opened,) = (part.value for part in why.markdown if part.value.startswith("| Site |"))
     assert "| Provider |" in opened
@@ -277,12 +311,16 @@ def test_what_names_a_site_says_whose_it_is_where_providers_are_mixed():
     for opened, whose in zip(front["Open"], front["Of"], strict=True):
         counts = Counter(owner[site] for site in opened.split(", "))
         assert whose == ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    boxes = run_mixed("whatif_page", without="us-east1").multiselect
-    (box,) = (box for box in boxes if box.label == "Leave out sites")
+    whatif = run_mixed("whatif_page", without=busiest)
+    (moves,) = (part.value for part in whatif.markdown if part.value.startswith("**Closed.**"))
+    assert f"{busiest} ({owner[busiest]})" in moves.replace("\\", "")
+    (box,) = (box for box in whatif.multiselect if box.label == "Leave out sites")
     assert {option.removesuffix(" (open)") for option in box.options} == {
         f"{site}, {name}" for site, name in owner.items()
     }
-    assert box.value == ["us-east1"]
+    assert box.value == [busiest]
+    stands = run_mixed("whatif_page", part="stands", fail=busiest)
+    assert set(stands.dataframe[0].value["From"]) == {f"{busiest} ({owner[busiest]})"}
     run_mixed("latency_page")
 
 

@@ -171,6 +171,41 @@ def test_the_audit_counts_after(fixed):
     assert any("is not marked as supposed" in each for each in audit_plan(plan, more, inputs))
 
 
+def test_the_audit_knows_what_is_charged_without_the_change(fixed):
+    study, _ = fixed
+    supposed = changed(
+        PriceChange("egress_gb", 2.0), PriceChange("route53", 3.0), PriceChange("home_gb", 2.0), study=study
+    )
+    inputs = load_inputs(supposed, demand=DEMAND)
+    plan = decide(supposed, inputs)
+    assert plan.audit == ()
+
+    def found(**wrong):
+        return [
+            each for each in audit_plan(plan, supposed, replace(inputs, **wrong)) if "price_change" in each
+        ]
+
+    def everywhere(**wrong):
+        prices = (replace(each, egress_gb=replace(each.egress_gb, **wrong)) for each in inputs.prices)
+        return tuple(prices)
+
+    egress = inputs.prices[0].egress_gb
+    # A wrong price before, with the product right for it, is no price of the catalog's.
+    wrong = everywhere(usd=4.0, before=2.0)
+    assert any("is said to have been 2, and" in each for each in found(prices=wrong))
+    tiers = tuple((start, usd / 2) for start, usd in egress.tiers)
+    assert any("egress_gb of" in each for each in found(prices=everywhere(tiers=tiers)))
+    (home,) = inputs.homes
+    half, due = home.leaving_usd_gb / 2, home.leaving_usd_gb
+    assert found(homes=(replace(home, leaving_usd_gb=half),)) == [
+        f"price_change: leaving us-east-1 is {half:.9g} a GB, {due:.9g} is due"
+    ]
+    zone = inputs.routing.zone_month
+    (said,) = found(routing=replace(inputs.routing, zone_month=replace(zone, usd=1.5 * zone.usd)))
+    assert said.startswith("price_change: zone_month is")
+    assert found(charged=None) == ["price_change: what is charged without it is not known"]
+
+
 def test_what_is_charged_nowhere_is_said():
     assert "supposed: parent_gb × 2 at 1 site" in load(PriceChange("parent_gb", 2.0)).notes
     nowhere = load(PriceChange("parent_gb", 2.0, ("eu-*",)))
