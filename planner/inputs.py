@@ -135,7 +135,14 @@ def load_inputs(
             for id_ in (post.id, *post.site_ids)
         }
         own = own or read_stores(stores, quantile, positions.keys())
-        sifted = sift(_for_each_size(study, own.statistics), positions)
+        # Told where each stands, the pairs teach one model whichever matrix asks: clients', racks', homes'.
+        every = (*(site for catalog in catalogs for site in catalog.sites), *candidates.sites)
+        network = {site.id: site.provider for site in every}
+        placed = [
+            replace(each, site_position=positions.get(each.site_id), provider=network.get(each.site_id))
+            for each in _for_each_size(study, own.statistics)
+        ]
+        sifted = sift(placed, positions)
         reports.append(
             replace(own, statistics=sifted.plausible, complaints=(*own.complaints, *sifted.complaints))
         )

@@ -70,6 +70,7 @@ class PairDetail:
     loss_lower: float
     loss_upper: float
     modes: tuple[Mode, ...]
+    drawn_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class PairStatistic:
     +inf in the quantile. ``direct`` is False when the asked quantile was not itself measured or published
     but derived from others (such a pair counts as modelled). ``kind`` is "sampled" (own agents) or
     "published". ``site_position`` is the site's latitude and longitude where the source knows it, so that a
-    distance can be learnt from a site that is no candidate. ``detail`` is None where others measured.
+    distance can be learnt from a site that is no candidate, and ``provider`` whose network it is in.
+    ``detail`` is None where others measured.
     """
 
     vantage: Vantage
@@ -96,6 +98,7 @@ class PairStatistic:
     source: str
     site_position: tuple[float, float] | None = None
     detail: PairDetail | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,8 @@ def read_jitter(
 def _detail(pair: PairSample) -> PairDetail:
     texture = pair.texture
     loss = loss_ratio(pair.lost, pair.samples, texture.loss_effective)
-    return PairDetail(texture.rounds, texture.effective, float(loss.lower), float(loss.upper), texture.modes)
+    lower, upper = float(loss.lower), float(loss.upper)
+    return PairDetail(texture.rounds, texture.effective, lower, upper, texture.modes, texture.drawn_ms)
 
 
 def read_published(quantile: float, provider: str) -> MeasurementReport:
@@ -218,6 +222,7 @@ def read_published(quantile: float, provider: str) -> MeasurementReport:
             direct=pair.direct,
             source=pair.source,
             site_position=table.site_positions.get(pair.site),
+            provider=provider,
         )
         for pair in table.at(quantile)
     )

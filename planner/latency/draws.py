@@ -1,9 +1,11 @@
 """What the true latencies may be: draws of a matrix from its estimates and bounds. Pure functions of a seed.
 
-The logarithm of a pair's truth lies about the logarithm of its estimate, as far to either side as its bound
-says (two halves: a bound is further above than below). A sampled pair's error is normal. A modelled pair's
-has the tails of Student's t with two degrees of freedom: most are far nearer than the bound and a few far
-beyond it (``benchmarks/certainty.py`` prints both); no draw is further away than three times the bound.
+A pair that one's own agents sampled is drawn from those samples, as a bootstrap would
+(``planner/latency/resampled.py``). The logarithm of any other's truth lies about the logarithm of its
+estimate, as far to either side as its bound says (two halves: a bound is further above than below). The error
+of a pair that others published is normal. A modelled pair's has the tails of Student's t with two degrees of
+freedom: most are far nearer than the bound and a few far beyond it (``benchmarks/certainty.py`` prints both);
+no draw is further away than three times the bound.
 
 Errors hang together, and a plan that is unlucky with one client is unlucky with the neighbours too:
 
@@ -13,7 +15,8 @@ Errors hang together, and a plan that is unlucky with one client is unlucky with
   country lies in one cell of :data:`CELL_DEGREES`.
 
 What was drawn is never below light in fibre. Where a bound is +inf, for want of samples, the model's usual
-width stands for it; where the estimate is (too many probes were lost), so is the truth.
+width stands for it; where the estimate is (too many probes were lost), so is the truth. A draw from samples
+of which some were lost may be +inf as well.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from planner.catalog import Site
 from planner.demand import Demand
 from planner.geo import fibre_ms, great_circle_km
 from planner.latency.estimate import COVERAGE
-from planner.latency.matrix import MODELLED, LatencyMatrix
+from planner.latency.matrix import MEASURED, MODELLED, LatencyMatrix
+from planner.latency.resampled import Resampled, curve_of
 from planner.latency.statistics import CONFIDENCE
 
 Floats = NDArray[np.float64]
@@ -56,7 +60,8 @@ class Errors:
     ``centre_ms``, ``floor_ms`` (k,); ``down``, ``up`` (k,): the unit of the logarithm below and above, a
     standard deviation where ``tailed`` (k,) is False. ``weight`` (k, 3): of the errors of site, place and
     both; ``column`` (k, 3) says which errors those are among the ``count`` independent ones of the whole
-    matrix, so that a draw is the same whichever pairs are looked at.
+    matrix, so that a draw is the same whichever pairs are looked at. Those pairs that are ``resampled`` have
+    their latency from there.
     """
 
     centre_ms: Floats
@@ -67,13 +72,16 @@ class Errors:
     weight: Floats
     column: Indices
     count: int
+    resampled: Resampled | None = None
 
     def draw(self, seed: int, number: int) -> Floats:
         """(k,) the latencies of draw ``number``, in ms: the same whichever others are drawn, and where."""
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
         error = (self.weight * generator.standard_normal(self.count)[self.column]).sum(axis=1)
-        error = np.where(self.tailed, _tailed(error), error)
-        drawn = self.centre_ms * np.exp(error * np.where(error > 0.0, self.up, self.down))
+        tailed = np.where(self.tailed, _tailed(error), error)
+        drawn = self.centre_ms * np.exp(tailed * np.where(tailed > 0.0, self.up, self.down))
+        if self.resampled is not None:
+            drawn[self.resampled.pair] = self.resampled.at(error[self.resampled.pair])
         return np.asarray(np.maximum(drawn, self.floor_ms))
 
     def within(self, limit_ms: float) -> Floats:
@@ -84,6 +92,8 @@ class Errors:
             chance = np.where(self.tailed, _student(away), ndtr(away))
         # Without any spread the centre itself is within or not; nothing is faster than light.
         chance = np.where(np.isnan(chance), self.centre_ms <= limit_ms, chance)
+        if self.resampled is not None:
+            chance[self.resampled.pair] = self.resampled.within(limit_ms)
         return np.asarray(np.where(self.floor_ms > limit_ms, 0.0, chance), dtype=np.float64)
 
 
@@ -111,7 +121,46 @@ def errors_of(
         weight=np.where(speaker[:, None] >= 0, [[0.0, 0.0, 1.0]], parts[None, :]),
         column=np.column_stack((site, n + own, n + speakers + own * n + site)),
         count=n + speakers + speakers * n,
+        resampled=_resampled(matrix, client, site),
     )
+
+
+def _resampled(matrix: LatencyMatrix, client: Indices, site: Indices) -> Resampled | None:
+    """Those of the pairs that samples of one's own speak for; None where there are none."""
+    grounds = matrix.grounds
+    if grounds is None:
+        return None
+    curves = {
+        pair: spoken
+        for pair, spoken in grounds.spoken.items()
+        if spoken.detail is not None and spoken.detail.drawn_ms and np.isfinite(spoken.rtt_ms)
+    }
+    if not curves:
+        return None
+    number = np.full((len(matrix.vantages), len(matrix.site_ids)), -1)
+    number[tuple(np.array(list(curves)).T)] = np.arange(len(curves))
+    measured = matrix.provenance[client, site] == MEASURED
+    curve = np.where(measured, number[matrix.vantage[client, site], site], -1)
+    pair = np.flatnonzero(curve >= 0)
+    curve, at = curve[pair], (client[pair], site[pair])
+    centre, low, high = (each[at] for each in (matrix.estimate_ms, matrix.lower_ms, matrix.upper_ms))
+    usual, trips = _usual_width(matrix) / float(ndtri(0.5 + COVERAGE / 2.0)), grounds.trips
+    off = np.array(
+        [curve_of(each.detail.drawn_ms, each.rtt_ms, usual) for each in curves.values() if each.detail]
+    )
+    # What bounds are wider than the samples' own: for the way to the vantage, the line, and the like.
+    less, more = (
+        trips * np.array(each)[curve]
+        for each in (
+            [each.rtt_ms - each.lower_ms if each.lower_ms > 0.0 else np.inf for each in curves.values()],
+            [each.upper_ms - each.rtt_ms for each in curves.values()],
+        )
+    )
+    widened = grounds.widened_ms[at]
+    with np.errstate(invalid="ignore"):
+        less = np.where(np.isfinite(less), np.maximum(centre - low - less, 0.0), widened)
+        more = np.where(np.isfinite(more), np.maximum(high - centre - more, 0.0), widened)
+    return Resampled(pair, curve, trips * off, centre, less, more)
 
 
 def _tailed(normal: Floats) -> Floats:

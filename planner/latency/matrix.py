@@ -3,7 +3,8 @@
 A vantage speaks for a client within ``metro_km`` of it, whatever the country, and for the clients of
 its own country within ``vantage_km``. Of several, the metro's comes before the country's, own samples
 before published figures, and then the nearest. A pair for which none speaks is modelled from its
-distance and from what was measured around it (``planner/latency/pairs.py``).
+distance and from what was measured around it on its provider's network
+(``planner/latency/networks.py``).
 
 In the metro a client gets the vantage's figure as it stands. Beyond, it stands elsewhere than the
 vantage does, and the figure is moved by what the model says of that difference,
@@ -28,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from planner.catalog import Site
 from planner.demand import Demand
 from planner.geo import fibre_ms, pairwise_km
-from planner.latency.pairs import PairModel, fit_pair_model
+from planner.latency.networks import network_models, positions_of
 from planner.latency.plausible import sift
 from planner.measurements import PairStatistic, Vantage
 
@@ -59,12 +60,14 @@ class Grounds:
 
     ``widened_ms``: float64 (m, n), by how much either bound is wider than the vantage's own, for the client's
     distance to it; 0 where none speaks. ``access_ms``: float64 (m, n), what the client's access line adds to
-    the estimate. ``spoken``: by vantage and site, as indices, the statistic that speaks.
+    the estimate. ``spoken``: by vantage and site, as indices, the statistic that speaks. ``trips``: how many
+    round trips each of its figures stands for here.
     """
 
     widened_ms: NDArray[np.float64]
     access_ms: NDArray[np.float64]
     spoken: Mapping[tuple[int, int], PairStatistic]
+    trips: float = 1.0
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> Grounds:
@@ -77,7 +80,7 @@ class Grounds:
         """The same of so many round trips one after the other."""
         widened, access = self.widened_ms * trips, self.access_ms * trips
         widened.flags.writeable = access.flags.writeable = False
-        return Grounds(widened, access, self.spoken)
+        return Grounds(widened, access, self.spoken, self.trips * trips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,11 @@ def build_matrix(
     site_lat, site_lon = (
         np.array([getattr(s, axis) for s in sites], dtype=np.float64) for axis in ("lat", "lon")
     )
-    statistics = sift(statistics, _positions(sites, statistics)).plausible
-    places = np.column_stack((site_lat, site_lon))
+    statistics = sift(statistics, positions_of(sites, statistics)).plausible
     km = pairwise_km(lat, lon, site_lat, site_lon)
     floor = fibre_ms(km)
-    model = pair_model(sites, statistics)
-    estimate, lower, upper = model.predict(np.column_stack((lat, lon)), places)
+    models = network_models(sites, statistics)
+    estimate, lower, upper = models.predict(np.column_stack((lat, lon)), sites)
     samples = np.zeros(km.shape, dtype=np.int64)
     loss = np.full(km.shape, np.nan)
     provenance = np.full(km.shape, MODELLED, dtype=np.int8)
@@ -156,7 +158,7 @@ def build_matrix(
         away = pairwise_km(lat, lon, vantage_lat, vantage_lon)
         countries = np.array([v.country for v in vantages])
         same = np.array([c.country for c in demand.clients])[:, None] == countries[None, :]
-        at_vantage = model.estimate_ms(np.column_stack((vantage_lat, vantage_lon)), places)
+        at_vantage = models.estimate_ms(np.column_stack((vantage_lat, vantage_lon)), sites)
         homes = np.array([c.country for c in demand.clients])
         walled = (homes[:, None] == WALLED) != (countries[None, :] == WALLED)
         speaker, kind = _speakers(away, same, walled, tables.present, metro_km, vantage_km)
@@ -206,27 +208,6 @@ def bound_width(km: ArrayLike, figure_ms: ArrayLike) -> NDArray[np.float64]:
     """By how many ms a figure's bounds widen, to either side, for a client ``km`` away from its vantage."""
     figure = np.asarray(figure_ms, dtype=np.float64)
     return np.asarray(PATH_FACTOR * fibre_ms(km) + ROUTE_SHARE_PER_KM * np.asarray(km) * figure)
-
-
-def pair_model(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> PairModel:
-    """The model of pairs that these statistics teach, but for those that beat light; a candidate's own
-    position comes before its publisher's."""
-    positions = _positions(sites, statistics)
-    known = [
-        (each, positions[each.site_id])
-        for each in sift(statistics, positions).plausible
-        if each.site_id in positions
-    ]
-    return fit_pair_model(
-        [(each.vantage.lat, each.vantage.lon) for each, _ in known],
-        [position for _, position in known],
-        [each.rtt_ms for each, _ in known],
-    )
-
-
-def _positions(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -> dict[str, tuple[float, float]]:
-    published = {each.site_id: each.site_position for each in statistics if each.site_position is not None}
-    return published | {site.id: (site.lat, site.lon) for site in sites}
 
 
 class _Tables:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from planner.latency.estimate import COVERAGE
@@ -69,19 +71,27 @@ def _of_demand(plan: Plan, setting: Setting) -> None:
 def _model(setting: Setting) -> None:
     check = work.model_of(setting.study, setting.stores)
     positions = {site.id: (site.lat, site.lon) for site in setting.inputs.sites}
+    several = len(check.models.of) > 1
     with st.container(border=True):
         st.subheader("Measured against modelled", anchor=False)
-        st.caption(model_words(check.model))
-        st.plotly_chart(
-            model_chart(check.model.distance, check.statistics, positions, setting.colours),
-            key="latency-model",
-            theme=None,
-            config=dict(PLOTLY_CONFIG),
-        )
+        for provider, model in check.models.of.items():
+            whose = f"**{provider}**: " if several else ""
+            st.caption(whose + model_words(model))
+            st.plotly_chart(
+                model_chart(model.distance, check.statistics.get(provider, ()), positions, setting.colours),
+                key=f"latency-model-{provider}" if several else "latency-model",
+                theme=None,
+                config=dict(PLOTLY_CONFIG),
+            )
 
 
 def model_words(model: PairModel) -> str:
-    """How good the model is, in a sentence or two."""
+    """How good the model is, in a sentence or three."""
+    if model.foreign:
+        return (
+            "Too little is measured to these sites to know their network by: what others' pairs teach stands "
+            "in, with wide intervals. " + model_words(replace(model, foreign=False))
+        )
     curve = model.distance.held_out
     if curve is None:
         return (

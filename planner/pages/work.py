@@ -13,7 +13,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -27,8 +27,7 @@ from planner.drift.checking import Asked, check_plan
 from planner.drift.saved_plan import SavedPlan, SavedPlanError
 from planner.drift.verdict import Check
 from planner.inputs import Inputs, asking, load_inputs, restated
-from planner.latency.matrix import pair_model
-from planner.latency.pairs import PairModel
+from planner.latency.networks import NetworkModels, network_models, networks_of
 from planner.measurements import (
     PairStatistic,
     Rounds,
@@ -99,10 +98,10 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """The model of this study's measurements, and the pairs that taught it."""
+    """The models of this study's networks, and by provider the pairs measured to its sites."""
 
-    model: PairModel
-    statistics: tuple[PairStatistic, ...]
+    models: NetworkModels
+    statistics: Mapping[str, tuple[PairStatistic, ...]]
 
 
 @st.cache_resource
@@ -287,7 +286,7 @@ def checked_of(saved: SavedPlan, stores: tuple[str, ...], days: float) -> Check:
 
 
 def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
-    """The model that fills the pairs nobody measured, and what it was fitted to."""
+    """The models that fill the pairs nobody measured, and what they were fitted to."""
     inputs = inputs_of(study, stores)
 
     def make() -> ModelCheck:
@@ -296,7 +295,14 @@ def model_of(study: Study, stores: tuple[str, ...]) -> ModelCheck:
         if stores:
             reports.append(read_stores(stores, quantile, {site.id for site in inputs.sites}))
         statistics = tuple(each for report in reports for each in report.statistics)
-        return ModelCheck(pair_model(inputs.sites, statistics), statistics)
+        network = networks_of(inputs.sites, statistics)
+        return ModelCheck(
+            network_models(inputs.sites, statistics),
+            {
+                provider: tuple(each for each in statistics if network.get(each.site_id) == provider)
+                for provider in study.candidates.providers
+            },
+        )
 
     return shelf().get(key_of("model", study, stores), make)
 

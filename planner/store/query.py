@@ -202,7 +202,7 @@ def _bounded(
     confidence: float,
 ) -> list[PairSample]:
     """The pairs whose order is kept, with the bounds of what their ``samples`` are worth."""
-    texture = textures(database, confidence)
+    texture = textures(database, quantile, confidence)
     worth = np.array([texture[pair].effective for pair in number.tolist()])
     ranks = quantile_ranks(samples, quantile, confidence, effective=worth)
     _tabulate(database, "bounds", pair=number, lower=ranks.lower, upper=ranks.upper)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from planner.latency.effective import BATCHES, effective_samples
 from planner.latency.modes import Mode, find_modes
+from planner.latency.resampled import resampled_values
 from planner.store.counting import COUNTED
 
 _STEPS: Final = 200
@@ -47,17 +48,20 @@ FROM ({COUNTED}) SEMI JOIN ordered USING (pair) WHERE rtt_ms > 0 GROUP BY ALL OR
 @dataclass(frozen=True, slots=True)
 class Texture:
     """Of one pair: how many ``rounds`` it has, what its samples are worth where the quantile is asked about
-    (``effective``) and where losses are (``loss_effective``), and its levels, to half a per cent."""
+    (``effective``) and where losses are (``loss_effective``); its levels, and the order statistics that draws
+    of the quantile go by (``planner/latency/resampled.py``), both to half a per cent."""
 
     rounds: int
     effective: float
     loss_effective: float
     modes: tuple[Mode, ...]
+    drawn_ms: tuple[float, ...]
 
 
-def textures(database: duckdb.DuckDBPyConnection, confidence: float) -> dict[int, Texture]:
-    """Of each pair in the table ``ordered``, by its number. That table has ``estimate_ms`` of each ``pair``,
-    NULL where the quantile is lost; what :data:`~planner.store.counting.COUNTED` reads is there as well."""
+def textures(database: duckdb.DuckDBPyConnection, quantile: float, confidence: float) -> dict[int, Texture]:
+    """Of each pair in the table ``ordered``, by its number, at the ``quantile``. That table has
+    ``estimate_ms`` of each ``pair``, NULL where the quantile is lost; what
+    :data:`~planner.store.counting.COUNTED` reads is there as well."""
     batches, levels = _columns(database, _BATCHES), _columns(database, _LEVELS)
     histogram = {pair: (levels["bin"][at], levels["samples"][at]) for pair, at in _by_pair(levels["pair"])}
     nothing = np.zeros(0, dtype=np.int64)
@@ -65,11 +69,13 @@ def textures(database: duckdb.DuckDBPyConnection, confidence: float) -> dict[int
     for pair, at in _by_pair(batches["pair"]):
         rounds, size = int(batches["rounds"][at][0]), batches["samples"][at]
         bins, count = histogram.get(pair, (nothing, nothing))
+        value, worth = np.exp(bins / _STEPS), effective_samples(batches["hits"][at], size, rounds, confidence)
         found[pair] = Texture(
             rounds=rounds,
-            effective=effective_samples(batches["hits"][at], size, rounds, confidence),
+            effective=worth,
             loss_effective=effective_samples(batches["lost"][at], size, rounds, confidence),
-            modes=find_modes(np.exp(bins / _STEPS), rounds, count),
+            modes=find_modes(value, rounds, count),
+            drawn_ms=resampled_values(value, count, int(batches["lost"][at].sum()), quantile, worth),
         )
     return found
 

@@ -51,7 +51,7 @@ def test_an_hour_is_what_its_own_samples_say():
 def test_a_bad_evening_is_found_and_nothing_else_is_the_worst():
     evening = np.full(24, 20.0)
     evening[20] = 30.0
-    started, rtt, rounds = series(30, 6, evening, np.random.default_rng(2))
+    started, rtt, rounds = series(60, 6, evening, np.random.default_rng(2))
     found = daily_profile(started, rtt, rounds, 0.9)
     assert found.worst.hour == 20
     assert found.may_be_worst == (20,)

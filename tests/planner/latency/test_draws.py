@@ -1,6 +1,7 @@
 """Draws of a matrix: each pair within its bounds as often as they say, neighbours off together."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy.special import ndtri, stdtr, stdtrit
 from planner.demand import Client, Demand
 from planner.geo import fibre_ms, great_circle_km
 from planner.latency.draws import PLACE_PART, SITE_PART, errors_of
-from planner.latency.matrix import MEASURED, MODELLED, LatencyMatrix
+from planner.latency.matrix import MEASURED, MODELLED, Grounds, LatencyMatrix
+from planner.measurements import PairDetail, PairStatistic, Vantage
 from tests.planner.latency.test_matrix import site
 
 PLACES = (("DE", 50.1, 8.7), ("DE", 50.9, 8.2), ("FR", 48.9, 2.3), ("PL", 52.2, 21.0))
@@ -115,3 +117,56 @@ def test_the_probability_of_a_limit_is_how_often_draws_keep_it():
 def test_without_spread_a_limit_is_kept_or_broken():
     errors, _ = drawn(matrix(200.0, 200.0, 200.0), [0], [1])
     assert [errors.within(limit)[0] for limit in (199.0, 200.0, 201.0)] == [0.0, 1.0, 1.0]
+
+
+def sampled(values, trips=1.0):
+    """All pairs from one vantage that sampled ``b``, with the order statistics of its quantile."""
+    given = matrix(trips * 100.0, trips * 90.0, trips * 130.0, MEASURED, 0)
+    detail = PairDetail(50, 100.0, 0.0, 0.01, (), values)
+    spoken = PairStatistic(
+        Vantage("v", "DE", 50.0, 8.0),
+        "b",
+        0.5,
+        100.0,
+        92.0,
+        126.0,
+        500,
+        0.0,
+        "sampled",
+        True,
+        "test",
+        detail=detail,
+    )
+    grounds = Grounds(
+        np.full(given.estimate_ms.shape, 2.0), np.zeros(given.estimate_ms.shape), {(0, 1): spoken}
+    )
+    return replace(given, grounds=grounds.times(trips))
+
+
+RISING = (85.0, 88.0, 92.0, 94.0, 96.0, 98.0, 100.0, 104.0, 110.0, 118.0, 126.0, 140.0, 160.0)
+
+
+def test_a_sampled_pair_is_drawn_from_its_samples_and_as_much_wider_as_its_bounds():
+    errors, values = drawn(sampled(RISING), [0, 3, 0], [1, 1, 0])
+    assert errors.resampled is not None
+    assert errors.resampled.pair.tolist() == [0, 1]  # nobody's samples speak for the third
+    assert np.array_equal(values[:, 0], values[:, 1])
+    # Bounds lie 2 ms below the samples' own and 4 ms above.
+    for share, expected in ((0.025, 90.0), (0.5, 100.0), (0.975, 130.0)):
+        assert np.quantile(values[:, 0], share) == pytest.approx(expected, rel=0.02)
+    assert values[:, 0].max() <= 160.0 + 4.0 * 3.0 / 1.95
+    for limit in (95.0, 100.0, 120.0):
+        assert errors.within(limit)[0] == pytest.approx((values[:, 0] <= limit).mean(), abs=0.03)
+
+
+def test_two_round_trips_are_off_twice_as_far():
+    _, once = drawn(sampled(RISING), [0], [1])
+    _, twice = drawn(sampled(RISING, 2.0), [0], [1])
+    assert np.allclose(twice, 2.0 * once)
+
+
+def test_where_some_samples_were_lost_a_draw_may_be():
+    errors, values = drawn(sampled((*RISING[:9], np.inf, np.inf, np.inf, np.inf)), [0], [1])
+    lost = np.isinf(values[:, 0]).mean()
+    assert lost == pytest.approx(1.0 - errors.within(1e9)[0], abs=0.02)
+    assert 0.08 < lost < 0.14

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from planner.geo import fibre_ms, great_circle_km
 from planner.latency.estimate import COVERAGE, MIN_PAIRS, PRIOR, fit_distance_model
-from planner.latency.matrix import pair_model
+from planner.latency.networks import pair_model
 from planner.measurements import read_published
 
 GRID_KM = np.concatenate((np.linspace(0, 2000, 2001), np.linspace(2000, 20037, 3000)))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from planner.catalog import Site
 from planner.demand import Client, Demand
 from planner.geo import fibre_ms, great_circle_km
-from planner.latency.matrix import MEASURED, MODELLED, bound_width, build_matrix, pair_model
+from planner.latency.matrix import MEASURED, MODELLED, bound_width, build_matrix
+from planner.latency.networks import pair_model
 from planner.measurements import PairStatistic, Vantage, read_published
 
 KM_PER_DEGREE = 111.195

@@ -66,6 +66,7 @@ def test_sql_gives_the_order_statistics(tmp_path_factory, rtts, quantile, each):
     lost = sum(rtt is None for rtt in rtts)
     assert found.loss_ratio == pytest.approx(lost / len(rtts))
     assert found.detail.effective == pytest.approx(expected.effective)
+    assert found.detail.drawn_ms == pytest.approx(expected.drawn_ms, rel=0.003, nan_ok=True)
     assert found.detail.rounds == math.ceil(len(rtts) / each)
     batch = batch_of(np.arange(len(rtts)) // each)
     worth = effective_samples(
