@@ -31,6 +31,8 @@ from planner.wording import percent
 
 NOT_ALONE: Final = "no change of it alone is enough"
 NOT_EXAMINED: Final = "not examined: time ran out"
+NO_VALUE: Final = "no other value helps"
+"""How a remedy begins that is none."""
 
 UNSURE: Final = " (time ran out: perhaps less)"
 UNPROVEN: Final = " (not proven: perhaps less)"
@@ -75,7 +77,7 @@ def least_changes(
 
 def _least(study: Study, every: Alternatives, effect: Effect, build: Build, deadline: Deadline) -> str | None:
     if effect.lacks:
-        return f"no other value helps without {effect.lacks}"
+        return f"{NO_VALUE} without {effect.lacks}"
     rest = without(every, {effect.rule})
     plan, proven = any_plan(rest, deadline)
     if plan is None:

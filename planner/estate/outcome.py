@@ -194,6 +194,8 @@ def _rto(estate: Estate, scenario: Scenario, anybody: bool) -> tuple[float | Non
         if estate.home_trips > 0:
             words += " (latencies are still those by the lost home)"
         parts.append((estate.recovery_s, words))
+        if anybody and estate.failover_s is None:
+            parts.append((0.0, "when clients are sent elsewhere, the plan does not say: it plans no routing"))
     if not parts:
         return None, ""
     return max(seconds for seconds, _ in parts), "; ".join(words for _, words in parts)

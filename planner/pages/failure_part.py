@@ -44,7 +44,7 @@ def render_part(setting: Setting, plan: Plan) -> None:
             theme=None,
             config={**PLOTLY_CONFIG, "scrollZoom": True},
         )
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([1, 2], gap="medium")
     with left.container(border=True, height="stretch"):
         st.subheader("Who moves where", anchor=False)
         if outcome.moves:
@@ -60,13 +60,15 @@ def render_part(setting: Setting, plan: Plan) -> None:
     with right.container(border=True, height="stretch"):
         st.subheader("What each site carries", anchor=False)
         st.dataframe(
-            loads_table(outcome, setting.names()),
+            loads_table(outcome, setting.names()).dropna(axis="columns", how="all"),
             hide_index=True,
             width="stretch",
             height="content",
             column_config={
                 "Load": st.column_config.NumberColumn(format="%.0f rps"),
                 "Carries now": st.column_config.NumberColumn(format="%.0f rps"),
+                "Above it": st.column_config.NumberColumn(format="%.0f rps"),
+                "Turned away": st.column_config.NumberColumn(format="%.0f rps"),
                 "Used": st.column_config.ProgressColumn(
                     format="%.0f %%", min_value=0.0, max_value=100.0, width="small"
                 ),
@@ -177,15 +179,6 @@ def _figures(after: Outcome, before: Outcome) -> None:
     # The last column: what counts as better, more (1) or less (-1).
     figures = (
         ("Demand in time", share(after.coverage), points(coverage), coverage, 1),
-        ("Moved", share(after.moved), "", 0.0, -1),
-        ("Unserved", share(after.unserved), "", 0.0, -1),
-        (
-            "Above what runs",
-            share(after.over),
-            f"{share(after.no_room)} no room" if after.no_room else "",
-            after.no_room,
-            -1,
-        ),
         ("p95 latency", ms(after.p95_ms), ms(p95, signed=True), p95, -1),
         ("Mean latency", ms(after.mean_ms), ms(mean, signed=True), mean, -1),
         ("Cost a month", usd(after.cost_usd_month), usd(cost, signed=True), cost, -1),
@@ -195,12 +188,20 @@ def _figures(after: Outcome, before: Outcome) -> None:
         cell.metric(
             label,
             value,
-            "unchanged" if words and same else words or None,
+            "unchanged" if same else words,
             delta_color="gray" if same else "blue" if better else "orange",
             delta_arrow="off" if same else "up" if delta > 0 else "down",
             border=True,
             height="stretch",
         )
+    shares = (
+        ("Moved", after.moved, "Of demand, served elsewhere than with nothing down"),
+        ("Unserved", after.unserved, "Of demand, for whom no site is left"),
+        ("Above what runs", after.over, "Of demand, for whom sites would have to grow first"),
+        ("Turned away", after.no_room, "Of demand, at racks and sites under a cap, which do not grow"),
+    )
+    for cell, (label, part, words) in zip(st.columns(len(shares)), shares, strict=True):
+        cell.metric(label, share(part), help=words, border=True, height="stretch")
 
 
 def moves_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
@@ -232,8 +233,8 @@ def loads_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
             "Load": each.rps,
             "Carries now": each.capacity_rps,
             "Used": used(each.rps, each.capacity_rps),
-            "Above it": f"by {each.over_rps:,.0f} rps" if each.over_rps else "",
-            "Turned away": f"{each.no_room_rps:,.0f} rps" if each.no_room_rps else "",
+            "Above it": each.over_rps or None,
+            "Turned away": each.no_room_rps or None,
             "Instances": f"{each.planned}"
             + (f" → {each.instances}" if each.instances != each.planned else ""),
         }

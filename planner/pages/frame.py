@@ -18,7 +18,7 @@ from planner.pages.theme import Palette
 from planner.pages.words import plain
 from planner.pages.work import Decided
 from planner.plan import Plan
-from planner.remedies import NOT_ALONE, NOT_EXAMINED
+from planner.remedies import NO_VALUE, NOT_ALONE, NOT_EXAMINED
 from planner.study import Study
 from probes.strict_toml import InputError
 
@@ -157,11 +157,15 @@ def show_conflict(plan: Plan, rule_words: dict[str, str]) -> None:
     _, _, more = plan.conflict.reason.partition("these cannot hold together: ")
     known = "; ".join(rule_words.get(rule, rule) for rule in plan.conflict.rules)
     more = more.removeprefix(known).lstrip("; ") if more else plan.conflict.reason
-    st.error(f"**{head}.**\n\n{rules}\n\n{plain(more[:1].upper() + more[1:])}.", icon=":material/block:")
+    told = f"\n\n{plain(more[:1].upper() + more[1:])}." if more else ""
+    st.error(f"**{head}.**\n\n{rules}{told}", icon=":material/block:")
+    each_is_enough = all(_is_enough(remedies.get(rule)) for rule in plan.conflict.rules)
     st.markdown(
         "Loosen it in the sidebar or on the Study page."
         if alone
         else "Loosen one of them in the sidebar or on the Study page; any one is enough."
+        if each_is_enough
+        else "Loosen one that would leave a plan, or several together, in the sidebar or on the Study page."
     )
 
 
@@ -169,6 +173,10 @@ def _remedy(words: str | None) -> str:
     """What a rule of a conflict would have to become."""
     if words is None:
         return "It would have to go."
-    return f"*{plain(words[:1].upper() + words[1:])}* " + (
-        "" if words in (NOT_ALONE, NOT_EXAMINED) else "would leave a plan."
-    )
+    said = plain(words[:1].upper() + words[1:])
+    return f"*{said}* would leave a plan." if _is_enough(words) else f"*{said}.*"
+
+
+def _is_enough(words: str | None) -> bool:
+    """Whether a rule's remedy by itself leaves a plan; without one the rule has to go, which does."""
+    return words not in (NOT_ALONE, NOT_EXAMINED) and not (words or "").startswith(NO_VALUE)

@@ -183,18 +183,24 @@ def _figures(summary: dict[str, Any]) -> None:
     figures = (
         ("Promise holds", share(summary["kept"]), "In so many of the scenarios"),
         ("… in failures", "–" if hurt is None else share(hurt), in_failures),
-        ("Unserved", share(summary["somebody_unserved"]), "Scenarios in which nobody serves someone"),
+        ("In time, worst 5 %", share(summary["coverage"][0]), "Less of demand is in 1 scenario of 20"),
+        ("Cost, dearest 5 %", usd(summary["cost_usd_month"][2]), "It is more in 1 scenario of 20"),
+        ("Unserved", share(summary["somebody_unserved"]), "Scenarios in which somebody has no site left"),
         ("Above what runs", share(summary["above_capacity"]), "Scenarios in which a site would have to grow"),
         (
-            "No room",
+            "Turned away",
             share(summary["somebody_turned_away"]),
             "Scenarios in which a rack, or a site that a rule caps, turns somebody away",
         ),
-        ("In time, worst 5 %", share(summary["coverage"][0]), "Less of demand is in 1 scenario of 20"),
-        ("Cost, dearest 5 %", usd(summary["cost_usd_month"][2]), "It is more in 1 scenario of 20"),
+        (
+            "Where forbidden",
+            share(summary["somebody_where_forbidden"]),
+            "Scenarios in which routing sends somebody where a rule forbids it",
+        ),
     )
-    for cell, (label, value, words) in zip(st.columns(len(figures)), figures, strict=True):
-        cell.metric(label, value, help=words, border=True, height="stretch")
+    for row in (figures[:4], figures[4:]):
+        for cell, (label, value, words) in zip(st.columns(4), row, strict=False):
+            cell.metric(label, value, help=words, border=True, height="stretch")
 
 
 def worst_table(outcomes: Sequence[Outcome], names: Mapping[str, str]) -> pd.DataFrame:
@@ -209,7 +215,7 @@ def worst_table(outcomes: Sequence[Outcome], names: Mapping[str, str]) -> pd.Dat
             "Elsewhere": 100.0 * each.moved,
             "By nobody": 100.0 * each.unserved,
             "Above what runs": 100.0 * each.over,
-            "No room": 100.0 * each.no_room,
+            "Turned away": 100.0 * each.no_room,
             "p95": each.p95_ms,
             "Cost a month": round(each.cost_usd_month),
             "Takes": "–" if each.rto_s is None else f"{each.rto_s:,.0f} s",
@@ -227,8 +233,9 @@ def _worst(outcomes: Sequence[Outcome], names: Mapping[str, str]) -> None:
         width="stretch",
         height="content",
         column_config={
+            "Lost": st.column_config.TextColumn(width="medium"),
             "Demand": st.column_config.NumberColumn(format="× %.2f"),
-            **dict.fromkeys(("In time", "Elsewhere", "By nobody", "Above what runs", "No room"), percent),
+            **dict.fromkeys(("In time", "Elsewhere", "By nobody", "Above what runs", "Turned away"), percent),
             "p95": st.column_config.NumberColumn(format="%.0f ms"),
             "Cost a month": st.column_config.NumberColumn(format="dollar", step=1),
         },

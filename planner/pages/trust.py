@@ -91,11 +91,15 @@ def trust_box(plan: Plan, setting: Setting) -> None:
 def _proof(plan: Plan) -> None:
     st.markdown("**Proof**")
     if plan.gap is not None and plan.lower_bound is not None and plan.objective is not None:
-        unit = "$ a month" if plan.minimize == "cost" else "ms"
+        least, reached = (
+            plain(f"${value:,.2f}" if plan.minimize == "cost" else f"{value:,.2f} ms")
+            for value in (plan.lower_bound, plan.objective)
+        )
         st.markdown(
-            f"No plan under these rules is better than {plan.lower_bound:,.2f} {plain(unit)}; this one "
-            f"reaches {plan.objective:,.2f}. The unproven gap is {gap_words(plan.gap)} (a plan counts as "
-            f"optimal up to {gap_words(PROVEN_GAP)}). Decided in {plan.seconds:.1f} s."
+            f"No plan under these rules {'costs less' if plan.minimize == 'cost' else 'is better'} than "
+            f"{least}{' a month' if plan.minimize == 'cost' else ''}; this one reaches {reached}. "
+            f"The unproven gap is {gap_words(plan.gap)} (a plan counts as optimal up to "
+            f"{gap_words(PROVEN_GAP)}). Decided in {plan.seconds:.1f} s."
         )
     st.markdown(
         "The **audit** recomputed every cost, latency and rule from the plan alone, with code that shares "

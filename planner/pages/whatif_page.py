@@ -110,7 +110,7 @@ def _anew(setting: Setting, own: Decided, say_base: Callable[[Plan], None]) -> N
         return
     say_again = badges(other)
     if base.kpi is not None:
-        _show(base, base.kpi, other, other.kpi, setting)
+        _show(base, base.kpi, other, other.kpi, setting, study)
     work.follow((own, say_base), (varied_plan, say_again))
 
 
@@ -282,7 +282,7 @@ def _rows(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(text.replace(",", " ").split()) for text in texts if text.strip()))
 
 
-def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) -> None:
+def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting, study: Study) -> None:
     delta = difference(base, other)
     _figures(before, after, base, other)
     left, right = st.columns([3, 2], gap="medium")
@@ -300,6 +300,13 @@ def _show(base: Plan, before: Kpi, other: Plan, after: Kpi, setting: Setting) ->
         st.markdown(f"**Opened.** {plain(listed(called(names, delta.opened)))}")
         st.markdown(f"**Closed.** {plain(listed(called(names, delta.closed)))}")
         st.markdown(f"**Demand served from elsewhere.** {share(delta.moved_share)}")
+        for zone in study.candidates.announced:
+            st.markdown(
+                f"**Announced.** {plain(zone.id)} {'opens' if zone.id in other.open else 'stays closed'}"
+            )
+        for note in other.notes:
+            if note not in base.notes and (note.startswith("supposed") or " is announced" in note):
+                st.caption(plain(note))
     st.dataframe(
         difference_table(base, before, other, after, delta),
         hide_index=True,

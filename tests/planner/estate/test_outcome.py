@@ -188,6 +188,9 @@ def test_how_long_it_takes():
     both = outcome_of(timed, failing(timed, ["region:a"]))
     assert both.rto_s == 600.0
     assert both.rto_words == "clients are sent elsewhere in 90 s; the stateful tier is recovered in 600 s"
+    unrouted = replace(timed, failover_s=None)
+    words = outcome_of(unrouted, failing(unrouted, ["region:a"])).rto_words
+    assert words.endswith("when clients are sent elsewhere, the plan does not say: it plans no routing")
     by_home = replace(timed, home_trips=1.0)
     assert "by the lost home" in outcome_of(by_home, failing(by_home, ["region:a"])).rto_words
     assert "by the lost home" not in outcome_of(by_home, failing(by_home, ["c"])).rto_words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,6 +15,7 @@ from planner.inputs import load_inputs
 from planner.pages.menu import PAGES
 from planner.pages.session import Edited
 from planner.pages.work import KEPT, Shelf
+from planner.remedies import NO_VALUE, NOT_ALONE, NOT_EXAMINED
 from planner.study import load_study, shipped_studies
 from planner.whatif import vary
 from tests.planner.store.inbox_writing import SAMPLE, put
@@ -227,6 +229,10 @@ def test_a_price_changes_and_a_zone_is_announced():
     assert (boxes["Prices that change"], boxes["Zones that are announced"]) == (["egress_gb=X3"], [zone])
     table = app.dataframe[-1].value.set_index("")
     assert table.loc["Cost a month", "Difference"].startswith("+")
+    said = words(app).replace("\\", "")
+    assert "**Announced.** eu-central-1-xyz-1a stays closed" in said
+    assert "supposed: egress_gb × 3 at" in said
+    assert "eu-central-1-xyz-1a is announced (the study)" in said
     wrong = run_page("whatif_page", study="factory-outposts", prices="egres_gb=2")
     assert "did you mean 'egress_gb'?" in wrong.error[0].value.replace("\\", "")
 
@@ -329,6 +335,30 @@ def test_why_there_is_no_plan_says_what_would_leave_one():
     assert not app.exception
     assert len(app.error) == 1
     assert "would leave a plan" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("remedies", "said", "after"),
+    [
+        ({"coverage": "80% of demand"}, "*80% of demand* would leave a plan.", "any one is enough"),
+        ({"coverage": NOT_ALONE}, "*No change of it alone is enough.*", "or several together"),
+        ({"coverage": f"{NO_VALUE} without s3"}, "*No other value helps without s3.*", "or several together"),
+        ({"coverage": NOT_EXAMINED}, "*Not examined: time ran out.*", "or several together"),
+    ],
+)
+def test_a_conflict_says_what_would_be_enough(remedies, said, after):
+    app = AppTest.from_string(
+        "import streamlit as st\nfrom planner.pages import frame\nframe.show_conflict(*st.session_state.told)"
+    )
+    reason = "these cannot hold together: all; nothing"
+    conflict = SimpleNamespace(rules=("coverage", "budget"), reason=reason, remedies=remedies)
+    app.session_state.told = SimpleNamespace(conflict=conflict), {"coverage": "all", "budget": "nothing"}
+    app.run()
+    assert not app.exception
+    error = app.error[0].value.replace("\\", "")
+    assert said in error
+    assert error.endswith("- **budget**: nothing. It would have to go.")
+    assert after in app.markdown[0].value
 
 
 def test_a_point_that_does_not_exist_falls_back_to_the_study():
