@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+def for_kernels(values: ArrayLike) -> NDArray[np.float64]:
+    """As floats in rows, and writeable: numba would compile every kernel once more for read-only arrays."""
+    return np.require(values, np.float64, ["C", "W"])
+
+
 def checked_distance(distance: ArrayLike) -> NDArray[np.float64]:
     """(m, n) float64 without nan or -inf."""
-    array = np.ascontiguousarray(distance, dtype=np.float64)
+    array = for_kernels(distance)
     if array.ndim != 2:
         raise ValueError(f"distance {array.shape} is not (m, n), clients by sites")
     # A sum is nan or -inf where any of its terms is: only then look closer.
@@ -28,12 +33,12 @@ def checked_covers(covers: ArrayLike) -> NDArray[np.bool_]:
         if not ((array == 0) | (array == 1)).all():
             raise ValueError("covers must be bool, or zeros and ones")
         array = array.astype(np.bool_)
-    return np.ascontiguousarray(array)
+    return np.require(array, np.bool_, ["C", "W"])
 
 
 def checked_vector(name: str, values: ArrayLike, count: int, of: str, *, least: float) -> NDArray[np.float64]:
     """(count,) float64, finite and at least ``least``; ``of`` says what it has one of for each."""
-    array = np.ascontiguousarray(values, dtype=np.float64)
+    array = for_kernels(values)
     if array.shape != (count,):
         raise ValueError(f"{name} {array.shape} does not fit covers with {count} {of}")
     if not np.isfinite(array).all():

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planner.solver.checking import check_limits, checked_count
+from planner.solver.checking import check_limits, checked_count, for_kernels
 from planner.solver.interrupt import stoppable
 from planner.solver.solution import PROOF, Solution, no_solution, relative_gap
 from planner.solver.uncapacitated.branch_and_bound import Outcome, solve
@@ -62,7 +62,7 @@ def p_median(
 ) -> Solution:
     """p-median: open exactly ``p`` of n sites, min Σ_ij c_ij x_ij. ``assignment_cost`` as in UFLP."""
     started = time.perf_counter()
-    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
+    cost = for_kernels(assignment_cost)
     if cost.ndim != 2:
         raise ValueError(f"assignment_cost {cost.shape} is not (m, n)")
     p = checked_count("p", p)
@@ -110,8 +110,7 @@ def checked(
     opening_cost: ArrayLike, assignment_cost: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both as float arrays whose shapes fit; raises ``ValueError``."""
-    opening = np.ascontiguousarray(opening_cost, dtype=np.float64)
-    cost = np.ascontiguousarray(assignment_cost, dtype=np.float64)
+    opening, cost = for_kernels(opening_cost), for_kernels(assignment_cost)
     if cost.ndim != 2 or opening.shape != (cost.shape[1],):
         raise ValueError(
             f"opening_cost {opening.shape} and assignment_cost {cost.shape} do not fit: (n,), (m, n)"

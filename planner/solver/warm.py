@@ -19,7 +19,7 @@ import numpy as np
 
 from planner.costs import CostTerms
 from planner.problem import Problem
-from planner.rules import Effect, Row
+from planner.rules import Effect, Failover, Row
 from planner.sizing import Sizing
 from planner.solver import (
     Resolver,
@@ -61,8 +61,14 @@ def _prepare(what: str, work: Callable[[], None], how_long: str, progress: Progr
 
 
 def studies() -> None:
-    """Call what the study solver compiles."""
-    solve_placement(_problem(), time_limit_s=10.0)
+    """Call what the study solver compiles, with failures to survive and without."""
+    problem = _problem()
+    solve_placement(problem, time_limit_s=10.0)
+    clients, sites = problem.allowed.shape
+    any_one = Failover(np.eye(sites, dtype=bool), np.ones((clients, sites), dtype=bool))
+    solve_placement(
+        problem.with_effects([*problem.effects, Effect("survive", "", failover=any_one)]), time_limit_s=10.0
+    )
 
 
 def pure() -> None:
