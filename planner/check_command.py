@@ -43,7 +43,7 @@ class CheckOptions:
 def check(options: CheckOptions) -> int:
     """Check the plan, say what was found, and exit 4 where it is no longer right."""
     if options.out_prometheus is not None:
-        check_file(options.out_prometheus, "--out-prometheus")
+        _check_metrics_file(options.out_prometheus)
     started = datetime.now(UTC)
     since = started - WINDOW if options.since is None else begin_of(options.since, started)
     saved = read_plan(options.plan)
@@ -64,6 +64,14 @@ def check(options: CheckOptions) -> int:
     else:
         print(check_text(found))
     return DONE if found.right else NO_LONGER_RIGHT
+
+
+def _check_metrics_file(path: Path) -> None:
+    if not path.name.endswith(".prom"):
+        raise InputError(
+            "--out-prometheus", f"{path}: node_exporter reads no file whose name does not end in .prom"
+        )
+    check_file(path, "--out-prometheus")
 
 
 def begin_of(text: str, now: datetime) -> datetime:

@@ -114,6 +114,7 @@ def check_plan(saved: SavedPlan, study: Study, asked: Asked, *, progress: Progre
         judged=evidence.judged,
         attained=attained(saved, study, share, now, served(saved, study, sure), spoken_for),
         changes=evidence.changes,
+        site_changes=evidence.site_changes,
         better=better_candidates(
             saved, study, before, current, None if standing is None else standing.allowed
         )

@@ -1,33 +1,34 @@
 """What the measurements since a plan was made say against those it was made from. Pure.
 
 The plan's own figures stand until there is evidence against them. What was measured since goes in their place
-for a pair of vantage and site whose rounds were found changed (:mod:`planner.drift.change`), from the change
-on; for one that nobody had measured; and for one that cannot be compared round by round, but whose bounds now
-leave out what was planned with, by :data:`NOTABLE` or more. So noise alone makes no other plan better.
+for a pair of vantage and site whose rounds were found changed (:mod:`planner.drift.families`), from the
+change on; for one that nobody had measured; and for one that cannot be compared round by round, but whose
+bounds now leave out what was planned with, by :data:`NOTABLE` or more. So noise alone makes no other plan
+better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.drift.change import FALSE_ALARM, FEWEST_RECENT, FEWEST_REFERENCE, Step, find_step, significant
+from planner.drift.change import Step, find_steps
+from planner.drift.families import FALSE_ALARM, Fallen, fallen
 from planner.drift.pairs import PairRounds
+from planner.drift.placements import FEWEST_RECENT, FEWEST_REFERENCE, Comparison, Reference, compared, joined
+from planner.drift.series import FIGURES
 from planner.latency.statistics import CONFIDENCE
 from planner.measurements import PairStatistic
-
-FIGURES: Final = ("median", "quantile")
-"""What of a round each row of a series is."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairChange:
     """A pair that is not as it was. ``since``: the first round after the step, as a datetime64[us] in UTC;
-    ``before_ms`` and ``after_ms``: its quantile on either side, inf where lost; ``shows_in``: the median of
+    ``before_ms`` and ``after_ms``: its quantile on either side, inf where lost; ``shows_in``: the level of
     the rounds, or their quantile alone; ``p_value``: of its own, before all pairs are allowed for."""
 
     vantage: str
@@ -45,8 +46,21 @@ class PairChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteChange:
+    """A site whose pairs, all ``vantages`` of them together, are not as they were. ``since``: the first round
+    after the step, as a datetime64[us] in UTC; ``up``: whether the delay grew; ``p_value``: of its own."""
+
+    site: str
+    vantages: int
+    since: np.datetime64
+    up: bool
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """``changes``, the surest first; ``judged`` pairs could be compared, of ``pairs`` measured lately.
+    """``changes`` of pairs and ``site_changes``, the surest first; ``judged`` pairs could be compared, of
+    ``pairs`` measured lately.
 
     ``current``: what to plan with in the place of the plan's own figures; ``fresh``: every pair measured
     lately, with bounds of 95 % each; ``sure``: the same with bounds that hold for all pairs at once, but for
@@ -55,6 +69,7 @@ class Evidence:
     """
 
     changes: tuple[PairChange, ...]
+    site_changes: tuple[SiteChange, ...]
     judged: int
     pairs: int
     current: tuple[PairStatistic, ...]
@@ -77,16 +92,16 @@ def weigh(
     vantage and site, whose samples the plan was made from.
     """
     recent = [pair for pair in pairs if pair.between(since).any()]
-    steps = [find_step(pair.rounds_between(_EVER, made), pair.rounds_between(since)) for pair in recent]
-    judged = [(pair, step) for pair, step in zip(recent, steps, strict=True) if step is not None]
-    fallen = significant([step.p_value for _, step in judged])
+    scores = {pair.key: each for pair in recent if (each := _compared(pair, made, since)) is not None}
+    steps = dict(zip(scores, find_steps(list(scores.values()), made), strict=True))
+    sites = _sites(scores, made)
+    found = fallen(
+        {key: step.p_value for key, step in steps.items()},
+        {site: step.p_value for site, (step, _) in sites.items()},
+    )
     changes = tuple(
         sorted(
-            (
-                _change(pair, step, made, since)
-                for (pair, step), changed in zip(judged, fallen, strict=True)
-                if changed
-            ),
+            (_change(pair, steps[pair.key], made, since) for pair in recent if pair.key in found.pairs),
             key=lambda change: (change.p_value, change.key),
         )
     )
@@ -97,13 +112,14 @@ def weigh(
     sure = tuple(pair.statistic(spans[pair.key], together) for pair in recent)
     apart = frozenset(
         pair.key
-        for pair, step, now in zip(recent, steps, sure, strict=True)
-        if step is None and pair.key in knew and _apart(pair, pair.between(_EVER, made), now)
+        for pair, now in zip(recent, sure, strict=True)
+        if pair.key not in scores and pair.key in knew and _apart(pair, pair.between(_EVER, made), now)
     )
     taken = {*after, *apart}
     return Evidence(
         changes=changes,
-        judged=len(judged),
+        site_changes=_site_changes(sites, found),
+        judged=len(scores),
         pairs=len(recent),
         current=tuple(
             pair.statistic(spans[pair.key])
@@ -137,12 +153,37 @@ NOTABLE: Final = 0.03
 _EVER: Final = np.datetime64("1970-01-01", "us")
 
 
+def _compared(pair: PairRounds, made: np.datetime64, since: np.datetime64) -> Comparison | None:
+    reference = Reference.of(pair.rounds_between(_EVER, made))
+    return None if reference is None else compared(reference, pair.rounds_between(since))
+
+
+def _sites(scores: Mapping[tuple[str, str], Comparison], made: np.datetime64) -> dict[str, tuple[Step, int]]:
+    """The strongest sign in all pairs of a site as one series, and their number, where there are several."""
+    of_site: dict[str, list[Comparison]] = {}
+    for (_, site), each in scores.items():
+        of_site.setdefault(site, []).append(each)
+    several = {site: parts for site, parts in of_site.items() if len(parts) > 1}
+    steps = find_steps([joined(parts) for parts in several.values()], made)
+    return {site: (step, len(several[site])) for site, step in zip(several, steps, strict=True)}
+
+
+def _site_changes(sites: Mapping[str, tuple[Step, int]], found: Fallen) -> tuple[SiteChange, ...]:
+    changed = [
+        SiteChange(site, vantages, step.since, step.up, step.p_value)
+        for site, (step, vantages) in sites.items()
+        if site in found.sites
+    ]
+    return tuple(sorted(changed, key=lambda change: (change.p_value, change.site)))
+
+
 def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetime64) -> PairChange:
-    start = pair.rounds_between(since).at[step.since]
-    if step.since == 0:  # as far back as what was looked at: perhaps it was before
-        located = find_step(pair.rounds_between(_EVER, made), pair.rounds_between(made))
+    start = step.since
+    if start == pair.rounds_between(since).at[0]:  # as far back as was looked at: perhaps it was before
+        known = _compared(pair, made, made)
+        (located,) = find_steps([] if known is None else [known], made) or (None,)
         if located is not None and located.up == step.up:
-            start = pair.rounds_between(made).at[located.since]
+            start = located.since
     return PairChange(
         vantage=pair.vantage.id,
         site=pair.site,

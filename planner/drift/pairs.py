@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.drift.change import Series
+from planner.drift.series import Series, series_of
 from planner.latency.effective import bounded_quantile
 from planner.latency.statistics import CONFIDENCE
 from planner.measurements import PairStatistic, Rounds, Vantage
 
-MEDIAN: Final = 0.5
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRounds:
-    """One pair: its k rounds as a ``series`` (the median of each, and the ``quantile`` asked for), and its n
-    samples in the order of time: ``at`` (n,) datetime64[us], UTC, ``round`` (n,), ``rtt_ms`` (n,), +inf where
-    lost."""
+    """One pair: its k rounds as a ``series``, told by their samples and by the ``quantile`` asked for, and
+    its n samples in the order of time: ``at`` (n,) datetime64[us], UTC, ``round`` (n,), ``rtt_ms`` (n,), +inf
+    where lost."""
 
     vantage: Vantage
     site: str
@@ -78,23 +75,8 @@ def pair_rounds(rounds: Rounds, quantile: float) -> Iterator[PairRounds]:
             vantage=vantages[int(rounds.vantage[part.start])],
             site=rounds.sites[int(rounds.site[part.start])],
             quantile=quantile,
-            series=_series(at, rounds.round[part], rtt, quantile),
+            series=series_of(at, rounds.round[part], rtt, quantile),
             at=at,
             round=rounds.round[part],
             rtt_ms=rtt,
         )
-
-
-def _series(
-    at: NDArray[np.datetime64], round_: NDArray[np.int64], rtt: NDArray[np.float64], quantile: float
-) -> Series:
-    """Median and quantile of each round, as the order statistics of rank ceil(q·n)."""
-    order = np.lexsort((rtt, round_))
-    _, start, size = np.unique(round_[order], return_index=True, return_counts=True)
-    picked = [
-        rtt[order][start + np.maximum(np.ceil(q * size - 1e-9).astype(np.int64), 1) - 1]
-        for q in (MEDIAN, quantile)
-    ]
-    begun = np.minimum.reduceat(at[order], start)
-    by_time = np.argsort(begun, kind="stable")
-    return Series(begun[by_time], np.array(picked)[:, by_time])

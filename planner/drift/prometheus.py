@@ -22,6 +22,7 @@ METRICS: Final = {
     "edgeplan_check_rounds": "Rounds measured in the window, of all pairs together.",
     "edgeplan_check_pairs": "Pairs of vantage and site measured in the window, by whether they were judged.",
     "edgeplan_check_pairs_changed": "Pairs of vantage and site found changed since the plan was made.",
+    "edgeplan_check_sites_changed": "Sites found changed, all of their vantages together.",
     "edgeplan_check_slo_seconds": "The latency promised.",
     "edgeplan_check_coverage_ratio": "Share of demand within the SLO at its site, by kind of figure.",
     "edgeplan_check_fresh_demand_ratio": "Share of demand whose latency was measured in the window.",
@@ -61,6 +62,7 @@ def _samples(check: Check, checked_s: float) -> Iterator[Sample]:
     yield "edgeplan_check_pairs", {"judged": "yes"}, float(check.judged)
     yield "edgeplan_check_pairs", {"judged": "no"}, float(check.pairs - check.judged)
     yield "edgeplan_check_pairs_changed", {}, float(len(check.changes))
+    yield "edgeplan_check_sites_changed", {}, float(len(check.site_changes))
     if have.slo_ms is not None:
         yield "edgeplan_check_slo_seconds", {}, have.slo_ms / 1e3
         for kind in ("promised", "planned", "lower", "estimate", "upper"):

@@ -56,6 +56,16 @@ def check_document(check: Check) -> dict[str, Any]:
             }
             for change in check.changes
         ],
+        "sites": [
+            {
+                "site": each.site,
+                "vantages": each.vantages,
+                "since": said(each.since),
+                "slower": each.up,
+                "p_value": each.p_value,
+            }
+            for each in check.site_changes
+        ],
         "better": [
             {
                 "site": each.site,
@@ -148,6 +158,18 @@ def check_text(check: Check) -> str:
             for change in check.changes
         ],
         (3, 4, 6),
+    )
+    lines += _table(
+        "changed sites, all of their vantages together",
+        ("site", "vantages", "since", "is", "p"),
+        [
+            (
+                *(each.site, str(each.vantages), said(each.since)),
+                *("slower" if each.up else "faster", f"{each.p_value:.0e}"),
+            )
+            for each in check.site_changes
+        ],
+        (1, 4),
     )
     lines += _table(
         "faster now than the site they are at",

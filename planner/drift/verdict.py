@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from planner.drift.attained import Attained
-from planner.drift.evidence import PairChange
+from planner.drift.evidence import PairChange, SiteChange
 from planner.drift.standing import Better, PriceChange
 from planner.drift.timeline import Timeline
 from planner.plan import Plan
@@ -56,9 +56,10 @@ class Check:
 
     ``open`` sites, ``planned_usd`` a month and the share of demand ``asked`` to be in time are the plan's.
     ``rounds``, of all ``pairs`` together, were measured lately; ``judged`` pairs could be compared with what
-    the plan was made from. ``gone``: sites of the plan that are no candidates any more, and why.
-    ``unreachable``: sites of the plan that do not answer some of those they serve, and the share of demand
-    that these are. ``resolved``: None where it could not be asked.
+    the plan was made from; ``changes`` are of pairs, ``site_changes`` of all pairs of a site together.
+    ``gone``: sites of the plan that are no candidates any more, and why. ``unreachable``: sites of the plan
+    that do not answer some of those they serve, and the share of demand that these are. ``resolved``: None
+    where it could not be asked.
     """
 
     plan: str
@@ -73,6 +74,7 @@ class Check:
     judged: int
     attained: Attained
     changes: tuple[PairChange, ...]
+    site_changes: tuple[SiteChange, ...]
     better: tuple[Better, ...]
     prices: tuple[PriceChange, ...]
     resolved: Resolved | None
@@ -119,13 +121,19 @@ class Check:
         return not self.reasons
 
     @property
+    def _changed(self) -> tuple[str, ...]:
+        if self.changes:
+            return (counted(len(self.changes), "pair") + " changed",)
+        return (counted(len(self.site_changes), "site") + " changed",) if self.site_changes else ()
+
+    @property
     def advice(self) -> str:
         """One sentence: what to do."""
         if self.right:
-            if not (self.changes or self.prices or self.better):
+            if not (self.changes or self.site_changes or self.prices or self.better):
                 return "There is nothing to do."
             what = [
-                *([counted(len(self.changes), "pair") + " changed"] if self.changes else []),
+                *self._changed,
                 *(["prices moved"] if self.prices else []),
                 *(["candidates became faster"] if self.better and not self.changes else []),
             ]

@@ -157,6 +157,13 @@ def _timeline(check: Check) -> None:
 
 def _changes(check: Check) -> None:
     st.subheader("Pairs that changed", anchor=False)
+    for site in check.site_changes:
+        way = "slower" if site.up else "faster"
+        since = said(site.since).replace("T", " ")[:16]
+        st.markdown(
+            f"**{plain(site.site)}** became {way} since {since} UTC, its {counted(site.vantages, 'vantage')} "
+            "taken together."
+        )
     if not check.changes:
         st.caption(f"None of the {counted(check.judged, 'pair')} that could be compared with the plan's.")
         return

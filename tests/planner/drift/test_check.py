@@ -305,6 +305,14 @@ def test_metrics_go_nowhere_they_cannot(world, tmp_path, capsys):
     assert said.startswith("--out-prometheus: ")
 
 
+@pytest.mark.parametrize("name", ["edgeplan", "edgeplan.txt", "edgeplan.prom.txt"])
+def test_metrics_that_nobody_would_read_are_refused(world, tmp_path, capsys, name):
+    file = tmp_path / name
+    said = fault(capsys, world[0] / "plan", "--measurements", "x", "--out-prometheus", file)
+    assert said.startswith(f"--out-prometheus: {file}: node_exporter reads no file whose name does not end")
+    assert not file.exists()
+
+
 def test_what_a_person_reads(world, stepped, capsys):
     """Given plan.json itself, the same as for its directory."""
     store = stepped[2].with_name("stepped.jsonl")

@@ -48,9 +48,10 @@ def test_a_round_is_told_by_its_order_statistics(measured):
     pair = next(pair for pair in known(measured) if pair.key == SERVING)
     by_hand = [np.sort(pair.rtt_ms[pair.round == number]) for number in dict.fromkeys(pair.round.tolist())]
     assert len(by_hand) == len(pair.series.at) == scene.KNOWN + 48
-    assert pair.series.figures[0].tolist() == [rtt[2] for rtt in by_hand]  # of five, the third
-    assert pair.series.figures[1].tolist() == [rtt[4] for rtt in by_hand]  # ceil(0.95 x 5) = 5
-    assert np.isinf(pair.series.figures[:, -12:]).all()
+    level, top = pair.series.figures
+    assert level.values.reshape(-1, 5).tolist() == [rtt.tolist() for rtt in by_hand]
+    assert top.values.tolist() == [rtt[4] for rtt in by_hand]  # ceil(0.95 x 5) = 5
+    assert np.isinf(top.values[-12:]).all()
     assert (np.diff(pair.series.at) > np.timedelta64(0)).all()
 
 
@@ -72,6 +73,8 @@ def test_only_what_changed_or_is_new_goes_before_the_plan(measured):
     evidence = weigh(pairs, made=stamp(made), since=stamp(made), knew=knew)
     assert [change.key for change in evidence.changes] == [SERVING]
     assert evidence.changes[0].after_ms == math.inf
+    # The other vantage of that site sees nothing of it: the site as a whole has changed less surely.
+    assert all(change.p_value >= evidence.changes[0].p_value for change in evidence.site_changes)
     assert (evidence.judged, evidence.pairs) == (6, 6)
     assert [(each.vantage.id, each.site_id) for each in evidence.current] == [SERVING]
     assert evidence.silent == {SERVING}

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from planner.drift.attained import Attained
+from planner.drift.evidence import SiteChange
 from planner.drift.prometheus import metrics_text
-from planner.drift.report import check_text
+from planner.drift.report import check_document, check_text
 from planner.drift.verdict import Check, Resolved
 from tests.planner.export.test_export import NOTHING
 
@@ -28,6 +30,7 @@ def check(**changes):
         judged=0,
         attained=Attained(50.0, 0.9, 0.95, 0.9, 0.95, 1.0, 1.0, 1.0),
         changes=(),
+        site_changes=(),
         better=(),
         prices=(),
         resolved=None,
@@ -56,6 +59,19 @@ def test_what_was_not_found_in_time_is_not_called_impossible(termination, reason
     assert f"best      {words}\n" in check_text(found)
     assert "1 round of 1 pair since" in check_text(found)
     assert found.advice.startswith(advice)
+
+
+def test_a_site_that_changed_is_told_though_none_of_its_pairs_is_sure():
+    since = np.datetime64("2026-11-25T12:00:00", "us")
+    found = check(site_changes=(SiteChange("a", 4, since, True, 1e-5),))
+    assert found.right
+    assert found.advice.startswith("There is nothing to do: 1 site changed")
+    (row,) = (line for line in check_text(found).splitlines() if "2026-11-25T12:00:00Z" in line)
+    assert row.split() == ["a", "4", "2026-11-25T12:00:00Z", "slower", "1e-05"]
+    assert check_document(found)["sites"] == [
+        {"site": "a", "vantages": 4, "since": "2026-11-25T12:00:00Z", "slower": True, "p_value": 1e-5}
+    ]
+    assert 'edgeplan_check_sites_changed{plan="shop"} 1\n' in metrics_text(found, 0.0)
 
 
 def test_a_site_that_is_down_is_told_though_nothing_was_decided():

@@ -88,7 +88,7 @@ def test_the_chart_holds_what_was_measured_promised_and_lost():
         20.5,
         0.6,
     )
-    change = PairChange("<b>", "eu-north-1", at[1], 20.0, 23.0, "median", 1e-9)
+    change = PairChange("<b>", "eu-north-1", at[1], 20.0, 23.0, "level", 1e-9)
     chart = timeline_chart(line, 22.0, 0.95, [change], LIGHT)
     band, measured, planned, promised = chart.data
     bottom, top = chart.layout.yaxis.range
