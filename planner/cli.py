@@ -135,8 +135,10 @@ def _run(given: argparse.Namespace, rest: Sequence[str]) -> int:
             from planner import commands
 
             changes = scenario_arguments.changes(given)
-            if given.fail or given.scenarios:
-                return commands.live(_options(given), scenario_arguments.asked(given), changes)
+            if scenario_arguments.of_the_plan_as_it_stands(given):
+                from planner import live_command
+
+                return live_command.live(_options(given), scenario_arguments.asked(given), changes)
             return commands.whatif(_options(given), changes, demand_factor=given.demand)
         case "survey":
             from planner import survey_command

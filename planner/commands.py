@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,16 +15,6 @@ from planner.attended import Asked, attended
 from planner.decide import DEFAULT_TIME_LIMIT_S, Draft, decide, decide_frontier
 from planner.decide import explain as explain_plan
 from planner.deployment import deployment_files
-from planner.estate import Hazards, Outcome, drawn, estate_of, failing, outcome_of
-from planner.estate.redecide import Best, bests_of
-from planner.estate.report import (
-    outcome_document,
-    outcome_text,
-    scenarios_csv,
-    summary_of,
-    sweep_text,
-)
-from planner.estate.sweep import executor_at, outcomes_of, sweep
 from planner.export import (
     check_directory,
     check_file,
@@ -44,7 +33,7 @@ from planner.plan import Plan
 from planner.plan_document import plan_document
 from planner.progress_line import ProgressLine
 from planner.solver.interrupt import stopped_by
-from planner.solver.placement import Progress, silent
+from planner.solver.placement import Progress
 from planner.solver.site_prices import searched
 from planner.study import Study, StudyError
 from planner.study_lookup import find_study
@@ -188,72 +177,6 @@ def whatif(options: Options, changes: Changes, *, demand_factor: float) -> int:
         lambda: f"{plan_text(other, slo_ms=varied.latency.slo_ms)}\n\n{difference_text(apart)}",
     )
     return max(verdict(base) if base.audit else DONE, verdict(other))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Live:
-    """What is to happen to the plan as it stands: ``fail`` together, at ``demand_factor``; or so many
-    ``scenarios`` drawn from ``hazards``, with ``redecide`` each decided anew as well."""
-
-    fail: tuple[str, ...] = ()
-    demand_factor: float = 1.0
-    scenarios: int = 0
-    seed: int = 1
-    hazards: Hazards = dataclasses.field(default_factory=Hazards)
-    redecide: bool = False
-    jobs: int | None = None
-    cluster: str | None = None
-    out: Path | None = None
-
-
-def live(options: Options, asked: Live, changes: Changes) -> int:
-    """Decide a study, and see what becomes of its plan."""
-    study = changes.of(find_study(options.study))
-    if asked.out is not None:
-        check_file(asked.out)
-    try:
-        inputs = inputs_of(study, options)
-    except StudyError as fault:
-        raise changes.blame_rows(fault) from None
-    remaining_s = timer(options.time_limit_s)
-    plan = plan_of(options, study, inputs, remaining_s)
-    if plan.kpi is None or plan.audit:
-        show(options, {"plan": plan_document(plan)}, lambda: nothing_text(plan))
-        return verdict(plan)
-    estate = estate_of(study, inputs, plan)
-    if not asked.scenarios:
-        outcome = outcome_of(estate, failing(estate, asked.fail, asked.demand_factor))
-        if asked.out is not None:
-            write_texts({asked.out: scenarios_csv([outcome], [])})
-        told = {"plan": plan_document(plan), "outcome": outcome_document(outcome)}
-        show(options, told, lambda: outcome_text(outcome))
-        return DONE
-    scenarios = drawn(estate, asked.hazards, asked.scenarios, asked.seed)
-
-    def work(progress: Progress | None) -> tuple[tuple[Outcome, ...], tuple[Best, ...]]:
-        say = progress or silent
-        with executor_at(asked.cluster, asked.jobs) as (executor, workers):
-            outcomes = sweep(partial(outcomes_of, estate), scenarios, executor, workers, say)
-            if not asked.redecide:
-                return outcomes, ()
-            limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
-            anew = partial(bests_of, study, inputs, limit_s)
-            return outcomes, sweep(anew, scenarios, executor, workers, say)
-
-    outcomes, bests = with_progress(options, work, worth=lambda found: True)
-    summary = summary_of(outcomes, bests)
-    if asked.out is not None:
-        write_texts({asked.out: scenarios_csv(outcomes, bests)})
-    document = {
-        "plan": plan_document(plan),
-        "seed": asked.seed,
-        "hazards": dataclasses.asdict(asked.hazards),
-        "summary": summary,
-        "outcomes": [outcome_document(outcome) for outcome in outcomes],
-        "bests": [dataclasses.asdict(best) for best in bests],
-    }
-    show(options, document, lambda: sweep_text(summary))
-    return DONE
 
 
 def matrix(options: Options, *, out: Path | None) -> int:

@@ -83,23 +83,26 @@ def decide(
     start: Plan | None = None,
     on_plan: OnPlan | None = None,
     draft: Draft | None = None,
+    why: bool = True,
 ) -> Plan:
     """The optimal plan of a study, proven to 1e-4 and audited; or why there is none.
 
     ``time_limit_s`` defaults to 300; when it runs out the plan carries the best point found and its honest
-    gap, with termination "time_limit". Infeasible is a value, with the conflicting rules.
+    gap, with termination "time_limit". Infeasible is a value, with the conflicting rules; bare, and not
+    audited, where nobody asks ``why``.
 
-    ``start``: the plan of a study much like this one (another SLO, one site left out, more clients): its
-    sites are tried first, and where it still holds and nothing is better by more than 1e-4, it stays. The
-    answer is as good without it, but later. ``on_plan`` is called, from this thread, with every better plan
-    on the way, "feasible" and audited; the one returned comes last. ``draft`` keeps the last of them, for
-    whoever leaves before.
+    ``start``: the plan of a study much like this one (another SLO, one site left out): its sites are tried
+    first, and where it still holds and nothing is better by more than 1e-4, it stays. The answer is as good
+    without it, but later. ``on_plan`` is called, from this thread, with every better plan on the way,
+    "feasible" and audited; the one returned comes last. ``draft`` keeps the last of them.
     """
     started, say = time.perf_counter(), progress or silent
     deadline = Deadline.after(DEFAULT_TIME_LIMIT_S if time_limit_s is None else time_limit_s)
     told = draft if on_plan is None else _Telling(study, inputs, on_plan)
     every = _built(study, inputs, say)
     problem, decision = _choose(every, deadline, say, start=start, told=told)
+    if decision.termination == "infeasible" and not why:
+        return as_plan(study, inputs, problem, decision)
     plan = _told(study, inputs, every, problem, decision, deadline, say)
     return _audited(replace(plan, seconds=time.perf_counter() - started), study, inputs)
 

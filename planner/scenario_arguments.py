@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from probes.strict_toml import nearest_name
+from probes.strict_toml import InputError, nearest_name
 
 if TYPE_CHECKING:
-    from planner.commands import Live
+    from planner.live_command import Live
     from planner.whatif import Changes
 
 HAZARDS: Final = ("site", "metro", "region", "demand_spread")
@@ -23,7 +23,8 @@ def add(whatif: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="WHAT",
-        help="an open site, metro:NAME or region:ID is lost; given several times, together",
+        help="an open site, metro:NAME or region:ID is lost; given several times, together; with --scenarios,"
+        " in every one",
     )
     live.add_argument(
         "--scenarios",
@@ -32,9 +33,7 @@ def add(whatif: argparse.ArgumentParser) -> None:
         metavar="N",
         help="so many at random: failures, demand, latency",
     )
-    live.add_argument(
-        "--seed", type=_count, default=1, metavar="K", help="of the random numbers (default: 1)"
-    )
+    live.add_argument("--seed", type=_count, metavar="K", help="of the random numbers (default: 1)")
     live.add_argument(
         "--hazard",
         type=_hazards,
@@ -50,17 +49,30 @@ def add(whatif: argparse.ArgumentParser) -> None:
     live.add_argument("--out", type=Path, metavar="FILE.csv", help="a row for each scenario")
 
 
+def of_the_plan_as_it_stands(given: argparse.Namespace) -> bool:
+    """Whether something is to happen to it. Raises :class:`InputError` for an option that does nothing."""
+    if not given.scenarios:
+        for name in ("seed", "hazard", "jobs", "cluster"):
+            if getattr(given, name):
+                raise InputError(f"--{name}", "is of random scenarios: say how many with --scenarios N")
+    if not (given.fail or given.scenarios):
+        for name in ("redecide", "out"):
+            if getattr(given, name):
+                raise InputError(f"--{name}", "is about --fail and --scenarios, and neither is given")
+    return bool(given.fail or given.scenarios)
+
+
 def asked(given: argparse.Namespace) -> Live:
     """What these arguments ask for."""
-    from planner.commands import Live
     from planner.estate import Hazards
+    from planner.live_command import Live
 
     hazards = Hazards(**{**given.hazard, "demand_factor": given.demand})
     return Live(
         fail=tuple(given.fail),
         demand_factor=given.demand,
         scenarios=given.scenarios,
-        seed=given.seed,
+        seed=given.seed or 1,
         hazards=hazards,
         redecide=given.redecide,
         jobs=given.jobs,

@@ -43,7 +43,7 @@ def best_for(study: Study, inputs: Inputs, scenario: Scenario, time_limit_s: flo
         known = load_inputs(varied, demand=inputs.demand)
     except StudyError:
         return Best(None, None, (), "infeasible")  # nothing is left to choose from
-    plan = decide(varied, _seen(inputs, known, scenario), time_limit_s=time_limit_s)
+    plan = decide(varied, _seen(inputs, known, scenario), time_limit_s=time_limit_s, why=False)
     if plan.kpi is None:
         return Best(None, None, (), plan.termination)
     figures = plan.kpi if plan.routing is None else plan.routing.as_routed

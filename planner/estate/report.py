@@ -93,6 +93,17 @@ def _latency(outcome: Outcome) -> str:
     return f"mean {ms(outcome.mean_ms)}, p95 {ms(outcome.p95_ms)}"
 
 
+def best_text(best: Best) -> str:
+    """What the study decided anew would be."""
+    if best.cost_usd_month is None:
+        why = "no plan keeps the rules then" if best.termination == "infeasible" else "none was found in time"
+        return f"decided anew: {why}"
+    return (
+        f"decided anew: {usd(best.cost_usd_month)} a month, {share(best.coverage or 0.0)} in time, open:"
+        f" {', '.join(best.open)}"
+    )
+
+
 def summary_of(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> dict[str, Any]:
     """Of many scenarios: quantiles 5, 50 and 95 %, how often the promise holds, and the regret."""
     failed = [outcome for outcome in outcomes if outcome.scenario.down]
@@ -136,9 +147,9 @@ def summary_of(outcomes: Sequence[Outcome], bests: Sequence[Best]) -> dict[str, 
 def sweep_text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
 
-    def spread(name: str, form: Any) -> tuple[str, ...]:
+    def spread(name: str, words: str, form: Any) -> tuple[str, ...]:
         values = summary[name]
-        return (name.replace("_", " "), *(("",) * 3 if values is None else map(form, values)))
+        return (words, *(("",) * 3 if values is None else map(form, values)))
 
     hurt = summary["kept_in_failures"]
     lines = [
@@ -159,9 +170,13 @@ def sweep_text(summary: dict[str, Any]) -> str:
         table(
             ("", "5%", "50%", "95%"),
             [
-                spread("coverage", share), spread("unserved", share), spread("over", share),
-                spread("no_room", share),
-                spread("mean_ms", ms), spread("p95_ms", ms), spread("cost_usd_month", usd),
+                spread("coverage", "demand in time", share),
+                spread("unserved", "unserved", share),
+                spread("over", "above what runs", share),
+                spread("no_room", "turned away", share),
+                spread("mean_ms", "mean latency", ms),
+                spread("p95_ms", "p95 latency", ms),
+                spread("cost_usd_month", "cost a month", usd),
             ],
             flush_right=range(1, 4),
         ),

@@ -98,15 +98,21 @@ def test_no_scheduler_answers(monkeypatch):
 def test_the_command(tmp_path, capsys):
     out = tmp_path / "scenarios.csv"
     arguments = ["whatif", "factory-outposts", "--scenarios", "8", "--jobs", "1", "--seed", "3"]
-    assert main([*arguments, "--hazard", "site=0.5,region=0", "--json", "--out", str(out)]) == 0
+    arguments += ["--hazard", "site=0.5,region=0", "--fail", "op-gyor-2"]
+    assert main([*arguments, "--json", "--out", str(out)]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["summary"]["scenarios"] == len(said["outcomes"]) == 8
     assert said["summary"]["with_failures"] == sum(
         bool(each["scenario"]["down"]) for each in said["outcomes"]
     )
     assert len(list(csv.DictReader(out.open()))) == 8
-    assert main(["whatif", "factory-outposts", "--fail", "op-gyor-2", "--demand", "X2"]) == 0
-    assert "op-gyor-2" in capsys.readouterr().out
+    downs = [each["scenario"]["down"] for each in said["outcomes"]]
+    assert all(down[0] == "op-gyor-2" and down.count("op-gyor-2") == 1 for down in downs)
+    assert len({*map(tuple, downs)}) > 1
+    assert main(["whatif", "factory-outposts", "--fail", "op-gyor-2", "--redecide"]) == 0
+    printed = capsys.readouterr().out
+    assert "op-gyor-2" in printed
+    assert "decided anew: no plan keeps the rules then" in printed  # no other rack can stand there in time
 
 
 @pytest.mark.parametrize(
@@ -116,6 +122,10 @@ def test_the_command(tmp_path, capsys):
         (["--scenarios", "2", "--hazard", "sight=1"], "did you mean 'site'?"),
         (["--scenarios", "2", "--hazard", "site=2"], "not a number from 0 to 1"),
         (["--scenarios", "none"], "is not a whole number"),
+        (["--redecide"], "--redecide: is about --fail and --scenarios, and neither is given"),
+        (["--out", "runs.csv"], "--out: is about --fail and --scenarios"),
+        (["--fail", "op-gyor-2", "--seed", "2"], "--seed: is of random scenarios: say how many"),
+        (["--jobs", "2"], "--jobs: is of random scenarios"),
     ],
 )
 def test_bad_input_is_one_error(arguments, said, capsys):
