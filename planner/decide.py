@@ -88,8 +88,7 @@ def decide(
     """The optimal plan of a study, proven to 1e-4 and audited; or why there is none.
 
     ``time_limit_s`` defaults to 300; when it runs out the plan carries the best point found and its honest
-    gap, with termination "time_limit". Infeasible is a value, with the conflicting rules; bare, and not
-    audited, where nobody asks ``why``.
+    gap, "time_limit". Infeasible is a value, with the conflicting rules; bare, not audited, without ``why``.
 
     ``start``: the plan of a study much like this one (another SLO, one site left out): its sites are tried
     first, and where it still holds and nothing is better by more than 1e-4, it stays. The answer is as good
