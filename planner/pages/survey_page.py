@@ -13,6 +13,7 @@ import streamlit as st
 from planner.pages import frame, work
 from planner.pages.frame import Setting
 from planner.pages.job import Job
+from planner.pages.site_names import called
 from planner.pages.theme import PLOTLY_CONFIG, Palette, figure
 from planner.pages.trust import badges
 from planner.pages.words import listed, plain, share
@@ -95,11 +96,16 @@ def _show(found: Survey, setting: Setting) -> None:
         f"{tried} {found.decided} led to a plan; **{share(found.changed, 0)}** of those plans open "
         "other sites than this one."
     )
+    names = setting.names()
     left, right = st.columns([3, 2], gap="medium")
     with left.container(border=True, height="stretch"):
         st.subheader("What plausible plans open", anchor=False)
         st.plotly_chart(
-            opened_chart(found.opened, found.plan.open, setting.colours),
+            opened_chart(
+                dict(zip(called(names, found.opened), found.opened.values(), strict=True)),
+                called(names, found.plan.open),
+                setting.colours,
+            ),
             key="survey-opened",
             theme=None,
             config=dict(PLOTLY_CONFIG),
@@ -184,6 +190,7 @@ def wanted_table(pairs: Sequence[Wanted], names: Mapping[str, str]) -> pd.DataFr
 def _table(pairs: Sequence[Wanted], setting: Setting) -> None:
     clients = setting.inputs.demand.clients
     table = wanted_table(pairs, {client.id: client.name or client.id for client in clients})
+    table["To"] = called(setting.names(), table["To"])
     slow = st.column_config.NumberColumn(format="%.1f ms")
     st.dataframe(
         table if table["In time"].notna().any() else table.drop(columns="In time"),
