@@ -60,15 +60,13 @@ def render_part(setting: Setting, plan: Plan) -> None:
     with right.container(border=True, height="stretch"):
         st.subheader("What each site carries", anchor=False)
         st.dataframe(
-            loads_table(outcome, setting.names()).dropna(axis="columns", how="all"),
+            loads_table(outcome, setting.names()),
             hide_index=True,
             width="stretch",
             height="content",
             column_config={
                 "Load": st.column_config.NumberColumn(format="%.0f rps"),
                 "Carries now": st.column_config.NumberColumn(format="%.0f rps"),
-                "Above it": st.column_config.NumberColumn(format="%.0f rps"),
-                "Turned away": st.column_config.NumberColumn(format="%.0f rps"),
                 "Used": st.column_config.ProgressColumn(
                     format="%.0f %%", min_value=0.0, max_value=100.0, width="small"
                 ),
@@ -218,7 +216,7 @@ def moves_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
 
 def loads_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
     """A row for each site that is up, what is above its capacity first, then the fullest; an arrow where the
-    load takes other instances than run now."""
+    load takes other instances than run now. What no site exceeds has no column."""
 
     def used(rps: float, capacity: float) -> float:
         return 100.0 * rps / capacity if capacity > 0 else 0.0
@@ -227,16 +225,18 @@ def loads_table(outcome: Outcome, names: Mapping[str, str]) -> pd.DataFrame:
         outcome.sites,
         key=lambda each: (-each.over_rps, -used(each.rps, each.capacity_rps), each.site_id),
     )
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "Site": names[each.site_id],
             "Load": each.rps,
             "Carries now": each.capacity_rps,
             "Used": used(each.rps, each.capacity_rps),
-            "Above it": each.over_rps or None,
-            "Turned away": each.no_room_rps or None,
+            "Above it": f"{each.over_rps:,.0f} rps" if each.over_rps else "",
+            "Turned away": f"{each.no_room_rps:,.0f} rps" if each.no_room_rps else "",
             "Instances": f"{each.planned}"
             + (f" → {each.instances}" if each.instances != each.planned else ""),
         }
         for each in ranked
     )
+    empty = [name for name in ("Above it", "Turned away") if name in table and not table[name].any()]
+    return table.drop(columns=empty)
