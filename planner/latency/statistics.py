@@ -65,10 +65,17 @@ def quantile_ranks(
     # the samples above instead of those below.
     upper = _binomial_ppf(1.0 - tail, n, quantile) + 1
     lower = n - _binomial_ppf(1.0 - tail, n, 1.0 - quantile)
-    # 0.95 * 20 is 19.000000000000004 in some orders of evaluation; a hair must not cost a rank.
-    estimate = np.clip(np.ceil(quantile * every - 1e-9), 1, every)
+    estimate = estimate_ranks(every, quantile)
     lower, upper = lower * every // n, -((1 - upper) * every // n) + 1
     return Ranks(*(np.asarray(x).astype(np.int64) for x in (estimate, lower, upper)))
+
+
+def estimate_ranks(count: ArrayLike, quantile: ArrayLike) -> NDArray[np.int64]:
+    """Which order statistic of ``count`` samples estimates the ``quantile``, from 1 (of none as well); both
+    broadcast."""
+    # 0.95 * 20 is 19.000000000000004 in some orders of evaluation; a hair must not cost a rank.
+    rank = np.ceil(np.asarray(quantile) * np.asarray(count) - 1e-9)
+    return np.asarray(np.maximum(np.minimum(rank, count), 1), dtype=np.int64)
 
 
 def _binomial_ppf(share: float, n: NDArray[np.int64], quantile: float) -> NDArray[np.int64]:

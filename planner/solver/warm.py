@@ -11,6 +11,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
@@ -115,8 +116,10 @@ def library() -> None:
 
 
 def rows() -> None:
-    """Have the kernel that reads the agents' rows; alone in its file, so numba knows when it is stale."""
+    """Have the kernels of the store, alone in their files, so numba knows when they are stale: that which
+    reads the agents' rows, and those that are compiled when they are imported."""
     read_rows([])
+    import_module("planner.store.figures")
 
 
 def _problem() -> Problem:

@@ -1,44 +1,43 @@
 """Quantiles, loss and jitter of every pair, exactly, in bounded memory, however long the table is [I/O].
 
-What counts is what counts everywhere (``planner.store.counting``); lost probes are +inf in a quantile. A
-longer window than memory and patience allow is read from the rollups (``planner.store.rollup``), within 1 %.
+What counts is what counts everywhere (``planner.store.counting``); lost probes are +inf in a quantile. Values
+go by in batches, once where the rollups say in which bucket each quantile is, and twice otherwise
+(``planner.store.selection``). Days that the rollups have whole are read from their series, which are the same
+values a pair at a time; all others from the rows. A longer window than patience allows is read from the
+rollups' histograms alone (``planner.store.rollup``), within 1 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.store.counting import COUNTS, CUT_OFF, PROTOCOLS, quoted
-from planner.store.reading import reading
+from planner.latency.statistics import estimate_ranks
+from planner.store.arrays import numbers
+from planner.store.brackets import Rolled, rolled
+from planner.store.opened import as_table
+from planner.store.placing import Placing, judged
+from planner.store.reading import Reading, reading
+from planner.store.selection import bits
+from planner.store.series import steps_beside, unpacked
+from planner.store.steps import STEP
+from planner.store.stream import TEXTS, Stream
 from planner.store.window import Window
 
-MEMORY: Final = "700MB"
-"""What DuckDB may hold; beyond that it works from its temporary folder."""
+# Rounds whole, as they mostly stand in files.
+_ONCE: Final = f"SELECT {', '.join((*TEXTS, 'rtt_ms', STEP))} FROM once ORDER BY vantage, run_id"
 
-_PASS: Final = 20_000_000
-"""Samples whose quantiles are sought together: a list of them has to fit into memory."""
+_DOUBTFUL: Final = "SELECT run_id FROM doubtful ORDER BY run_id"
 
-_QUANTILES: Final = f"""
-SELECT vantage, site, protocol, count(*), count(*) FILTER (failure IS NULL),
-       quantile_disc(CASE WHEN failure IS NULL THEN rtt_ms ELSE 'infinity'::DOUBLE END, {{quantiles}})
-FROM sample {{without}} WHERE {COUNTS}{{part}}
-GROUP BY vantage, site, protocol
-"""
+_SERIES: Final = ("samples", "per_ms", "series", "steps")
 
-_JITTER: Final = f"""
-SELECT vantage, site, protocol, quantile_disc(step_ms, {{quantiles}})
-FROM sample {{without}}
-WHERE {COUNTS} AND step_ms IS NOT NULL{{part}}
-GROUP BY vantage, site, protocol
-"""
-
-_Key = tuple[str, str, str]
+_Values = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""The pair of each value, -1 for none, and its bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,45 +66,75 @@ def read_figures(
 ) -> Figures:
     """The figures of every pair of these stores together. Raises what
     :func:`planner.store.rounds.read_rounds` does."""
-    asked = "[" + ", ".join(repr(float(each)) for each in quantiles) + "]"
+    asked = np.array(quantiles, dtype=np.float64)
     with reading(urls, Window(since, until)) as found:
-        database = found.database
-        database.execute(f"SET memory_limit = {quoted([MEMORY])}")
-        database.execute("SET preserve_insertion_order = false")
-        database.execute(CUT_OFF)
-        ((cut_off,),) = database.execute("SELECT count(*) FROM cut_off").fetchall()
-        ((rows,),) = database.execute("SELECT count(*) FROM sample").fetchall()
-        without = "ANTI JOIN cut_off USING (vantage, run_id)" if cut_off else ""
-
-        def each(query: str, longest: int) -> Iterator[tuple[Any, ...]]:
-            # Pairs by their hash, so many at a time that their samples fit into memory.
-            passes = max(1, -(-rows // longest))
-            for number in range(passes):
-                part = f" AND hash(vantage, site) % {passes} = {number}" if passes > 1 else ""
-                text = query.format(quantiles=asked, without=without, part=part)
-                yield from database.execute(text).fetchall()
-
-        times = {row[:3]: row[3:] for row in each(_QUANTILES, _PASS)}
-        steps = {row[:3]: row[3] for row in each(_JITTER, _PASS)} if jitter else {}
-    nothing = [np.nan] * len(quantiles)
-    keys = _judged(times)
-    shape = (len(keys), len(quantiles))
-    samples = np.array([times[key][0] for key in keys], dtype=np.int64)
+        stream, placing = _stream(found, jitter), Placing()
+        known = rolled(found, stream, asked)
+        brackets = (known.rtt, known.step) if jitter else (known.rtt,)
+        sought = [each.selection() for each in brackets]
+        ranks: list[NDArray[np.int64]] = []
+        while True:
+            first = not ranks
+            for values in _values(stream, known, placing, jitter, first):
+                for selection, bracket, (pair, value) in zip(sought, brackets, values, strict=True):
+                    if first and len(placing) > len(selection):
+                        bracket.add(selection, placing.keys(len(selection)))
+                    selection.sift(pair, value)
+            if first:
+                placing.close(found.database)
+                for selection, bracket in zip(sought, brackets, strict=True):
+                    bracket.add(selection, placing.keys(len(selection)))
+                samples = placing.samples[: len(placing)].copy()
+                came, *stepped = (selection.counted() for selection in sought)
+                ranks = [estimate_ranks(n[:, None], asked) for n in (samples, *stepped)]
+            settled = [selection.settle(rank) for selection, rank in zip(sought, ranks, strict=True)]
+            if all(settled):
+                break
+    keys = placing.keys()
+    at = judged(keys, samples)
+    steps = np.where(stepped[0][:, None] > 0, sought[1].found, np.nan) if jitter else np.nan
     return Figures(
-        tuple(key[0] for key in keys),
-        tuple(key[1] for key in keys),
-        samples,
-        samples - np.array([times[key][1] for key in keys], dtype=np.int64),
-        np.array([times[key][2] for key in keys], dtype=np.float64).reshape(shape),
-        np.array([steps.get(key, nothing) for key in keys], dtype=np.float64).reshape(
-            len(keys), len(quantiles)
-        ),
+        tuple(keys[n][0] for n in at),
+        tuple(keys[n][1] for n in at),
+        samples[at],
+        (samples - came)[at],
+        sought[0].found[at],
+        np.broadcast_to(steps, sought[0].found.shape)[at],
     )
 
 
-def _judged(found: Iterable[_Key]) -> list[_Key]:
-    """Of each pair the protocol that counts, by vantage and site."""
-    best: dict[tuple[str, str], _Key] = {}
-    for key in sorted(found, key=lambda key: PROTOCOLS.index(key[2])):
-        best.setdefault(key[:2], key)
-    return [best[pair] for pair in sorted(best)]
+def _stream(found: Reading, steps: bool) -> Stream:
+    since, until = found.window.utc()
+    return Stream(
+        found.parts,
+        steps=steps,
+        since=since,
+        until=until,
+        doubtful=[run for (run,) in found.database.execute(_DOUBTFUL).fetchall()],
+        once=as_table(found.database, _ONCE) if found.once else None,
+    )
+
+
+def _values(
+    stream: Stream, known: Rolled, placing: Placing, steps: bool, count: bool
+) -> Iterator[tuple[_Values, ...]]:
+    """All round trips, and with ``steps`` all steps, in pieces."""
+    for batch in stream.batches():
+        pair = placing.place(batch, count=count)
+        step = batch.step if len(batch.step) else np.full(len(pair), np.nan).view(np.int64)
+        yield ((pair, batch.rtt), (pair, step)) if steps else ((pair, batch.rtt),)
+    if known.files is None or not known.days:
+        return
+    for day, rows in known.files.read(_SERIES):
+        if day not in known.days:
+            continue
+        of = placing.place_rows(rows)
+        if count:
+            np.add.at(placing.samples, of, numbers(rows.column("samples")))
+        pair, *values = unpacked(numbers(rows.column("per_ms")), rows.column("series"), of)
+        rtt, step = (bits(each) for each in values)
+        yield ((pair, rtt), (pair, step)) if steps else ((pair, rtt),)
+        if steps:
+            none = np.zeros(0, np.int32), np.zeros(0, np.int64)
+            for number, beside in steps_beside(rows.column("steps"), of):
+                yield none, (np.full(len(beside), number, np.int32), bits(beside))

@@ -26,12 +26,6 @@ LOWEST: Final = -400
 HIGHEST: Final = 1100
 """Holds everything above 3.5e9 ms, which is nothing."""
 
-BUCKET_SQL: Final = (
-    f"CAST(CASE WHEN {{x}} <= 0 THEN {LOWEST} WHEN {{x}} > 0"
-    f" THEN greatest({LOWEST}, least({HIGHEST}, ceil(ln({{x}}) / {LOG_GAMMA!r}))) END AS SMALLINT)"
-)
-"""The bucket of ``{x}`` milliseconds, in SQL; NULL of NULL."""
-
 
 @dataclass(frozen=True, slots=True)
 class Histograms:
@@ -49,31 +43,25 @@ class Histograms:
     def quantile(self, quantile: float) -> NDArray[np.float64]:
         """The ``quantile`` in (0, 1) of each pair in ms (k,), within 1 %: that of the sample of rank ceil(q
         n). +inf where that was lost, nan where there is no sample."""
-        n = self.total()
-        rank = np.clip(np.ceil(quantile * n - 1e-9), 1, None)
-        below = np.cumsum(self.count, axis=1)
-        place = (below < rank[:, None]).sum(axis=1)
-        values = np.append(bucket_values(self.first, self.count.shape[1]), np.inf)
-        return np.where(n > 0, values[place], np.nan)
+        width = self.count.shape[1]
+        # All pairs' in one line: that of pair i ends at upto[(i + 1) width - 1].
+        upto = np.concatenate(([0], np.cumsum(self.count)))
+        before, after = upto[:-1:width], upto[width::width]
+        n = after - before + self.lost
+        rank = np.clip(np.ceil(quantile * n - 1e-9), 1, None).astype(np.int64)
+        place = np.searchsorted(upto[1:], before + rank) - width * np.arange(len(n))
+        values = np.append(bucket_values(self.first, width), np.inf)
+        return np.where(n > 0, values[np.where(before + rank > after, width, place)], np.nan)
+
+
+def buckets(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bucket of each of these milliseconds, none of them nan."""
+    with np.errstate(divide="ignore"):
+        number = np.ceil(np.log(values) / LOG_GAMMA)
+    return np.clip(number, LOWEST, HIGHEST).astype(np.int64)
 
 
 def bucket_values(first: int = LOWEST, buckets: int = HIGHEST - LOWEST + 1) -> NDArray[np.float64]:
     """What so many buckets from number ``first`` read as, in ms."""
     number = first + np.arange(buckets, dtype=np.float64)
     return np.where(number == LOWEST, 0.0, 2.0 * GAMMA**number / (GAMMA + 1.0))
-
-
-def summed(
-    pair: NDArray[np.int64],
-    bucket: NDArray[np.int64],
-    count: NDArray[np.int64],
-    lost: NDArray[np.int64],
-) -> Histograms:
-    """The histograms of counts (n,) of a ``pair`` (n,) and ``bucket`` (n,) each, beside ``lost`` (k,)."""
-    pairs = len(lost)
-    if len(bucket) == 0:
-        return Histograms(np.zeros((pairs, 1), np.int64), lost)
-    first = int(bucket.min())
-    width = int(bucket.max()) - first + 1
-    flat = np.bincount(pair * width + (bucket - first), weights=count, minlength=pairs * width)
-    return Histograms(np.rint(flat).astype(np.int64).reshape(pairs, width), lost, first)

@@ -44,15 +44,27 @@ def within_reach(
         return [f"{link}/{name}" for name in names]
     scheme = address.root.partition("://")[0]
     if scheme not in database.list_filesystems():
-        try:
-            from obstore.fsspec import FsspecStore
-        except ImportError:
-            raise MeasurementError(
-                address.url, "is an object store; reading its table needs the s3 extra (edgeplan[s3])"
-            ) from None
-        reader: Any = FsspecStore
-        database.register_filesystem(reader(scheme))
+        database.register_filesystem(_filesystem(address))
     return [f"{table_uri(address, table)}/{name}" for name in names]
+
+
+def source_of(address: Address, name: str, table: str = MEASUREMENTS) -> Any:
+    """What pyarrow reads a file of a store's table from: a path, or a file in an object store. Raises
+    :class:`MeasurementError`."""
+    if address.path is not None:
+        return str((address.path / table / name).absolute())
+    return _filesystem(address).open(f"{table_uri(address, table)}/{name}")
+
+
+def _filesystem(address: Address) -> Any:
+    try:
+        from obstore.fsspec import FsspecStore
+    except ImportError:
+        raise MeasurementError(
+            address.url, "is an object store; reading its table needs the s3 extra (edgeplan[s3])"
+        ) from None
+    reader: Any = FsspecStore
+    return reader(address.root.partition("://")[0])
 
 
 def literal(paths: Sequence[str]) -> str:

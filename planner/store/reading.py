@@ -50,13 +50,29 @@ class Source:
     objects: int
 
 
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    """Files of a store's table, and up to which batch their rows are wanted, None for all; ``number`` is the
+    store's among those read."""
+
+    address: Address
+    files: tuple[str, ...]
+    upto: int | None = None
+    number: int = 0
+
+
 @dataclass(slots=True)
 class Reading:
-    """A database with the views ``heard``, every row of the window with the number of its ``store``, and
+    """A database with the views ``heard``, every row of the ``window`` with the number of its ``store``, and
     ``sample``, in which each sample stands once; table ``doubtful`` has the runs that may stand there
-    twice."""
+    twice, and ``once``, if there are such runs, or nothing else, the samples of those. All others are in the
+    tables of the ``parts``. So many rows ``arrived`` in inboxes."""
 
     database: duckdb.DuckDBPyConnection
+    window: Window = ALWAYS
+    parts: tuple[TablePart, ...] = ()
+    once: bool = False
+    arrived: int = 0
     sources: tuple[Source, ...] = ()
     damaged: int = 0
     complaints: list[str] = field(default_factory=list)
@@ -70,7 +86,7 @@ def reading(urls: Sequence[str], window: Window = ALWAYS) -> Iterator[Reading]:
     :class:`StoreError` when it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, connected(Path(scratch)) as database:
-        found = Reading(database)
+        found = Reading(database, window)
         database.execute(
             "CREATE TABLE arrived (run_id VARCHAR, vantage VARCHAR, vantage_country VARCHAR,"
             " vantage_lat DOUBLE, vantage_lon DOUBLE, site VARCHAR, host VARCHAR, peer VARCHAR, port BIGINT,"
@@ -83,7 +99,8 @@ def reading(urls: Sequence[str], window: Window = ALWAYS) -> Iterator[Reading]:
             found.sources += (source,)
             if snapshot is not None and snapshot.files:
                 parts.append(_part(database, address, snapshot, number, Path(scratch)))
-        _tell_apart(database, parts, window)
+                found.parts += (TablePart(address, snapshot.files, address.version, number),)
+        found.once = _tell_apart(database, parts, window)
         yield found
 
 
@@ -131,6 +148,7 @@ def _hear(found: Reading, address: Address, number: int, window: Window) -> tupl
         rows = read_rows(objects)
         faults += rows.faults
         sound += len(rows.table)
+        found.arrived += len(rows.table)
         found.database.register("batch", with_steps(rows.table))
         found.database.execute(
             f"INSERT INTO arrived SELECT {', '.join(_COLUMNS)}, started_at::TIMESTAMP, $store FROM batch"
@@ -181,9 +199,9 @@ def _part(
     )
 
 
-def _tell_apart(database: duckdb.DuckDBPyConnection, parts: Sequence[str], window: Window) -> None:
-    """``heard`` and ``sample``. A table has each sample once, so only runs that stand in two places, or in an
-    inbox, are looked at sample by sample."""
+def _tell_apart(database: duckdb.DuckDBPyConnection, parts: Sequence[str], window: Window) -> bool:
+    """``heard`` and ``sample``; whether there is a table ``once``. A table has each sample once, so only runs
+    that stand in two places, or in an inbox, are looked at sample by sample."""
     since, until = window.utc()
     bounds = [f"started_at {sign} TIMESTAMP '{at.isoformat(sep=' ')}'"
               for sign, at in ((">=", since), ("<", until)) if at is not None]  # fmt: skip
@@ -202,13 +220,14 @@ def _tell_apart(database: duckdb.DuckDBPyConnection, parts: Sequence[str], windo
     ((doubtful,),) = database.execute("SELECT count(*) FROM doubtful").fetchall()
     if doubtful == 0 and tables:  # nothing arrived, and nothing to tell apart
         database.execute(f"CREATE VIEW sample AS {' UNION ALL '.join(tables)}")
-        return
+        return False
     database.execute(
         f"CREATE TABLE once AS SELECT DISTINCT ON ({', '.join(SAMPLE_KEY)}) *"
         " FROM heard SEMI JOIN doubtful USING (run_id)"
     )
     sure = [f"SELECT * FROM ({each}) ANTI JOIN doubtful USING (run_id)" for each in tables]
     database.execute(f"CREATE VIEW sample AS {' UNION ALL '.join(['SELECT * FROM once', *sure])}")
+    return True
 
 
 def _hash(address: Address, digests: Sequence[tuple[str, str]], snapshot: Snapshot | None) -> str:

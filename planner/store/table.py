@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 MEASUREMENTS: Final = "measurements"
+ROLLUPS: Final = "rollups"
 INGEST: Final = "ingest"
 """The application transaction that counts batches."""
 
@@ -172,16 +173,21 @@ def days_of(window: Window) -> tuple[date | None, date | None]:
     return None if since is None else since.date(), last
 
 
+def _actions(table: DeltaTable) -> pa.Table:
+    """What the log says of each file. (``pa.table`` would import pandas, to see whether it is one of its.)"""
+    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
+
+
 def _files(table: DeltaTable) -> tuple[list[date], list[str]]:
     """The day and the name of each of the table's files."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = _actions(table)
     return actions.column("partition.day").to_pylist(), actions.column("path").to_pylist()
 
 
 def files_overlapping(table: DeltaTable, runs: Sequence[str]) -> list[str]:
     """The names of the table's files that may hold rows of these runs, by what each file says of its least
     and greatest run; runs are named by their time, so those are few."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = _actions(table)
     if actions.num_rows == 0 or not runs:
         return []
     low, high = min(runs), max(runs)
@@ -203,7 +209,7 @@ def files_between(
 ) -> list[str]:
     """The names of the files that may hold rows of batches ``first`` to ``last``, of days [``since``,
     ``until``)."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = _actions(table)
     if actions.num_rows == 0:
         return []
     nothing = [None] * actions.num_rows

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from planner.store.rollup import ROLLUPS, roll_up
 from planner.store.shelf import Address, Shelf
-from planner.store.table import INGEST, create_table, files_of_days, open_table, table_faults
+from planner.store.table import INGEST, ROLLUPS, create_table, files_of_days, open_table, table_faults
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -59,6 +58,9 @@ def upkeep(
     table = open_table(address)
     if table is None:
         return None
+    # Its kernels take half a second to load: an ingest that has nothing to look after does without.
+    from planner.store.rollup import roll_up
+
     rolled = roll_up(address, table)
     dropped = 0 if keep_days is None else _drop(address, table, rolled, today - timedelta(days=keep_days))
     compacted = vacuumed = 0
