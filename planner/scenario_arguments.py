@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from planner.argument_values import path
 from probes.strict_toml import InputError, nearest_name
 
 if TYPE_CHECKING:
     from planner.live_command import Live
     from planner.whatif import Changes
+
+SCHEMES: Final = ("tcp", "tls", "ws", "wss", "ucx")
+"""Of a Dask scheduler's address; none said is tcp."""
 
 HAZARDS: Final = ("site", "metro", "region", "demand_spread")
 
@@ -46,14 +49,14 @@ def add(whatif: argparse.ArgumentParser) -> None:
     )
     live.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
     live.add_argument("--cluster", metavar="URL", help="a Dask scheduler instead, such as tcp://host:8786")
-    live.add_argument("--out", type=Path, metavar="FILE.csv", help="a row for each scenario")
+    live.add_argument("--out", type=path, metavar="FILE.csv", help="a row for each scenario")
 
 
 def of_the_plan_as_it_stands(given: argparse.Namespace) -> bool:
     """Whether something is to happen to it. Raises :class:`InputError` for an option that does nothing."""
     if not given.scenarios:
         for name in ("seed", "hazard", "jobs", "cluster"):
-            if getattr(given, name):
+            if getattr(given, name) not in (None, {}):
                 raise InputError(f"--{name}", "is of random scenarios: say how many with --scenarios N")
     if not (given.fail or given.scenarios):
         for name in ("redecide", "out"):
@@ -63,10 +66,14 @@ def of_the_plan_as_it_stands(given: argparse.Namespace) -> bool:
 
 
 def asked(given: argparse.Namespace) -> Live:
-    """What these arguments ask for."""
+    """What these arguments ask for. Raises :class:`InputError`."""
     from planner.estate import Hazards
     from planner.live_command import Live
+    from planner.whatif import check_factor
 
+    check_factor(given.demand)
+    if given.cluster is not None:
+        _check_scheduler(given.cluster)
     hazards = Hazards(**{**given.hazard, "demand_factor": given.demand})
     return Live(
         fail=tuple(given.fail),
@@ -79,6 +86,15 @@ def asked(given: argparse.Namespace) -> Live:
         cluster=given.cluster,
         out=given.out,
     )
+
+
+def _check_scheduler(url: str) -> None:
+    scheme, there, _ = url.partition("://")
+    if not url.strip():
+        raise InputError("--cluster", "names nothing")
+    if there and scheme not in SCHEMES:
+        words = f"{scheme!r} is none of {', '.join(SCHEMES)}"
+        raise InputError("--cluster", words, nearest=nearest_name(scheme, SCHEMES))
 
 
 def changes(given: argparse.Namespace) -> Changes:
@@ -101,8 +117,9 @@ def _hazards(text: str) -> dict[str, float]:
             found[name] = float(value)
         except ValueError:
             found[name] = -1.0
-        if not 0.0 <= found[name] <= (1.0 if name != "demand_spread" else 5.0):
-            raise argparse.ArgumentTypeError(f"{part.strip()!r}: not a number from 0 to 1")
+        most = 5.0 if name == "demand_spread" else 1.0
+        if not 0.0 <= found[name] <= most:
+            raise argparse.ArgumentTypeError(f"{part.strip()!r}: not a number from 0 to {most:g}")
     return found
 
 

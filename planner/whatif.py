@@ -103,10 +103,7 @@ def vary(
         zones += [dict(zone) for zone in announced]
     if prices:
         document["price_change"] = [*document.get("price_change", ()), *map(dict, prices)]
-    if not 0 < demand_factor <= LARGEST_FACTOR:
-        raise StudyError(
-            "--demand", f"{demand_factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}"
-        )
+    check_factor(demand_factor)
     directory = Path() if study.path is None else study.path.parent
     try:
         varied = study_from_document(document, name=place, directory=directory)
@@ -124,6 +121,12 @@ def vary(
         routing=_asked_as_often(varied.routing, demand_factor),
         candidates=replace(candidates, exclude=(*candidates.exclude, *without)),
     )
+
+
+def check_factor(factor: float) -> None:
+    """Raises :class:`StudyError` for so many times the demand that make no sense."""
+    if not 0 < factor <= LARGEST_FACTOR:
+        raise StudyError("--demand", f"{factor:g} is not a factor above 0 and up to {LARGEST_FACTOR:g}")
 
 
 def zone_row(text: str) -> dict[str, str | float]:

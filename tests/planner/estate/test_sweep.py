@@ -126,6 +126,14 @@ def test_the_command(tmp_path, capsys):
         (["--out", "runs.csv"], "--out: is about --fail and --scenarios"),
         (["--fail", "op-gyor-2", "--seed", "2"], "--seed: is of random scenarios: say how many"),
         (["--jobs", "2"], "--jobs: is of random scenarios"),
+        (["--fail", "op-gyor-2", "--demand", "X0"], "--demand: 0 is not a factor above 0"),
+        (["--scenarios", "2", "--demand=-2"], "--demand: -2 is not a factor above 0"),
+        (
+            ["--scenarios", "2", "--cluster", "tpc://a:1"],
+            "'tpc' is none of tcp, tls, ws, wss, ucx; did you mean",
+        ),
+        (["--scenarios", "2", "--cluster", ""], "--cluster: names nothing"),
+        (["--scenarios", "2", "--hazard", "demand_spread=9"], "not a number from 0 to 5"),
     ],
 )
 def test_bad_input_is_one_error(arguments, said, capsys):
