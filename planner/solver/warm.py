@@ -118,7 +118,7 @@ def library() -> None:
 def rows() -> None:
     """Have the kernels of the store, alone in their files, so numba knows when they are stale: that which
     reads the agents' rows, and those that are compiled when they are imported."""
-    read_rows([])
+    read_rows([("", b"\n" * 2000, False)])
     import_module("planner.store.figures")
 
 

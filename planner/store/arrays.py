@@ -1,10 +1,11 @@
-"""Columns of Arrow as arrays of numpy, over the same memory where that can be.
+"""Columns of Arrow as arrays of numpy, over the same memory where that can be, and the other way.
 
 Arrow's own ways import pandas, which takes longer than reading a month of rollups.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -76,3 +77,29 @@ def bytes_of(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], NDA
     offset = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
     held = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
     return offset.astype(np.int64), held
+
+
+def plain(values: NDArray[Any], kind: pa.DataType, absent: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Numbers, instants or flags (n,) of that type, null where ``absent`` (n,)."""
+    if absent is not None and absent.all():
+        return pa.nulls(len(values), kind)
+    if kind == pa.bool_():
+        data = _bits(values)
+    else:  # into memory that Arrow had before: fresh memory costs more than the copy
+        data = pa.allocate_buffer(len(values) * (kind.bit_width // 8))
+        np.frombuffer(data, np.int32 if kind == pa.int32() else values.dtype)[:] = values
+    bitmap = None if absent is None or not absent.any() else _bits(~absent)
+    return pa.Array.from_buffers(kind, len(values), [bitmap, data])
+
+
+def strings(words: Sequence[str]) -> pa.Array:
+    """Texts, none of them null."""
+    encoded = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(encoded), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    )
+
+
+def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))

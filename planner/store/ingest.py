@@ -26,37 +26,36 @@ import fcntl
 import json
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from planner.store.damage import Fault
 from planner.store.inbox import is_object
-from planner.store.novelty import of_own_runs, unknown
+from planner.store.novelty import Held, of_own_runs, unknown
 from planner.store.opened import connected, literal, within_reach
-from planner.store.rows import Rows, in_batches, read_rows
+from planner.store.read_ahead import read_ahead
 from planner.store.set_aside import aside_key, set_aside
 from planner.store.shelf import Address, MeasurementError, Shelf, StoreError, address_of, open_shelf
 from planner.store.steps import with_steps
-from planner.store.table import INGEST, MEASUREMENTS, SCHEMA, create_table, files_overlapping, table_faults
+from planner.store.table import (
+    INGEST,
+    MEASUREMENTS,
+    SCHEMA,
+    create_table,
+    overlapping,
+    run_bounds,
+    table_faults,
+)
 from planner.store.upkeep import Upkept, upkeep
-from planner.store.writing import written
+from planner.store.writing import DayFiles
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 OBJECTS_PER_BATCH: Final = 10_000
-_READ_AT_ONCE: Final = 1 << 20
-"""Packed bytes that are unpacked and read together: some 20 MB of lines."""
-
-_READERS: Final = 2
-
-_DAY_US: Final = 86_400_000_000
-
 Step = Callable[[str], None]
 """Called after each step that a kill may fall behind, with its name: for tests."""
 
@@ -171,7 +170,7 @@ def _manifest_key(number: int) -> str:
 def _manifest(shelf: Shelf, number: int, names: Sequence[str]) -> list[str]:
     """The objects of batch ``number``: these, or those of the manifest that somebody made first."""
     key = _manifest_key(number)
-    if shelf.create(key, json.dumps({"objects": list(names)}, indent=0).encode()):
+    if shelf.create(key, json.dumps({"objects": list(names)}).encode()):
         return list(names)
     return _objects_of(shelf.get(key))
 
@@ -204,7 +203,7 @@ def _recover(address: Address, shelf: Shelf, table: DeltaTable, step: Step) -> I
 def _held(address: Address, shelf: Shelf, table: DeltaTable, names: Sequence[str]) -> list[str]:
     """Those of the objects that the table, or what was set aside, holds: those that may go."""
     runs = [Path(name).name.removesuffix(".jsonl.gz") for name in names]
-    files = files_overlapping(table, runs)
+    files = overlapping(run_bounds(table), runs)
     held = {name for name in names if shelf.get(aside_key(name)) is not None}
     if files:
         with tempfile.TemporaryDirectory(prefix="edgeplan-") as scratch, connected(Path(scratch)) as database:
@@ -224,23 +223,24 @@ def _take(
     """Bring one batch into the table; also how many of its objects are out of the inbox now."""
     from deltalake import CommitProperties, Schema, Transaction
 
-    actions: list[Any] = []
     taken: list[str] = []
-    left: set[str] = set()
     faults: list[Fault] = []
     runs_before: set[str] = set()
     rows_added = known = 0
-    for objects, read in _read_ahead(in_batches(_contents(shelf, names), _READ_AT_ONCE)):
-        rows, foreign = of_own_runs(read.table, runs_before)
-        left |= foreign
-        faults += [fault for fault in read.faults if fault.name not in foreign]
-        set_aside(shelf, objects, [fault for fault in read.faults if fault.name not in foreign])
-        taken += [name for name, _, _ in objects if name not in foreign]
-        new = unknown(address, table, rows)
+    held = Held(address, table)
+    files = DayFiles(shelf, MEASUREMENTS, number)
+    for batch in read_ahead(shelf, names):
+        rows, foreign = of_own_runs(batch.rows.table, runs_before)
+        damage = [fault for fault in batch.rows.faults if fault.name not in foreign]
+        faults += damage
+        set_aside(shelf, batch.objects, damage)
+        taken += [name for name, _, _ in batch.objects if name not in foreign]
+        new = unknown(held, rows)
         known += len(rows) - len(new)
         rows_added += len(new)
-        days = new.column("started_at").cast("int64").to_numpy() // _DAY_US
-        actions += written(shelf, MEASUREMENTS, with_steps(new), days, number)
+        # What was not as it came has other neighbours.
+        files.add(batch.stepped if new is batch.rows.table else with_steps(new))
+    actions = files.finish()
     step("files")
     # Delta's own check: a commit of this number since the table was opened makes this one fail.
     properties = CommitProperties(app_transactions=[Transaction(INGEST, number)], max_commit_retries=0)
@@ -263,29 +263,6 @@ def _finish(shelf: Shelf, manifest: str, names: Sequence[str], step: Step) -> No
     step("deleted")
     shelf.delete([manifest])
     step("done")
-
-
-def _read_ahead(
-    batches: Iterator[list[tuple[str, bytes, bool]]],
-) -> Iterator[tuple[list[tuple[str, bytes, bool]], Rows]]:
-    """Each batch with its rows, in order; the next ones are read meanwhile, on the other processor."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        waiting: deque[tuple[list[tuple[str, bytes, bool]], Future[Rows]]] = deque()
-        for objects in batches:
-            waiting.append((objects, pool.submit(read_rows, objects)))
-            if len(waiting) > _READERS:
-                first, rows = waiting.popleft()
-                yield first, rows.result()
-        while waiting:
-            first, rows = waiting.popleft()
-            yield first, rows.result()
-
-
-def _contents(shelf: Shelf, names: Sequence[str]) -> Iterator[tuple[str, bytes, bool]]:
-    for name in names:
-        content = shelf.get(name)
-        if content is not None:  # deleted already, by whoever committed it
-            yield name, content, True
 
 
 def _added(one: Ingested, other: Ingested) -> Ingested:

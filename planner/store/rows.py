@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from planner.store.arrays import plain, strings
 from planner.store.damage import CHECKS, DETAILS, Fault, inflated, read_line
-from planner.store.lines import Scan, scan_lines
-from planner.store.scanning import ABSENT, BLANK, FLAG, INSTANT, NUMBER, SOUND, TEXT, WHOLE
+from planner.store.lines import Column, Lines, Scan
+from planner.store.plain_json import ABSENT
+from planner.store.scanning import BLANK, FLAG, INSTANT, NUMBER, SOUND, TEXT, WHOLE
 from probes.record import FIELDS
 
 _NUMBERS: Final = (
@@ -67,92 +69,130 @@ class Rows:
     faults: tuple[Fault, ...]
 
 
-def read_rows(objects: Sequence[tuple[str, bytes, bool]]) -> Rows:
-    """The rows of these objects, each with its name, its content and whether that is packed by gzip.
+class Reader:
+    """The rows of objects that are read one by one; ``rows`` is how many to make room for."""
 
-    All is held in memory, unpacked: hand over a few tens of MB at a time.
-    """
-    pieces, faults, first_line, lines = [], [], [], 0
-    for name, packed, gzip in objects:
-        content, cut = inflated(packed) if gzip else (packed, None)
-        # Editors of one system put a byte order mark before the first line; it is no part of it.
-        content = content.removeprefix(codecs.BOM_UTF8)
+    def __init__(self, rows: int = 1 << 14) -> None:
+        self._lines = Lines(_KEYS, _KIND_OF, rows)
+        self._objects: list[tuple[str, bytes, bool]] = []
+        self._first_line: list[int] = []
+        self._faults: list[Fault] = []
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are up to now."""
+        return self._lines.count
+
+    @property
+    def objects(self) -> Sequence[tuple[str, bytes, bool]]:
+        return self._objects
+
+    def clear(self) -> None:
+        """Forget all that was read, and read anew into the same memory."""
+        self._lines.clear()
+        self._objects, self._first_line, self._faults = [], [], []
+
+    def read(self, name: str, packed: bytes, gzip: bool) -> None:
+        """Read one object, by its name, its content and whether that is packed by gzip."""
+        content, cut = _content(packed, gzip)
         if cut is not None:
-            # What stands behind the last line break of a cut object is half a line, or nothing at all.
-            content, half = content[: (at := content.rfind(b"\n") + 1)], content[at:]
-            faults.append(Fault(name, content.count(b"\n") + 1, cut, half))
-        first_line.append(lines)
-        if content:
-            pieces += [content] if content.endswith(b"\n") else [content, b"\n"]
-            lines += content.count(b"\n") + (not content.endswith(b"\n"))
-    data = b"".join(pieces)
-    scan = scan_lines(data, _KEYS, _KIND_OF)
-    object_of = np.searchsorted(np.array(first_line, dtype=np.int64), np.arange(lines), side="right") - 1
-    names = [name for name, _, _ in objects]
-    rows, sound = _columns(data, scan, object_of.astype(np.int32), names)
-    odd_rows: list[dict[str, Any]] = []
-    for line in np.flatnonzero(~sound & (scan.status != BLANK)).tolist():
-        content = data[scan.start[line] : scan.end[line]]
-        if not content.strip():
-            continue
-        of = int(object_of[line])
-        values, reason = read_line(content)
-        if reason:
-            faults.append(Fault(names[of], line - first_line[of] + 1, reason, content, values is not None))
-        if values is not None:
-            odd_rows.append({**values, "object": names[of]})
-    if odd_rows:
-        rows = pa.concat_tables(
-            [rows, pa.Table.from_pylist(odd_rows, ROWS).cast(_CODED)]
-        ).unify_dictionaries()
-    order = {name: position for position, name in enumerate(names)}
-    return Rows(rows, tuple(sorted(faults, key=lambda fault: (order[fault.name], fault.line))))
+            self._faults.append(Fault(name, content.count(b"\n") + 1, cut[0], cut[1]))
+        self._objects.append((name, packed, gzip))
+        self._first_line.append(self._lines.count)
+        self._lines.read(content)
+
+    def rows(self) -> Rows:
+        """All that was read."""
+        scan = self._lines.scanned()
+        ends = np.array([*self._first_line[1:], self._lines.count][: len(self._objects)], dtype=np.int64)
+        lengths = np.diff(ends, prepend=0)
+        object_of = np.repeat(np.arange(len(self._objects), dtype=np.int32), lengths)
+        names = [name for name, _, _ in self._objects]
+        rows, sound = _columns(scan, object_of, names)
+        faults, odd_rows = list(self._faults), list[dict[str, Any]]()
+        odd = np.flatnonzero(~sound & (scan.status != BLANK))
+        for number in np.unique(object_of[odd]).tolist():
+            name, packed, gzip = self._objects[number]
+            # The lines are not kept: those of an object with an odd one are unpacked once more.
+            lines = _content(packed, gzip)[0].split(b"\n")
+            for line in (odd[object_of[odd] == number] - self._first_line[number]).tolist():
+                values, reason = read_line(lines[line])
+                if reason:
+                    faults.append(Fault(name, line + 1, reason, lines[line], values is not None))
+                if values is not None:
+                    odd_rows.append({**values, "object": name})
+        if odd_rows:
+            rows = pa.concat_tables(
+                [rows, pa.Table.from_pylist(odd_rows, ROWS).cast(_CODED)]
+            ).unify_dictionaries()
+        order = {name: position for position, name in enumerate(names)}
+        return Rows(rows, tuple(sorted(faults, key=lambda fault: (order[fault.name], fault.line))))
+
+
+def read_rows(objects: Sequence[tuple[str, bytes, bool]]) -> Rows:
+    """The rows of these objects, each with its name, its content and whether that is packed by gzip."""
+    reader = Reader()
+    for each in objects:
+        reader.read(*each)
+    return reader.rows()
+
+
+def _content(packed: bytes, gzip: bool) -> tuple[bytes, tuple[str, bytes] | None]:
+    """The whole lines of an object; and where it was cut off, why, and what stands behind the last of them:
+    half a line, or nothing at all."""
+    content, cut = inflated(packed) if gzip else (packed, None)
+    # Editors of one system put a byte order mark before the first line; it is no part of it.
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if cut is None:
+        return content, None
+    at = content.rfind(b"\n") + 1
+    return content[:at], (cut, content[at:])
 
 
 def _columns(
-    data: bytes, scan: Scan, object_of: NDArray[np.int32], names: Sequence[str]
+    scan: Scan, object_of: NDArray[np.int32], names: Sequence[str]
 ) -> tuple[pa.Table, NDArray[np.bool_]]:
     """The scanned lines that are sound as a table, and which those are."""
-    for column, line, start, end in scan.long.tolist():
-        scan.number[column, line] = float(data[start:end])
     sound = scan.status == SOUND
-    texts: dict[str, tuple[NDArray[np.int32], list[str | None]]] = {}
-    slots = dict.fromkeys(_TYPES, 0)
-    arrays: dict[str, Any] = {}
-    for name, kind in zip(_KEYS, _KIND_OF, strict=True):
-        slot = slots[kind]
-        slots[kind] += 1
+    if not len(sound):
+        return _CODED.empty_table(), sound
+    words: dict[str, list[str | None]] = {}
+    for name, kind, column in zip(_KEYS, _KIND_OF, scan.columns, strict=True):
         if kind == TEXT:
-            codes = scan.text[slot]
-            words = [_decoded(data[a:b]) for a, b in scan.span[slot, : scan.known[slot]].tolist()]
-            texts[name] = (codes, words)
+            words[name] = [_decoded(raw) for raw in column.texts]
             check = CHECKS.get(name) or DETAILS[name]
             # The last entry speaks for absent texts, whose code is -1.
-            fine = np.array([word is not None and check(word) for word in words] + [check(None)])
-            sound &= fine[codes]
+            fine = np.array([word is not None and check(word) for word in words[name]] + [check(None)])
+            fine = fine[column.values]
         elif kind == NUMBER:
-            arrays[name] = scan.number[slot]
-            sound &= _numbers_sound(name, scan.number[slot])
+            fine = _numbers_sound(name, column.reals)
         elif kind == WHOLE:
-            arrays[name] = scan.whole[slot]
-            sound &= _wholes_sound(name, scan.whole[slot])
-        elif kind == FLAG:
-            arrays[name] = scan.flag[slot]
+            fine = _wholes_sound(name, column.values)
         else:
-            arrays[name] = scan.instant
-            sound &= scan.instant != ABSENT
-    sound &= _has_result(texts, arrays["rtt_ms"])
-    everything = bool(sound.all())
-    keep = slice(None) if everything else np.flatnonzero(sound)
+            fine = column.values != ABSENT if kind == INSTANT else np.ones(1, dtype=bool)
+        if not fine.all():
+            sound &= column.spread(fine)
+    _drop_without_result(sound, scan, words["protocol"])
+    keep = slice(None) if sound.all() else np.flatnonzero(sound)
     columns = []
-    for name, kind in zip(_KEYS, _KIND_OF, strict=True):
-        if kind == TEXT:
-            codes, words = texts[name]
-            columns.append(_dictionary(codes[keep], words))
+    for name, kind, column in zip(_KEYS, _KIND_OF, scan.columns, strict=True):
+        if len(column.values) == 1 and _is_absent(column, kind)[0]:
+            columns.append(pa.nulls(int(sound.sum()), _CODED.field(name).type))
+        elif kind == TEXT:
+            columns.append(_dictionary(column.spread(column.values)[keep], words[name]))
         else:
-            columns.append(_plain(arrays[name][keep], kind))
+            values = column.reals if kind == NUMBER else column.values == 1 if kind == FLAG else column.values
+            absent = _is_absent(column, kind)
+            hidden = column.spread(absent)[keep] if absent.any() else None
+            columns.append(plain(column.spread(values)[keep], _TYPES[kind], hidden))
     columns.append(_dictionary(object_of[keep], list(names)))
     return pa.Table.from_arrays(columns, schema=_CODED), sound
+
+
+def _is_absent(column: Column, kind: int) -> NDArray[np.bool_]:
+    if kind == NUMBER:
+        return np.isnan(column.reals)
+    return column.values < 0 if kind in (TEXT, FLAG) else column.values == ABSENT
 
 
 def _decoded(raw: bytes) -> str | None:
@@ -178,20 +218,30 @@ def _numbers_sound(name: str, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _wholes_sound(name: str, values: NDArray[np.int64]) -> NDArray[np.bool_]:
     check = CHECKS.get(name) or DETAILS[name]
-    few = np.unique(values)
+    few = _different(values)
     fine = np.array([check(None if value == ABSENT else value) for value in few.tolist()], dtype=bool)
-    return np.asarray(fine[np.searchsorted(few, values)])
+    return fine if len(few) == 1 == len(values) else np.asarray(fine[np.searchsorted(few, values)])
 
 
-def _has_result(
-    texts: dict[str, tuple[NDArray[np.int32], list[str | None]]], rtt_ms: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    protocols, words = texts["protocol"]
-    dns = np.array([word == "dns" for word in words] + [False])[protocols]
-    return np.asarray((texts["failure"][0] >= 0) | ~np.isnan(rtt_ms) | dns)
+def _different(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which values there are, in order."""
+    low, high = int(values.min()), int(values.max())
+    if high - low >= 1 << 16:
+        return np.unique(values)
+    there = np.zeros(high - low + 1, dtype=bool)
+    there[values - low] = True
+    return np.flatnonzero(there) + low
 
 
-def _dictionary(codes: NDArray[np.int32], words: list[str | None]) -> pa.DictionaryArray:
+def _drop_without_result(sound: NDArray[np.bool_], scan: Scan, protocols: list[str | None]) -> None:
+    protocol, failure, rtt = (scan.columns[_KEYS.index(name)] for name in ("protocol", "failure", "rtt_ms"))
+    nothing = failure.spread(failure.values < 0) & rtt.spread(np.isnan(rtt.reals))
+    if nothing.any():
+        dns = np.array([word == "dns" for word in protocols] + [False])[protocol.values]
+        sound &= ~nothing | protocol.spread(dns)
+
+
+def _dictionary(codes: NDArray[np.integer[Any]], words: list[str | None]) -> pa.DictionaryArray:
     # A text that is none belongs to no row that is kept.
     kept = [word if word is not None and _encodable(word) else "" for word in words]
     distinct = list(dict.fromkeys(kept))
@@ -199,22 +249,11 @@ def _dictionary(codes: NDArray[np.int32], words: list[str | None]) -> pa.Diction
         number = {word: code for code, word in enumerate(distinct)}
         renamed = np.array([number[word] for word in kept] + [-1], dtype=np.int32)
         codes = renamed[codes]
-    indices = pa.array(codes, mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
+    return pa.DictionaryArray.from_arrays(plain(codes, pa.int32(), codes < 0), strings(distinct))
 
 
 def _encodable(word: str) -> bool:
-    return not any(0xD800 <= ord(char) < 0xE000 for char in word)
-
-
-def _plain(values: NDArray[Any], kind: int) -> pa.Array:
-    if kind == NUMBER:
-        return pa.array(values, mask=np.isnan(values))
-    if kind == FLAG:
-        return pa.array(values == 1, mask=values < 0)
-    if kind == INSTANT:
-        return pa.array(values, pa.timestamp("us", "UTC"))
-    return pa.array(values, mask=values == ABSENT)
+    return word.isascii() or not any(0xD800 <= ord(char) < 0xE000 for char in word)
 
 
 def in_batches(

@@ -1,192 +1,69 @@
 """A kernel that reads the lines agents write: flat JSON objects with known keys, straight into columns.
 
-A round is some hundred lines of much the same text. A general JSON reader builds every value of every
-line; this one compares: a key with the key that came next in the line before, a text with the text that
-stood there. Whatever is not plain (nested values, numbers out of reach of exact arithmetic, dates of other
-centuries, anything against the grammar) is left alone and its line marked :data:`ODD`, for
+A round is some hundred lines of much the same text. A general JSON reader builds every value of every line;
+this one compares each line with the one before, thirty-two bytes at a time. As long as they agree, member for
+member, nothing is done: a column is the list of its changes. Where they part, one value is read, and on it
+goes.
+Whatever is not plain (nested values, a key said twice, numbers out of reach of exact arithmetic, dates of
+other centuries, anything against the grammar) is left alone and its line marked :data:`ODD`, for
 ``planner.store.damage`` to read as Python does. So this is quick and never lenient. What the columns are is
 said in ``planner.store.lines``, which calls it.
 
 Numbers are exact: a decimal of at most 2^53 with at most 22 decimal places is one division away (Clinger,
-How to Read Floating Point Numbers Accurately, 1990); longer ones are named in ``Scan.long`` and read by
-Python. The kernel stands alone in its file, so that numba's own cache knows when it is stale.
+How to Read Floating Point Numbers Accurately, 1990); longer ones are named in ``long`` and read by Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import numba
 import numpy as np
 
+from planner.store.memory import alike_32, memory
+from planner.store.plain_json import (
+    ABSENT,
+    Kernel,
+    after_space,
+    after_text,
+    inlined,
+    is_ascii,
+    literal,
+    moment,
+    numeral,
+)
+
 SOUND, ODD, BLANK = 0, 1, 2
 TEXT, NUMBER, WHOLE, FLAG, INSTANT = 0, 1, 2, 3, 4
-ABSENT: Final = np.iinfo(np.int64).min
-"""Stands for null or a missing key among whole numbers and instants; NaN among numbers, -1 elsewhere."""
+UNREAD: Final = 0x7FF8_0000_0000_0001
+"""Stands for a number that is still to be read: a NaN as well, and another one."""
+
+MOST_KEYS: Final = 62
 
 POWERS: Final = np.array([10.0**n for n in range(23)])
-_BIG: Final = 1 << 53
-
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+_MEMBERS: Final = 128
+"""A line of more members than this is odd."""
 
 
 def _compiled(function: Kernel) -> Kernel:
     return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
 
 
-@_compiled
-def _is_space(byte: int) -> bool:
-    return byte == 32 or byte == 9 or byte == 13
+@inlined
+def _same(data: Any, one: int, other: int, length: int) -> int:
+    """How many of the ``length`` bytes from ``one`` on are those from ``other`` on."""
+    done = 0
+    while done + 32 <= length:
+        alike = alike_32(data, one + done, other + done)
+        if alike < 32:
+            return done + alike
+        done += 32
+    while done < length and data[one + done] == data[other + done]:
+        done += 1
+    return done
 
 
-@_compiled
-def _after_text(data: Any, at: int, end: int) -> int:
-    """Where the text whose first byte after the quote is ``at`` has its closing quote; -1 where it has
-    none."""
-    while at < end:
-        byte = data[at]
-        if byte == 34:
-            return at
-        if byte < 32:
-            return -1
-        if byte == 92:
-            at += 1
-            if at < end and data[at] < 32:
-                return -1
-        at += 1
-    return -1
-
-
-@_compiled
-def _after_number(data: Any, at: int, end: int) -> int:
-    """Where the number that starts ``at`` ends, by JSON's grammar; -1 where it is none."""
-    if at < end and data[at] == 45:
-        at += 1
-    first = at
-    while at < end and 48 <= data[at] <= 57:
-        at += 1
-    if at == first or (data[first] == 48 and at - first > 1):
-        return -1
-    if at < end and data[at] == 46:
-        at += 1
-        first = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-        if at == first:
-            return -1
-    if at < end and (data[at] == 101 or data[at] == 69):
-        at += 1
-        if at < end and (data[at] == 43 or data[at] == 45):
-            at += 1
-        first = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-        if at == first:
-            return -1
-    return at
-
-
-@_compiled
-def _decimal(data: Any, at: int, end: int, powers: Any) -> tuple[bool, float]:
-    """The number's value, and whether that is exact; one with an exponent is not tried."""
-    negative = data[at] == 45
-    if negative:
-        at += 1
-    mantissa: Any = 0
-    places, seen_point = 0, False
-    for i in range(at, end):
-        byte = data[i]
-        if byte == 46:
-            seen_point = True
-        elif 48 <= byte <= 57:
-            mantissa = mantissa * 10 + np.int64(byte - 48)
-            if mantissa > _BIG:
-                return False, 0.0
-            if seen_point:
-                places += 1
-        else:
-            return False, 0.0
-    if places > 22:
-        return False, 0.0
-    value = mantissa / powers[places]
-    return True, -value if negative else value
-
-
-@_compiled
-def _integer(data: Any, at: int, end: int) -> Any:
-    """The whole number; ``ABSENT`` for one with a point, an exponent or more than 17 digits."""
-    negative = data[at] == 45
-    if negative:
-        at += 1
-    if end - at > 17:
-        return ABSENT
-    value: Any = 0
-    for i in range(at, end):
-        if not 48 <= data[i] <= 57:
-            return ABSENT
-        value = value * 10 + np.int64(data[i] - 48)
-    return -value if negative else value
-
-
-@_compiled
-def _digits(data: Any, at: int, count: int) -> Any:
-    value: Any = 0
-    for i in range(at, at + count):
-        if not 48 <= data[i] <= 57:
-            return -1
-        value = value * 10 + np.int64(data[i] - 48)
-    return value
-
-
-@_compiled
-def _moment(data: Any, at: int, end: int) -> Any:
-    """µs since 1970 of ``YYYY-MM-DDTHH:MM:SS[.ffffff](Z|±HH:MM)``; ``ABSENT`` where it is not that."""
-    if end - at < 20:
-        return ABSENT
-    if data[at + 4] != 45 or data[at + 7] != 45 or data[at + 10] != 84:
-        return ABSENT
-    if data[at + 13] != 58 or data[at + 16] != 58:
-        return ABSENT
-    year, month, day = _digits(data, at, 4), _digits(data, at + 5, 2), _digits(data, at + 8, 2)
-    hour, minute, second = _digits(data, at + 11, 2), _digits(data, at + 14, 2), _digits(data, at + 17, 2)
-    if not 1970 <= year <= 2199 or not 1 <= month <= 12 or day < 1:
-        return ABSENT
-    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
-        return ABSENT
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    longest = 30 if month in (4, 6, 9, 11) else 31
-    if month == 2:
-        longest = 29 if leap else 28
-    if day > longest:
-        return ABSENT
-    position, micros = at + 19, 0
-    if data[position] == 46:
-        first = position + 1
-        position = first
-        while position < end and 48 <= data[position] <= 57:
-            position += 1
-        if not 1 <= position - first <= 6:
-            return ABSENT
-        micros = _digits(data, first, position - first) * 10 ** (6 - (position - first))
-    shift = 0
-    if end - position == 6 and (data[position] == 43 or data[position] == 45) and data[position + 3] == 58:
-        hours, minutes = _digits(data, position + 1, 2), _digits(data, position + 4, 2)
-        if not (0 <= hours <= 23 and 0 <= minutes <= 59):
-            return ABSENT
-        shift = (hours * 60 + minutes) * (1 if data[position] == 43 else -1)
-    elif end - position != 1 or data[position] != 90:
-        return ABSENT
-    # Days from the civil date, by H. Hinnant's algorithm: years begin in March, so that leap days come last.
-    y = year - 1 if month <= 2 else year
-    era = y // 400
-    of_era = y - era * 400
-    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-    return (((days * 24 + hour) * 60 + minute - shift) * 60 + second) * 1_000_000 + micros
-
-
-@_compiled
+@inlined
 def _matches(data: Any, at: int, other: Any, first: int, length: int) -> bool:
     for i in range(length):  # noqa: SIM110 - numba compiles the loop, not the generator
         if data[at + i] != other[first + i]:
@@ -194,205 +71,240 @@ def _matches(data: Any, at: int, other: Any, first: int, length: int) -> bool:
     return True
 
 
-@_compiled
-def _coded(data: Any, at: int, end: int, span: Any, table: Any, known: Any, column: int) -> Any:
-    """The code of a text in its column, a new one where it was not seen before."""
-    mask = table.shape[1] - 1
+@inlined
+def _place(words: Any, at: int, end: int, mask: int) -> Any:
+    """Where the table has this text first looked for (FNV-1a)."""
     digest = np.uint64(14695981039346656037)
     for i in range(at, end):
-        digest = (digest ^ np.uint64(data[i])) * np.uint64(1099511628211)
-    place = np.int64((digest ^ (digest >> np.uint64(32))) & np.uint64(mask))
+        digest = (digest ^ np.uint64(words[i])) * np.uint64(1099511628211)
+    return np.int64((digest ^ (digest >> np.uint64(32))) & np.uint64(mask))
+
+
+@inlined
+def _coded(
+    data: Any, at: int, end: int, words: Any, span: Any, table: Any, known: Any, keys: int, key: int
+) -> Any:
+    """The code of a text among those of its key, a new one where it was not seen before."""
+    room = known[keys + 2]
+    place = _place(data, at, end, 2 * room - 1)
     while True:
-        code = table[column, place]
+        code = np.int64(table[2 * room * key + place])
         if code < 0:
-            code = known[column]
-            table[column, place] = code
-            span[column, code, 0], span[column, code, 1] = at, end
-            known[column] += 1
+            code, first = known[key], known[keys]
+            for i in range(at, end):
+                words[first + i - at] = data[i]
+            table[2 * room * key + place] = np.int32(code)
+            span[2 * (room * key + code)], span[2 * (room * key + code) + 1] = first, first + end - at
+            known[key] += 1
+            known[keys] += end - at
             return code
-        first = span[column, code, 0]
-        if span[column, code, 1] - first == end - at and _matches(data, at, data, first, end - at):
+        first = span[2 * (room * key + code)]
+        length = span[2 * (room * key + code) + 1] - first
+        if length == end - at and _matches(data, at, words, first, length):
             return code
-        place = (place + 1) & mask
+        place = (place + 1) & (2 * room - 1)
 
 
 @_compiled
-def _key(data: Any, at: int, end: int, marks: Any, mark_at: Any) -> int:
+def spread(words: Any, span: Any, known: Any, table: Any) -> None:
+    """Enter the texts that are known into a new, empty table."""
+    mask = table.shape[1] - 1
+    for column in range(table.shape[0]):
+        for code in range(known[column]):
+            place = _place(words, span[column, code, 0], span[column, code, 1], mask)
+            while table[column, place] >= 0:
+                place = (place + 1) & mask
+            table[column, place] = code
+
+
+@inlined
+def _key(data: Any, at: int, end: int, marks: Any, mark_at: Any, keys: int) -> int:
     """Which of the keys it is; their number where it is none."""
-    count = len(mark_at) - 1
-    for which in range(count):
+    for which in range(keys):
         # The mark has two quotes and a colon besides.
         first = mark_at[which] + 1
         if mark_at[which + 1] - first - 2 == end - at and _matches(data, at, marks, first, end - at):
             return which
-    return count
+    return keys
 
 
-@_compiled
-def _literal(data: Any, at: int, end: int) -> int:
-    """0 null, 1 true, 2 false, -1 none of them."""
-    for which, word in enumerate((b"null", b"true", b"false")):
-        if end - at >= len(word):
-            same = True
-            for i in range(len(word)):
-                same = same and data[at + i] == word[i]
-            if same:
-                return which
-    return -1
+@inlined
+def _change(since: Any, last: Any, room: int, which: int, line: int) -> Any:
+    """The cell for a value of this line that is not that of the line before."""
+    if since[room * which + last[which]] != line:
+        last[which] += 1
+        since[room * which + last[which]] = np.int32(line)
+    return room * which + last[which]
+
+
+@inlined
+def _set(cells: Any, since: Any, last: Any, room: int, which: int, line: int, value: int) -> None:
+    if cells[room * which + last[which]] != value:
+        cells[_change(since, last, room, which, line)] = value
+
+
+@inlined
+def _value(
+    data: Any, at: int, stop: int, form: int, cells: Any, reals: Any, since: Any, last: Any, room: int,
+    keys: int, which: int, line: int, absent: Any, powers: Any, words: Any, span: Any, table: Any,
+    known: Any, long: Any,
+) -> int:  # fmt: skip
+    """Read the value that starts ``at``; where it ends, or -1 where it is not plain."""
+    byte = data[at]
+    if byte == 34:
+        closing = after_text(data, at + 1, stop)
+        if closing < 0:
+            return -1
+        if form == 0:
+            code = _coded(data, at + 1, closing, words, span, table, known, keys, which)
+            _set(cells, since, last, room, which, line, code)
+        elif form == 4:
+            instant = moment(data, at + 1, closing)
+            if instant == ABSENT:
+                return -1
+            _set(cells, since, last, room, which, line, instant)
+        elif form > 0 or not is_ascii(data, at + 1, closing):
+            return -1
+        return closing + 1
+    if byte == 45 or 48 <= byte <= 57:
+        closing, digits, places = numeral(data, at, stop)
+        if form == 1 and places == -2:
+            place = _change(since, last, room, which, line)
+            cells[place] = UNREAD
+            found = 3 * known[keys + 1]
+            long[found], long[found + 1], long[found + 2] = place, at, closing
+            known[keys + 1] += 1
+        elif form == 1:
+            value = digits / powers[max(places, 0)]
+            if reals[room * which + last[which]] != value:
+                reals[_change(since, last, room, which, line)] = value
+        elif form == 2 and places == -1:
+            _set(cells, since, last, room, which, line, digits)
+        elif form >= 0:
+            return -1
+        return closing
+    word = literal(data, at, stop)
+    if word == 0 and form >= 0:
+        _set(cells, since, last, room, which, line, absent[which])
+    elif word > 0 and form == 3:
+        _set(cells, since, last, room, which, line, 2 - word)
+    elif form >= 0 or word < 0:
+        return -1
+    return at + (5 if word == 2 else 4)
 
 
 @_compiled
 def scan(
-    data: Any, start: Any, end: Any, marks: Any, mark_at: Any, kind: Any, slot: Any, powers: Any,
-    status: Any, text: Any, span: Any, known: Any, number: Any, whole: Any, flag: Any, instant: Any,
-    long: Any, table: Any,
+    all_data: Any, line: int, all_marks: Any, all_mark_at: Any, all_kind: Any, all_absent: Any,
+    all_powers: Any, all_status: Any, all_cells: Any, all_reals: Any, all_since: Any, all_last: Any,
+    all_words: Any, all_span: Any, all_known: Any, all_table: Any, all_long: Any,
 ) -> int:  # fmt: skip
-    """Fill the columns; returns how many long numbers there are."""
-    keys = len(kind)
-    found = 0
-    at, stop = 0, len(data)
-    for line in range(len(start)):
-        start[line] = at
-        while at < stop and _is_space(data[at]):
-            at += 1
-        if at == stop or data[at] == 10:
-            status[line] = BLANK
-            end[line] = at
-            at += 1
-            continue
-        status[line] = ODD
-        expected = 0
-        sound = data[at] == 123
+    """Read all lines of the data, the first of them being ``line``; returns the line after the last."""
+    data, marks, mark_at, kind = memory(all_data), memory(all_marks), memory(all_mark_at), memory(all_kind)
+    absent, powers, status, cells = (
+        memory(all_absent),
+        memory(all_powers),
+        memory(all_status),
+        memory(all_cells),
+    )
+    reals, since, last, words = memory(all_reals), memory(all_since), memory(all_last), memory(all_words)
+    span, known, table, long = memory(all_span), memory(all_known), memory(all_table), memory(all_long)
+    keys, room = all_cells.shape
+    everything = (1 << keys) - 1
+    # The members of the line before: where each starts, and its value; its key, and which keys came earlier;
+    # and whether its value is one of the long ones, which nobody knows yet.
+    begin, value_at = np.empty(_MEMBERS + 1, np.int64), np.empty(_MEMBERS, np.int64)
+    which_of, earlier = np.empty(_MEMBERS, np.int64), np.empty(_MEMBERS + 1, np.int64)
+    unread = np.empty(_MEMBERS, np.bool_)
+    members = 0
+    at, stop = 0, len(all_data)
+    while at < stop:
+        start = at
+        at = after_space(data, at, stop)
+        blank = at == stop or data[at] == 10
+        sound = not blank and data[at] == 123
         at += 1
-        while sound:
-            while at < stop and _is_space(data[at]):
-                at += 1
-            # Mostly it is the key that came next in the line before, colon and all.
-            which = expected
-            first = mark_at[which]
-            length = mark_at[which + 1] - first
-            if at + length <= stop and _matches(data, at, marks, first, length):
-                at += length
+        k, seen, closed, following = 0, 0, False, members > 0
+        while sound and not closed:
+            following = following and k < members
+            which, shift = -1, 0
+            if following:
+                here, rest = begin[k], begin[members] - begin[k]
+                shift = at - here
+                # To a multiple of 32, for the last few bytes are looked at one by one.
+                same = here + _same(data, at, here, min((rest + 31) & -32, stop - at))
+                while k < members and begin[k + 1] <= same and not unread[k]:
+                    here = begin[k + 1]
+                    begin[k] += shift
+                    value_at[k] += shift
+                    k += 1
+                at, seen, closed = here + shift, earlier[k], k == members
+                if closed:
+                    break
+                if value_at[k] <= same:
+                    which = which_of[k]
+            if k == _MEMBERS:
+                sound = False
+                break
+            begin[k], earlier[k] = at, seen
+            if which >= 0:
+                at = value_at[k] + shift
             else:
-                if at >= stop or data[at] != 34:
-                    sound = False
-                    break
-                at += 1
-                closing = _after_text(data, at, stop)
-                if closing < 0:
-                    sound = False
-                    break
-                for i in range(at, closing):
-                    if data[i] == 92:
+                following = False
+                at = after_space(data, at, stop)
+                # Mostly it is the key that stands next in the contract, colon and all.
+                which = which_of[k - 1] + 1 if k > 0 and which_of[k - 1] + 1 < keys else 0
+                first = mark_at[which]
+                length = mark_at[which + 1] - first
+                if at + length <= stop and _matches(data, at, marks, first, length):
+                    at += length
+                else:
+                    closing = after_text(data, at + 1, stop) if at < stop and data[at] == 34 else -1
+                    if closing < 0 or not is_ascii(data, at + 1, closing):
                         sound = False
-                which = _key(data, at, closing, marks, mark_at)
-                at = closing + 1
-                while at < stop and _is_space(data[at]):
+                        break
+                    which = _key(data, at + 1, closing, marks, mark_at, keys)
+                    at = after_space(data, closing + 1, stop)
+                    if at >= stop or data[at] != 58:
+                        sound = False
+                        break
                     at += 1
-                if not sound or at >= stop or data[at] != 58:
-                    sound = False
-                    break
-                at += 1
-            while at < stop and _is_space(data[at]):
-                at += 1
-            if at >= stop:
+            at = after_space(data, at, stop)
+            if at >= stop or (which < keys and seen >> which & 1):
                 sound = False
                 break
-            form = kind[which] if which < keys else -1
-            column = slot[which] if which < keys else 0
-            byte = data[at]
-            if byte == 34:
-                at += 1
-                if form == 0 and line > 0 and text[column, line - 1] >= 0:
-                    # Mostly it is the text that stood there in the line before.
-                    code = text[column, line - 1]
-                    first = span[column, code, 0]
-                    length = span[column, code, 1] - first
-                    if (
-                        at + length < stop
-                        and data[at + length] == 34
-                        and _matches(data, at, data, first, length)
-                    ):
-                        text[column, line] = code
-                        at += length + 1
-                        byte = 0
-            if byte == 0:
-                pass
-            elif byte == 34:
-                closing = _after_text(data, at, stop)
-                if closing < 0:
-                    sound = False
-                    break
-                if form == 0:
-                    text[column, line] = _coded(data, at, closing, span, table, known, column)
-                elif form == 4:
-                    instant[line] = _moment(data, at, closing)
-                    sound = instant[line] != ABSENT
-                elif form >= 0:
-                    sound = False
-                at = closing + 1
-            elif byte == 45 or 48 <= byte <= 57:
-                closing = _after_number(data, at, stop)
-                if closing < 0:
-                    sound = False
-                    break
-                if form == 1:
-                    exact, value = _decimal(data, at, closing, powers)
-                    if exact:
-                        number[column, line] = value
-                    elif found < len(long):
-                        long[found, 0], long[found, 1] = column, line
-                        long[found, 2], long[found, 3] = at, closing
-                        found += 1
-                    else:
-                        sound = False
-                elif form == 2:
-                    whole[column, line] = _integer(data, at, closing)
-                    sound = whole[column, line] != ABSENT
-                elif form >= 0:
-                    sound = False
-                at = closing
-            else:
-                which_literal = _literal(data, at, stop)
-                if which_literal < 0:
-                    sound = False
-                    break
-                at += 5 if which_literal == 2 else 4
-                if which_literal > 0:
-                    if form == 3:
-                        flag[column, line] = 2 - which_literal
-                    elif form >= 0:
-                        sound = False
-                elif form == 0:
-                    text[column, line] = -1
-                elif form == 1:
-                    number[column, line] = np.nan
-                elif form == 2:
-                    whole[column, line] = ABSENT
-                elif form == 3:
-                    flag[column, line] = -1
-                elif form == 4:
-                    instant[line] = ABSENT
-            while at < stop and _is_space(data[at]):
-                at += 1
-            if at < stop and data[at] == 125:
-                at += 1
-                break
-            if at >= stop or data[at] != 44:
+            which_of[k], value_at[k] = which, at
+            longer = known[keys + 1]
+            at = _value(
+                data, at, stop, kind[which] if which < keys else -1, cells, reals, since, last, room, keys,
+                which, line, absent, powers, words, span, table, known, long,
+            )  # fmt: skip
+            if at < 0:
                 sound = False
                 break
+            unread[k] = known[keys + 1] > longer
+            at = after_space(data, at, stop)
+            closed = at < stop and data[at] == 125
+            sound = closed or (at < stop and data[at] == 44)
             at += 1
-            expected = which + 1 if which + 1 < keys else 0
-        while at < stop and _is_space(data[at]):
-            at += 1
-        if sound and (at >= stop or data[at] == 10):
-            status[line] = SOUND
-        # A text that was never closed may have led past the line's end, so an odd line is read from its
-        # start.
-        if status[line] == ODD:
-            at = start[line]
+            if which < keys:
+                seen |= 1 << which
+            k += 1
+        if sound:
+            begin[k], earlier[k] = at, seen
+            at = after_space(data, at, stop)
+            sound = at >= stop or data[at] == 10
+        status[line] = SOUND if sound else (BLANK if blank else ODD)
+        members = k if sound else 0
+        if not sound:
+            # A text that was never closed may have led past the line's end.
+            at = start
             while at < stop and data[at] != 10:
                 at += 1
-        end[line] = min(at, stop)
+        elif seen != everything:
+            for which in range(keys):
+                if not seen >> which & 1:
+                    _set(cells, since, last, room, which, line, absent[which])
         at += 1
-    return found
+        line += 1
+    return line

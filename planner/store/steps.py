@@ -9,13 +9,13 @@ a table later, it would be a sort of all it holds.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from planner.store.arrays import coded, listed, numbers, plain
 from planner.store.counting import PROTOCOLS
 from probes.record import NOT_LOSS
 
@@ -28,30 +28,41 @@ def with_steps(rows: pa.Table) -> pa.Table:
     """The rows with a column :data:`STEP`, null where there is none."""
     steps = np.full(len(rows), np.nan)
     at = np.flatnonzero(_counted(rows))
-    group = [_codes(rows, name)[at] for name in _GROUP]
-    started = rows.column("started_at").cast(pa.int64()).to_numpy()[at]
-    order = np.lexsort((rows.column("sample").to_numpy()[at], started, *reversed(group)))
-    rtt = rows.column("rtt_ms").to_numpy(zero_copy_only=False)[at].astype(np.float64)
-    came_back = rows.column("failure").is_null().to_numpy(zero_copy_only=False)[at]
+    group = _groups(rows)[at]
+    started = numbers(rows.column("started_at").cast(pa.int64()))[at]
+    sample = numbers(rows.column("sample"))[at]
+    rtt = numbers(rows.column("rtt_ms"))[at]
+    came_back = coded(rows.column("failure"))[0][at] < 0
+    # A round stands together and in order, mostly: sorting what is sorted is a pass.
+    order = np.argsort(group, kind="stable")
+    together = np.diff(group[order]) == 0
+    later, more = np.diff(started[order]), np.diff(sample[order])
+    if np.any(together & ((later < 0) | ((later == 0) & (more < 0)))):
+        order = np.lexsort((sample, started, group))
     answered = np.where(came_back, rtt, np.nan)[order]
-    together = np.ones(max(len(at) - 1, 0), dtype=bool)
-    for codes in group:
-        together &= np.diff(codes[order]) == 0
     steps[at[order[1:]]] = np.where(together, np.abs(np.diff(answered)), np.nan)
-    return rows.append_column(STEP, pa.array(steps, mask=np.isnan(steps)))
+    return rows.append_column(STEP, plain(steps, pa.float64(), np.isnan(steps)))
+
+
+def _groups(rows: pa.Table) -> NDArray[np.int64]:
+    """A number for each vantage, run, site and protocol."""
+    group = np.zeros(len(rows), dtype=np.int64)
+    for name in _GROUP:
+        codes, words = coded(rows.column(name))
+        most = len(words)
+        if most > 1:
+            group = group * most + codes
+        if most > 1 and group.max(initial=0) > 1 << 31:  # lest the next product be too much
+            group = np.unique(group, return_inverse=True)[1]
+    return group
 
 
 def _counted(rows: pa.Table) -> NDArray[np.bool_]:
     """As ``planner.store.counting.COUNTS`` has it in SQL."""
-    failure = rows.column("failure")
-    silent = pc.is_in(failure, pa.array(sorted(NOT_LOSS)))
-    lost = pc.and_(pc.is_valid(rows.column("peer")), pc.invert(silent))
-    judged = pc.is_in(rows.column("protocol"), pa.array(PROTOCOLS))
-    counted: Any = pc.and_(judged, pc.or_(failure.is_null(), lost))
-    return np.asarray(counted.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _codes(rows: pa.Table, name: str) -> NDArray[np.int64]:
-    column = rows.column(name).combine_chunks()
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    protocol, protocols = coded(rows.column("protocol"))
+    failure, failures = coded(rows.column("failure"))
+    peer, _ = coded(rows.column("peer"))
+    # The last entry speaks for an absent text, whose code is -1.
+    judged = np.array([word in PROTOCOLS for word in listed(protocols)] + [False])[protocol]
+    silent = np.array([word in NOT_LOSS for word in listed(failures)] + [False])[failure]
+    return np.asarray(judged & ((failure < 0) | ((peer >= 0) & ~silent)))

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -184,24 +184,40 @@ def _files(table: DeltaTable) -> tuple[list[date], list[str]]:
     return actions.column("partition.day").to_pylist(), actions.column("path").to_pylist()
 
 
-def files_overlapping(table: DeltaTable, runs: Sequence[str]) -> list[str]:
-    """The names of the table's files that may hold rows of these runs, by what each file says of its least
-    and greatest run; runs are named by their time, so those are few."""
+Bounds = Sequence[tuple[str, str | None, str | None]]
+"""Of each file its name, and of its runs the least and the greatest, None where that is not known."""
+
+
+def run_bounds(table: DeltaTable) -> Bounds:
+    """What the table says of its files' runs."""
     actions = _actions(table)
-    if actions.num_rows == 0 or not runs:
+    if actions.num_rows == 0:
+        return []
+    nothing = [None] * actions.num_rows
+    lows, highs = (
+        actions.column(name).to_pylist() if name in actions.column_names else nothing
+        for name in ("min.run_id", "max.run_id")
+    )
+    return list(zip(actions.column("path").to_pylist(), lows, highs, strict=True))
+
+
+def overlapping(bounds: Bounds, runs: Sequence[str]) -> list[str]:
+    """The names of the files that may hold rows of these runs; runs are named by their time, so those are
+    few."""
+    if not bounds or not runs:
         return []
     low, high = min(runs), max(runs)
-    names: Any = actions.column("path").to_pylist()
-    nothing = [None] * len(names)
-    lows = actions.column("min.run_id").to_pylist() if "min.run_id" in actions.column_names else nothing
-    highs = actions.column("max.run_id").to_pylist() if "max.run_id" in actions.column_names else nothing
-    wanted = {
+    return [
         name
-        for name, least, most in zip(names, lows, highs, strict=True)
+        for name, least, most in bounds
         # Statistics may be cut short: a greatest value only says that it begins like this.
         if (least is None or least <= high) and (most is None or most >= low[: len(most)])
-    }
-    return [name for name in names if name in wanted]
+    ]
+
+
+def files_overlapping(table: DeltaTable, runs: Sequence[str]) -> list[str]:
+    """The names of the table's files that may hold rows of these runs."""
+    return overlapping(run_bounds(table), runs)
 
 
 def files_between(
