@@ -24,6 +24,7 @@ together; how new its ends are, 0 to 2; and the place or pair for whose sake it 
 
 _PAIR_FOLDS: Final = 20
 _BOTH_NEW: Final = 200
+_CHOICES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +52,10 @@ class LeftOut:
         return _joined(found)
 
     def places(self, kept: int) -> LeftOutErrors:
-        """A place at a time, with all its pairs but ``kept``, which leave it half known (0: it is new)."""
+        """A place at a time, with all its pairs but ``kept``, which leave it half known (0: it is new). Which
+        pairs are kept matters much, so that each place is tried with several choices."""
         generator, found = np.random.default_rng(0), []
-        for place in range(len(self.apart)):
+        for place in np.repeat(np.arange(len(self.apart)), _CHOICES if kept else 1).tolist():
             touches = (self.low == place) | (self.high == place)
             own = np.flatnonzero(touches)
             if own.size <= kept or touches.all():
@@ -77,16 +79,18 @@ class LeftOut:
             if ends[0] == ends[1] or touches.all():
                 continue
             block = np.flatnonzero(touches)
-            here = block == pair
-            error, near = self._without(block, touches)
-            found.append(
-                (block[here], error[here], near[here], self._newness(ends).sum(keepdims=True), ends[:1])
-            )
+            error, near = self._without(block, touches, block == pair)
+            found.append((np.array([pair]), error, near, self._newness(ends).sum(keepdims=True), ends[:1]))
         return _joined(found)
 
-    def _without(self, block: Indices, touches: NDArray[np.bool_]) -> tuple[Array, Array]:
-        """Errors of ``block``, and the way from each of it to the nearest pair that is not."""
+    def _without(
+        self, block: Indices, touches: NDArray[np.bool_], asked: NDArray[np.bool_] | None = None
+    ) -> tuple[Array, Array]:
+        """Errors of ``block``, and the way from each of it to the nearest pair that is not; only of those
+        that are ``asked`` about, where not all are."""
         error = np.linalg.solve(self.inverse[np.ix_(block, block)], self.pull[block])
+        if asked is not None:
+            block, error = block[asked], error[asked]
         low, high = self.low[~touches], self.high[~touches]
         from_low, from_high = self.apart[self.low[block]], self.apart[self.high[block]]
         way = np.minimum(

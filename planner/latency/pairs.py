@@ -171,7 +171,7 @@ def _fitted(origin: bytes, target: bytes, rtt_ms: bytes) -> PairModel:
     if distance.pairs == 0 or np.count_nonzero(usable) < MIN_PAIRS:
         return curve_only
     observed = _observe(start[usable], end[usable], np.log(rtt[usable]), distance)
-    if len(observed.place) < MIN_PLACES:
+    if len(observed.place) < MIN_PLACES or np.count_nonzero(observed.low != observed.high) < MIN_PLACES:
         return curve_only
     apart = pairwise_km(*observed.place.T, *observed.place.T)
     inverse: Array = np.linalg.inv(_covariance(observed, apart)).astype(np.float64)
@@ -279,7 +279,10 @@ def _errors(
     new: Array,
     group: NDArray[np.intp],
 ) -> Errors:
-    """Errors of pairs as errors of the figures they are made of, each direction for itself."""
+    """Errors of pairs as errors of the figures they are made of, each direction for itself. A place to itself
+    is left out: across the street there is no detour, and the curve's own interval stands."""
+    apart = observed.low[pair] != observed.high[pair]
+    pair, error, nearest_km, new, group = (each[apart] for each in (pair, error, nearest_km, new, group))
     order = np.argsort(observed.of, kind="stable")
     count = np.bincount(observed.of, minlength=observed.low.size)
     begin = np.concatenate(([0], np.cumsum(count)[:-1]))

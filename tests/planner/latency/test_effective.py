@@ -46,6 +46,22 @@ def test_the_worst_of_three_lengths_counts():
     assert effective_samples(hits, np.full(16, 10), 16) == pytest.approx(160 / by_length[1])
 
 
+def test_where_long_batches_show_more_than_short_ones_there_is_more_that_none_shows():
+    # All of 16 batches above and all of the other 16 below: each strays by 4, and joined by fours by 16.
+    hits, size = np.repeat([9, 1], 16), np.full(32, 10)
+    short, long = 32 / 31 * 32 * 4**2 / 320**2, 8 / 7 * 8 * 16**2 / 320**2
+    factor = (student.ppf(0.975, 7) / 1.959963984540054) ** 2
+    assert long > 1.5 * short
+    assert effective_samples(hits, size, 32) == pytest.approx(
+        320 / ((3 * long - 2 * short) / (0.25 / 320) * factor)
+    )
+    # Where they alternate, long batches are alike, and what the short ones show is all.
+    alone = (student.ppf(0.975, 31) / 1.959963984540054) ** 2
+    assert effective_samples(np.tile([9, 1], 16), size, 32) == pytest.approx(
+        320 / (short / (0.25 / 320) * alone)
+    )
+
+
 def test_where_nothing_shows_a_round_is_one_sample():
     assert effective_samples([5], [10], 1) == 1.0
     assert effective_samples([10, 10, 10], [10, 10, 10], 6) == 6.0
