@@ -183,12 +183,15 @@ def sweep_text(summary: dict[str, Any]) -> str:
     ]  # fmt: skip
     if "regret" in summary:
         regret = summary["regret"]
-        words = "" if regret is None else f"{regret[1]:.1%} in the middle, {regret[2]:.1%} at worst 1 in 20"
         lines += [
             "",
-            f"  against the plan decided anew for each: it costs {words or 'nothing comparable'} more where"
-            f" the promise holds; broken though another plan holds it: {summary['broken_though_possible']};"
-            f" no plan at all holds: {summary['impossible']}",
+            "  against the plan decided anew for each:",
+            "    both keep the promise in none, so there is no cost to compare"
+            if regret is None
+            else f"    where the promise holds, it costs {regret[1]:.1%} more in the middle, {regret[2]:.1%}"
+            " or more 1 time in 20",
+            f"    broken though another plan holds it: {summary['broken_though_possible']}",
+            f"    no plan at all holds: {summary['impossible']}",
             *(f"    {site} is open in {times}" for site, times in list(summary["open"].items())[:12]),
         ]
     return "\n".join(lines)

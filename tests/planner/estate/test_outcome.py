@@ -8,6 +8,7 @@ import pytest
 from planner.costs import CostTerms
 from planner.estate import Scenario, failing, outcome_of
 from planner.estate.live import Estate, domains_of
+from planner.estate.redecide import Best
 from planner.estate.report import outcome_text, summary_of, sweep_text
 from planner.estate.true_ways import Ways
 from planner.latency.draws import Errors
@@ -219,3 +220,17 @@ def test_without_a_promise_none_is_kept_or_broken():
 def test_what_is_not_there_cannot_fail():
     with pytest.raises(InputError, match="'a-zon' is nothing of this plan that may fail"):
         failing(estate(), ["a-zon"])
+
+
+def test_regret_is_told_where_there_is_something_to_compare():
+    held, broken = outcome_of(estate(), failing(estate(), [])), outcome_of(estate(), failing(estate(), ["c"]))
+    assert (held.kept, broken.kept) == (True, False)
+    cheaper = Best(held.cost_usd_month / 1.25, 1.0, ("a",), "optimal")
+    told = sweep_text(summary_of([held, broken], [cheaper, cheaper]))
+    assert "where the promise holds, it costs 25.0% more in the middle" in told
+    assert "broken though another plan holds it: 1" in told
+    assert "a is open in 2" in told
+    none = Best(None, None, (), "infeasible")
+    told = sweep_text(summary_of([broken], [none]))
+    assert "both keep the promise in none, so there is no cost to compare" in told
+    assert "no plan at all holds: 1" in told
