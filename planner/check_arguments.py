@@ -19,6 +19,11 @@ def add(check: argparse.ArgumentParser) -> None:
         "--since", metavar="24h", help="what was measured lately: a span, or a moment (default: 24h)"
     )
     check.add_argument(
+        "--reference",
+        metavar="28d",
+        help="how much from before the plan rounds are compared with, a span (default: 28d)",
+    )
+    check.add_argument(
         "--threshold",
         type=percent,
         default=0.02,
@@ -38,6 +43,7 @@ def asked(given: argparse.Namespace) -> CheckOptions:
         plan=given.plan,
         stores=tuple(given.measurements),
         since=given.since,
+        reference=given.reference,
         threshold=given.threshold,
         study=given.study,
         out_prometheus=given.out_prometheus,

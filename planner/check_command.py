@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from planner.commands import DONE, Options, with_progress
+from planner.drift.basis import REFERENCE
 from planner.drift.checking import WINDOW, Asked, check_plan
 from planner.drift.prometheus import metrics_text
 from planner.drift.report import check_document, check_text
@@ -26,12 +27,13 @@ NO_LONGER_RIGHT: Final = 4
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
     """``plan``: a plan.json or its directory; ``since``: a span of time, or a moment in ISO 8601, None for
-    the last day; ``study``: in the place of the one that stands in the plan; ``threshold``: of regret, as a
-    share; ``out_prometheus``: where the metrics go."""
+    the last day; ``reference``: a span, None for four weeks; ``study``: in the place of the one that stands
+    in the plan; ``threshold``: of regret, as a share; ``out_prometheus``: where the metrics go."""
 
     plan: Path
     stores: tuple[str, ...]
     since: str | None = None
+    reference: str | None = None
     threshold: float = DEFAULT_REGRET
     study: str | None = None
     out_prometheus: Path | None = None
@@ -46,11 +48,18 @@ def check(options: CheckOptions) -> int:
         _check_metrics_file(options.out_prometheus)
     started = datetime.now(UTC)
     since = started - WINDOW if options.since is None else begin_of(options.since, started)
+    reference = REFERENCE if options.reference is None else span_of(options.reference)
     saved = read_plan(options.plan)
     study = saved.study if options.study is None else find_study(options.study)
     if study is None:
         raise SavedPlanError(options.plan, "does not say which study it is of; give --study")
-    asked = Asked(options.stores, since, options.threshold, options.time_limit_s)
+    asked = Asked(
+        options.stores,
+        since,
+        threshold=options.threshold,
+        reference=reference,
+        time_limit_s=options.time_limit_s,
+    )
     found = with_progress(
         Options(saved.name, verbose=options.verbose),
         lambda progress: check_plan(saved, study, asked, progress=progress),
@@ -72,6 +81,18 @@ def _check_metrics_file(path: Path) -> None:
             "--out-prometheus", f"{path}: node_exporter reads no file whose name does not end in .prom"
         )
     check_file(path, "--out-prometheus")
+
+
+def span_of(text: str) -> timedelta:
+    """The span that ``--reference`` means. Raises :class:`~probes.strict_toml.InputError` where it is
+    none, or less than a day."""
+    try:
+        span = timedelta(seconds=seconds(text))
+    except (ValueError, OverflowError):
+        raise InputError("--reference", f"{text!r} is no span of time such as 28d") from None
+    if span < timedelta(days=1):
+        raise InputError("--reference", f"{text} is less than a day, against which nothing can be compared")
+    return span
 
 
 def begin_of(text: str, now: datetime) -> datetime:

@@ -16,6 +16,7 @@ from planner.decide import DEFAULT_TIME_LIMIT_S, Draft, decide, decide_frontier
 from planner.decide import explain as explain_plan
 from planner.deployment import deployment_files
 from planner.export import (
+    MEASURED,
     check_directory,
     check_file,
     frontier_csv,
@@ -27,6 +28,7 @@ from planner.export import (
 )
 from planner.inputs import Inputs, load_inputs
 from planner.latency.jitter import Jitter
+from planner.measured_pairs import measured_csv
 from planner.measurements import read_jitter
 from planner.origin import origin_document
 from planner.plan import Plan
@@ -77,9 +79,11 @@ def plan(options: Options, *, out: Path | None) -> int:
     decided = plan_of(options, study, inputs, lambda: options.time_limit_s)
     code = verdict(decided)
     written: tuple[Path, ...] = ()
-    origin = origin_document(decided, study, options.stores, made, out)
+    measured = {MEASURED: measured_csv(inputs.own)} if inputs.own else {}
+    origin = origin_document(decided, study, options.stores, made, out, measured)
     if code == DONE and out is not None:
-        written = write_plan(decided, out, deployment_files(decided, study, inputs), origin)
+        beside = {**deployment_files(decided, study, inputs), **measured}
+        written = write_plan(decided, out, beside, origin)
     show(options, plan_document(decided) | origin, lambda: plan_text(decided, slo_ms=study.latency.slo_ms))
     if written and not options.json:
         print("\nwritten: " + ", ".join(str(path) for path in written))

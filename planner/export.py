@@ -46,6 +46,8 @@ _TOLD: Final = 8
 """How many of these tell of a vantage's own samples."""
 
 PLAN_FILES: Final = ("placements.csv", "assignments.csv", "plan.json")
+MEASURED: Final = "measured.csv"
+OPTIONAL_FILES: Final = (*DEPLOYMENT_FILES, MEASURED)
 FRONTIER_COLUMNS: Final = (
     *("point", "cost_usd_month", "promise_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "coverage"),
     *("termination", "gap", "sites", "open", "complete"),
@@ -219,8 +221,8 @@ def write_plan(
     origin: Mapping[str, Any] | None = None,
 ) -> tuple[Path, ...]:
     """Write placements.csv, assignments.csv, plan.json with the ``origin``, and the files ``beside`` them, by
-    name; the directory is created when absent. A deployment file of an earlier plan that this one does not
-    have is taken away.
+    name; the directory is created when absent. Such a file of an earlier plan that this one does not have is
+    taken away.
 
     Raises ``OSError`` when they cannot be written, and ``ValueError`` for a plan nobody should act on: one
     with nothing decided, or with audit violations.
@@ -233,7 +235,7 @@ def write_plan(
     directory.mkdir(parents=True, exist_ok=True)
     every = dict(zip(PLAN_FILES, texts, strict=True)) | dict(beside or {})
     written = write_texts({directory / name: text for name, text in every.items()})
-    for name in DEPLOYMENT_FILES:
+    for name in OPTIONAL_FILES:
         if name not in every:
             (directory / name).unlink(missing_ok=True)
     return written
@@ -249,7 +251,7 @@ def check_directory(directory: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError("--out", f"{existing} is not a directory")
-    for name in (*PLAN_FILES, *DEPLOYMENT_FILES):
+    for name in (*PLAN_FILES, *OPTIONAL_FILES):
         _check_place(directory / name, "--out")
     _try_writing(existing, directory, "--out")
 

@@ -60,7 +60,8 @@ class Inputs:
     Region; ``home``: where it does, its legs then in the ``matrix``
     (:func:`at_home`), and ``recovery``: what is done about its loss. ``routing`` is None where the study
     has none, ``policy`` the one decided on. ``duties``: by Outpost, what stays with the customer for a
-    program of a rule to hold there. ``sources``: the stores of measurements as they were read. ``charged``:
+    program of a rule to hold there. ``sources``: the stores of measurements as they were read, and ``own``
+    what they say of each pair. ``charged``:
     None where the study supposes no price to change.
     """
 
@@ -82,6 +83,7 @@ class Inputs:
     duties: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     other_homes: tuple[Home, ...] = ()
+    own: tuple[PairStatistic, ...] = ()
     charged: Charged | None = None
 
 
@@ -127,6 +129,7 @@ def load_inputs(
     for provider in study.candidates.providers:
         hashes |= hash_published(provider)
     sources: tuple[Source, ...] = ()
+    measured: tuple[PairStatistic, ...] = ()
     if stores or own is not None:
         positions = {site.id: (site.lat, site.lon) for catalog in catalogs for site in catalog.sites}
         positions |= {
@@ -135,6 +138,7 @@ def load_inputs(
             for id_ in (post.id, *post.site_ids)
         }
         own = own or read_stores(stores, quantile, positions.keys())
+        measured = own.statistics
         # Told where each stands, the pairs teach one model whichever matrix asks: clients', racks', homes'.
         every = (*(site for catalog in catalogs for site in catalog.sites), *candidates.sites)
         network = {site.id: site.provider for site in every}
@@ -190,6 +194,7 @@ def load_inputs(
         charged=Charged(chosen.prices, leaving, routing) if study.price_changes else None,
         duties=candidates.duties,
         sources=sources,
+        own=measured,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,20 @@ from planner.study import Study, study_document
 
 
 def origin_document(
-    plan: Plan, study: Study, stores: Sequence[str], made: datetime, directory: Path | None
+    plan: Plan,
+    study: Study,
+    stores: Sequence[str],
+    made: datetime,
+    directory: Path | None,
+    beside: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """``made`` and ``files``, the sha256 of the rows beside plan.json.
 
     ``made``: when; the study as a document, and its file, relative to the plan's ``directory`` where it has
-    one; the measurements."""
+    one; the measurements. ``beside``: other files that are part of it, by name."""
     file = (Path(f"{study.name}.toml") if study.path is None else study.path).absolute()
     texts = {"placements.csv": placements_csv(plan), "assignments.csv": assignments_csv(plan)}
+    texts |= dict(beside or {})
     return {
         "made": {
             "at": made.astimezone(UTC).isoformat(timespec="seconds"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,10 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.announced import with_announced
-from planner.catalog import load_catalog
 from planner.decide import decide
 from planner.drift.attained import attained, served, speakers
+from planner.drift.basis import REFERENCE, compared_window, known, planned, stamp, statuses
 from planner.drift.evidence import Evidence, replaced, weigh
 from planner.drift.pairs import PairRounds, pair_rounds
 from planner.drift.saved_plan import SavedPlan
@@ -25,6 +24,7 @@ from planner.measurements import (
     MeasurementError,
     MeasurementReport,
     PairStatistic,
+    Rounds,
     read_rounds,
 )
 from planner.solver.placement import Progress
@@ -34,16 +34,16 @@ from planner.wording import counted
 WINDOW: Final = timedelta(hours=24)
 """What counts as lately, where nobody says."""
 
-_NOTHING: Final = MeasurementReport((), 0, 0, ())
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How to check: ``since`` when is lately, and from which regret on another plan is enough better."""
+    """How to check: ``since`` when is lately, how much ``reference`` from before the plan rounds are compared
+    with, and from which regret on another plan is enough better."""
 
     stores: tuple[str, ...]
     since: datetime
     threshold: float = DEFAULT_REGRET
+    reference: timedelta = REFERENCE
     time_limit_s: float | None = None
 
 
@@ -57,24 +57,39 @@ def check_plan(saved: SavedPlan, study: Study, asked: Asked, *, progress: Progre
     made = saved.made or asked.since
     since = max(asked.since, made)
     say(0, 4, "reading measurements")
-    pairs = tuple(pair_rounds(read_rounds(asked.stores), study.latency.quantile))
-    recent = sum(int((pair.series.at >= _stamp(since)).sum()) for pair in pairs)
-    if recent == 0:
-        latest = max((pair.at[-1] for pair in pairs), default=None)
-        last = "" if latest is None else f"; the last is of {latest.astype('datetime64[s]')}Z"
+    told = planned(saved, study) is not None
+    window = compared_window(made, since, asked.reference, told=told)
+    rounds = read_rounds(asked.stores, since=window.since, gap=window.gap)
+    if not (rounds.started_at >= stamp(since)).any():
+        last = ""
+        if len(rounds.started_at) and window.gap is None:
+            last = f"; the last is of {rounds.started_at.max().astype('datetime64[s]')}Z"
         raise MeasurementError(
             ", ".join(asked.stores), f"holds no measurement since {_said(since)}{last}: do the agents run?"
         )
+    return check_rounds(saved, study, asked, rounds, progress=progress)
+
+
+def check_rounds(
+    saved: SavedPlan, study: Study, asked: Asked, rounds: Rounds, *, progress: Progress | None = None
+) -> Check:
+    """The same, of what was read: ``rounds`` of before the plan and of since, some of them lately."""
+    say = progress or (lambda done, total, words: None)
+    made = saved.made or asked.since
+    since = max(asked.since, made)
+    told = planned(saved, study)
+    pairs = tuple(pair_rounds(rounds, study.latency.quantile))
+    recent = sum(int((pair.series.at >= stamp(since)).sum()) for pair in pairs)
     gone = _gone(saved, study)
     study = _without(study, gone)
     say(1, 4, "comparing with what the plan was made from")
-    report = _known(saved, study, made, pairs)
-    knew = frozenset((each.vantage.id, each.site_id) for each in report.statistics)
-    evidence = weigh(pairs, made=_stamp(made), since=_stamp(since), knew=knew)
+    report = known(saved, study, made, pairs, told)
+    knew = {(each.vantage.id, each.site_id): each.rtt_ms for each in report.statistics}
+    evidence = weigh(pairs, made=stamp(made), since=stamp(since), knew=knew)
     before = load_inputs(study, own=report)
     check_clients(saved, before)
     gone = gone | _set_aside(saved, study, before)
-    news = _Anew(study, report, frozenset(_statuses(study)))
+    news = _Anew(study, report, frozenset(statuses(study)))
     current = news.inputs(evidence.current) if evidence.current else before
     fresh, sure = news.inputs(evidence.fresh), news.inputs(evidence.sure)
     now = served(saved, study, fresh)
@@ -167,32 +182,12 @@ def _timeline(
     )
 
 
-def _known(saved: SavedPlan, study: Study, made: datetime, pairs: Sequence[PairRounds]) -> MeasurementReport:
-    """What the plan was made from, counted again; nothing where it had no measurements of its own."""
-    if saved.made is not None and not saved.stores:
-        return _NOTHING
-    sites, before = _statuses(study), [(pair, pair.at < _stamp(made)) for pair in pairs]
-    return replace(
-        _NOTHING,
-        statistics=tuple(pair.statistic(then) for pair, then in before if pair.site in sites and then.any()),
-    )
-
-
-def _statuses(study: Study) -> Mapping[str, str]:
-    """Every site that the study could name, racks as they are probed and in every size, and its status."""
-    catalogs = [load_catalog(provider) for provider in study.candidates.providers]
-    found: dict[str, str] = {
-        site.id: site.status for catalog in with_announced(study, catalogs) for site in catalog.sites
-    }
-    return found | {id_: "ga" for post in study.candidates.outposts for id_ in (post.id, *post.site_ids)}
-
-
 def _used(saved: SavedPlan) -> tuple[str, ...]:
     return saved.open if saved.standby is None else tuple(dict.fromkeys((*saved.open, saved.standby)))
 
 
 def _gone(saved: SavedPlan, study: Study) -> dict[str, str]:
-    known = _statuses(study)
+    known = statuses(study)
     return {site: "stands in the catalog no more" for site in _used(saved) if site not in known}
 
 
@@ -215,7 +210,7 @@ def _without(study: Study, gone: Collection[str]) -> Study:
 
 def _set_aside(saved: SavedPlan, study: Study, inputs: Inputs) -> dict[str, str]:
     """Sites of the plan that are known and yet no candidates."""
-    here, status = {site.id for site in inputs.sites}, _statuses(study)
+    here, status = {site.id for site in inputs.sites}, statuses(study)
     return {
         site: inputs.set_aside.get(site) or f"is no candidate any more: its status is {status[site]}"
         for site in _used(saved)
@@ -266,10 +261,6 @@ def _notes(saved: SavedPlan, before: Inputs, evidence: Evidence) -> Iterator[str
         )
     if saved.made is None:
         yield "the plan does not say when it was made: what was measured before the window stands for it"
-
-
-def _stamp(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _moment(stamp: np.datetime64) -> datetime:

@@ -9,12 +9,11 @@ better.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.drift.change import Step, find_steps
 from planner.drift.families import FALSE_ALARM, Fallen, fallen
@@ -84,12 +83,12 @@ def weigh(
     *,
     made: np.datetime64,
     since: np.datetime64,
-    knew: Collection[tuple[str, str]],
+    knew: Mapping[tuple[str, str], float],
 ) -> Evidence:
     """Compare what each pair gave from ``since`` on with what it had given until the plan was ``made``.
 
-    ``since`` is ``made`` or later; what lies between tells only when a change was. ``knew``: the pairs, by
-    vantage and site, whose samples the plan was made from.
+    ``since`` is ``made`` or later; what lies between tells only when a change was. ``knew``: of each
+    pair, by vantage and site, that the plan was made from, the quantile it had then, in ms.
     """
     recent = [pair for pair in pairs if pair.between(since).any()]
     scores = {pair.key: each for pair in recent if (each := _compared(pair, made, since)) is not None}
@@ -113,7 +112,7 @@ def weigh(
     apart = frozenset(
         pair.key
         for pair, now in zip(recent, sure, strict=True)
-        if pair.key not in scores and pair.key in knew and _apart(pair, pair.between(_EVER, made), now)
+        if pair.key not in scores and pair.key in knew and _apart(knew[pair.key], now)
     )
     taken = {*after, *apart}
     return Evidence(
@@ -195,12 +194,9 @@ def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetim
     )
 
 
-def _apart(pair: PairRounds, before: NDArray[np.bool_], now: PairStatistic) -> bool:
+def _apart(planned_ms: float, now: PairStatistic) -> bool:
     """Whether the bounds of now leave out what the plan was made with."""
-    if not before.any():
-        return False
-    planned = pair.figures(before)[0]
-    return now.lower_ms > planned * (1.0 + NOTABLE) or now.upper_ms * (1.0 + NOTABLE) < planned
+    return now.lower_ms > planned_ms * (1.0 + NOTABLE) or now.upper_ms * (1.0 + NOTABLE) < planned_ms
 
 
 def _silent(pair: PairRounds) -> bool:

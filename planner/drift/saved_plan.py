@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from planner.costs import COST_ITEMS
 from planner.csv_rows import Row, read_rows
-from planner.export import ASSIGNMENT_COLUMNS, PLACEMENT_COLUMNS, as_written
+from planner.export import ASSIGNMENT_COLUMNS, MEASURED, PLACEMENT_COLUMNS, as_written
+from planner.measured_pairs import read_measured
+from planner.measurements import PairStatistic
 from planner.study import Study, study_from_document
 from probes.strict_toml import InputError
 
@@ -43,6 +45,7 @@ class SavedPlan:
     ``made``: when, with its time zone, None in a plan that does not say; ``study``: what was asked, None
     likewise; ``stores``: URLs of the measurements it was made from. ``policy``, ``home``, ``strategy``: how
     clients find their site, where the stateful tier stands, what is done when a Region is lost.
+    ``measured``: of each pair what the plan was made from, None in a plan that does not say.
     """
 
     directory: Path
@@ -63,6 +66,7 @@ class SavedPlan:
     home: str | None = None
     strategy: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    measured: tuple[PairStatistic, ...] | None = None
 
 
 def read_plan(path: Path) -> SavedPlan:
@@ -73,8 +77,10 @@ def read_plan(path: Path) -> SavedPlan:
     """
     file = path / PLAN if path.is_dir() else path
     document = _document(file)
-    for name in (ASSIGNMENTS, PLACEMENTS):
-        _check_hash(file.with_name(name), document.get("files"))
+    hashes = document.get("files")
+    told = isinstance(hashes, dict) and MEASURED in hashes
+    for name in (ASSIGNMENTS, PLACEMENTS, *((MEASURED,) if told else ())):
+        _check_hash(file.with_name(name), hashes)
     costs, standby = _placements(file.with_name(PLACEMENTS))
     served = _assignments(file.with_name(ASSIGNMENTS))
     try:
@@ -101,6 +107,7 @@ def read_plan(path: Path) -> SavedPlan:
             home=None if home is None else str(home["region"]),
             strategy=None if recovery is None else str(recovery["strategy"]),
             inputs={str(name): str(digest) for name, digest in document["inputs"].items()},
+            measured=read_measured(file.with_name(MEASURED), SavedPlanError) if told else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         if isinstance(fault, InputError):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.drift.pairs import PairRounds
+from planner.drift.series import hours_since_1970
 from planner.solver.frontier import weighted_quantile
 
 MOST_SPANS: Final = 120
@@ -81,15 +82,15 @@ def timeline(
     speaking = [pair for pair in speaking if whom[pair.key]]
     if not speaking:
         return None
-    first, last = min(pair.at[0] for pair in speaking), max(pair.at[-1] for pair in speaking)
-    hours = next((h for h in SPANS_H if (last - first) / np.timedelta64(h, "h") < MOST_SPANS), SPANS_H[-1])
+    measured = np.unique(np.concatenate([hours_since_1970(pair.series.at) for pair in speaking]))
+    hours = next((h for h in SPANS_H if len(np.unique(measured // h)) < MOST_SPANS), SPANS_H[-1])
     spans: dict[int, list[tuple[list[int], NDArray[np.float64]]]] = {}
     for pair in speaking:
         which = whom[pair.key]
         figure = clients.trips * now[pair.key]
         # A pair that is lost now tells nothing of how far its clients are from it.
         away = clients.now_ms[which] - figure if np.isfinite(figure) else np.zeros(len(which))
-        number = pair.at.astype("datetime64[h]").astype(np.int64) // hours
+        number = hours_since_1970(pair.at) // hours
         for span in np.unique(number).tolist():
             figures = clients.trips * np.array(pair.figures(number == span))
             spans.setdefault(span, []).append((which, figures[:, None] + away))

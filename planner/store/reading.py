@@ -142,7 +142,7 @@ def _hear(found: Reading, address: Address, number: int, window: Window) -> tupl
     digests: list[tuple[str, str]] = []
     faults: list[Fault] = []
     sound = 0
-    since, until = window.utc()
+    within = window.sql("started_at::TIMESTAMP")
     for objects in in_batches(_objects(address), _READ_AT_ONCE):
         digests += [(name, _sha256(content)) for name, content, _ in objects]
         rows = read_rows(objects)
@@ -152,9 +152,8 @@ def _hear(found: Reading, address: Address, number: int, window: Window) -> tupl
         found.database.register("batch", with_steps(rows.table))
         found.database.execute(
             f"INSERT INTO arrived SELECT {', '.join(_COLUMNS)}, started_at::TIMESTAMP, $store FROM batch"
-            " WHERE ($since::TIMESTAMP IS NULL OR started_at::TIMESTAMP >= $since)"
-            " AND ($until::TIMESTAMP IS NULL OR started_at::TIMESTAMP < $until)",
-            {"store": number, "since": since, "until": until},
+            f"{f' WHERE {within}' if within else ''}",
+            {"store": number},
         )
         found.database.unregister("batch")
     snapshot = _snapshot(address, window, len(digests))
@@ -202,10 +201,8 @@ def _part(
 def _tell_apart(database: duckdb.DuckDBPyConnection, parts: Sequence[str], window: Window) -> bool:
     """``heard`` and ``sample``; whether there is a table ``once``. A table has each sample once, so only runs
     that stand in two places, or in an inbox, are looked at sample by sample."""
-    since, until = window.utc()
-    bounds = [f"started_at {sign} TIMESTAMP '{at.isoformat(sep=' ')}'"
-              for sign, at in ((">=", since), ("<", until)) if at is not None]  # fmt: skip
-    within = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+    bounds = window.sql("started_at")
+    within = f" WHERE {bounds}" if bounds else ""
     tables = [f"SELECT * FROM ({part}){within}" for part in parts]
     database.execute(f"CREATE VIEW heard AS {' UNION ALL '.join(['SELECT * FROM arrived', *tables])}")
     several = " UNION ALL ".join(f"SELECT DISTINCT run_id FROM ({each})" for each in tables)

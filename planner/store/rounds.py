@@ -22,9 +22,16 @@ from planner.store.window import Window
 
 _SAMPLES: Final = f"""
 WITH counted AS ({COUNTED})
-SELECT pair.pair, run_id, started_at, rtt_ms FROM counted JOIN pair USING (pair)
+SELECT pair.pair, run, started_at, rtt_ms FROM counted JOIN pair USING (pair) JOIN run USING (run_id)
 WHERE $sites::VARCHAR[] IS NULL OR list_contains($sites, site)
 ORDER BY pair.pair, started_at, run_id, sample, host, port
+"""
+
+
+# A name for each of a million samples would take more memory than all the rest.
+_RUNS: Final = """
+CREATE TABLE run AS
+SELECT run_id, row_number() OVER () AS run FROM (SELECT DISTINCT run_id FROM sample)
 """
 
 
@@ -60,22 +67,24 @@ def read_rounds(
     since: datetime | None = None,
     until: datetime | None = None,
     sites: Collection[str] | None = None,
+    gap: tuple[datetime, datetime] | None = None,
 ) -> Rounds:
-    """Every counted sample of these stores together that started in [``since``, ``until``), of the ``sites``
-    if given.
+    """Every counted sample of these stores together that started in [``since``, ``until``) and not in the
+    ``gap``, of the ``sites`` if given.
 
     ``urls`` are those of :func:`planner.measurements.read_stores`; a sample that stands in two counts once.
     Which protocol a pair is judged by is decided within the window. Raises ``ValueError`` for a bound without
     a time zone, :class:`MeasurementError` when a URL is no store or holds nothing, and :class:`StoreError`
     when a store cannot be read.
     """
-    with reading(urls, Window(since, until)) as found:
+    with reading(urls, Window(since, until, gap)) as found:
         database = found.database
         database.execute(CUT_OFF)
         database.execute(PAIRS)
         pairs = database.execute("SELECT vantage, site FROM pair ORDER BY pair").fetchall()
         places = {row[0]: Place(*row) for row in database.execute(PLACES).fetchall()}
         wanted = None if sites is None else sorted(sites)
+        database.execute(_RUNS)
         samples = database.execute(_SAMPLES, {"sites": wanted}).fetchnumpy()
     return _rounds(samples, pairs, places)
 
@@ -92,7 +101,7 @@ def _rounds(found: dict[str, Any], pairs: Sequence[tuple[str, str]], places: dic
     rtt = np.ma.filled(np.ma.asarray(found["rtt_ms"], dtype=np.float64), np.inf)
     vantage = vantage_of[pair] if len(pairs) else np.zeros(0, np.int32)
     site = site_of[pair] if len(pairs) else np.zeros(0, np.int32)
-    arrays = (vantage, site, started, _numbered(vantage, found["run_id"], started), rtt)
+    arrays = (vantage, site, started, _numbered(vantage, found["run"], started), rtt)
     for array in arrays:
         array.flags.writeable = False
     return Rounds(tuple(places[vantage] for vantage in vantages), tuple(sites), *arrays)
@@ -103,12 +112,11 @@ def _index(names: list[str], name: str) -> int:
 
 
 def _numbered(
-    vantage: NDArray[np.int32], run_id: NDArray[np.generic], started: NDArray[np.datetime64]
+    vantage: NDArray[np.int32], run: NDArray[np.int64], started: NDArray[np.datetime64]
 ) -> NDArray[np.int64]:
     """A number for each vantage's run, by when its first sample started."""
-    if len(run_id) == 0:
+    if len(run) == 0:
         return np.zeros(0, np.int64)
-    _, run = np.unique(run_id.astype(str), return_inverse=True)
     _, round_ = np.unique(vantage.astype(np.int64) * (int(run.max()) + 1) + run, return_inverse=True)
     first = np.full(int(round_.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, round_, started.astype(np.int64))

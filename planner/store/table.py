@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -155,22 +155,10 @@ def snapshot_of(address: Address, window: Window = ALWAYS) -> Snapshot | None:
         if address.version is not None and address.version > batches:
             raise MeasurementError(address.url, f"is not there yet: the table is at {batches}")
         days, paths = _files(table)
-        since, until = days_of(window)
-        files = [
-            path
-            for day, path in zip(days, paths, strict=True)
-            if (since is None or day >= since) and (until is None or day <= until)
-        ]
+        files = [path for day, path in zip(days, paths, strict=True) if window.has_day(day)]
         first = min(days, default=None)
         columns = tuple(field.name for field in table.schema().fields)
         return Snapshot(tuple(files), table.version(), batches, str(table.metadata().id), first, columns)
-
-
-def days_of(window: Window) -> tuple[date | None, date | None]:
-    """The first and the last day of a window, None where it has none."""
-    since, until = window.utc()
-    last = None if until is None else (until - timedelta(microseconds=1)).date()
-    return None if since is None else since.date(), last
 
 
 def _actions(table: DeltaTable) -> pa.Table:

@@ -74,6 +74,44 @@ def test_a_plan_stays_right_while_nothing_changes(check):
     assert found["coverage"]["measured"] == 1.0
 
 
+def test_what_the_plan_was_made_from_outlasts_its_samples(world, tmp_path, capsys):
+    """The store keeps what was measured since alone; the plan says of each pair what it knew."""
+    here, first, _ = world
+    later = scene.rounds(first, 30, skip=scene.KNOWN + 1, seed=2)
+    store = scene.as_file(tmp_path / "store.jsonl", later)
+    arguments = ["--measurements", str(store), "--json"]
+    assert main(["check", str(here / "plan"), *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["pairs"], found["judged"], found["changes"]) == (6, 0, [])
+    # As new pairs they would be planned with anew, and by noise another plan be better or worse.
+    assert found["regret"]["regret"] == 0.0
+    slower = scene.rounds(first, 30, skip=scene.KNOWN + 1, seed=2, factors={SERVING: 1.4})
+    scene.as_file(store, slower)
+    assert main(["check", str(here / "plan"), *arguments]) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert "1 pair of these cannot be what was planned with" in " ".join(found["notes"])
+
+
+def test_only_so_much_from_before_the_plan_is_compared_with(check, world):
+    """Of three days of a reference two are left: too few of each hour. What was planned with stands. A plan
+    that does not say what it was made from needs all of them."""
+    here = world[0]
+    code, found = check(30, here / "plan", "--reference", "2d")
+    assert (code, found["judged"], found["regret"]["regret"]) == (0, 0, 0.0)
+    shutil.copytree(here / "plan", here / "older")
+    (here / "older" / "measured.csv").unlink()
+    edit(here / "older", lambda plan: plan["files"].pop("measured.csv"))
+    code, found = check(30, here / "older", "--reference", "2d")
+    assert (code, found["judged"], found["regret"]["regret"]) == (0, 6, 0.0)
+
+
+@pytest.mark.parametrize(("span", "words"), [("soon", "is no span of time"), ("3h", "is less than a day")])
+def test_a_reference_that_is_none(world, capsys, span, words):
+    said = fault(capsys, world[0] / "plan", "--measurements", "x", "--reference", span)
+    assert said.startswith("--reference: ")
+    assert words in said
+
+
 def test_a_step_of_15_percent_where_it_matters(stepped):
     code, found, _ = stepped
     assert code == 4
@@ -202,6 +240,10 @@ DAMAGED = {
     "missing rows": (lambda d: (d / "assignments.csv").unlink(), "assignments.csv: No such file"),
     "no JSON": (lambda d: (d / "plan.json").write_text("{"), "plan.json: is damaged: Expecting"),
     "no plan": (lambda d: (d / "plan.json").write_text("[]"), "plan.json: is no plan of edgeplan's"),
+    "what was measured": (
+        lambda d: (d / "measured.csv").write_text("x"),
+        "measured.csv: is not the file that plan.json was written with",
+    ),
     "another plan's rows": (
         lambda d: (d / "placements.csv").write_text((d / "placements.csv").read_text() + "\n"),
         "placements.csv: is not the file that plan.json was written with",

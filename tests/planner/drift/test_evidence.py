@@ -36,6 +36,11 @@ def measured(tmp_path_factory):
     return str(store), made
 
 
+def planned(pairs, made):
+    """What the plan was made from: the quantile of each pair until then."""
+    return {pair.key: pair.figures(pair.at < made)[0] for pair in pairs}
+
+
 def stamp(moment):
     return np.datetime64(moment.replace(tzinfo=None), "us")
 
@@ -69,7 +74,7 @@ def test_what_the_plan_was_made_from_is_told_as_the_planner_told_it(measured):
 def test_only_what_changed_or_is_new_goes_before_the_plan(measured):
     _, made = measured
     pairs = known(measured)
-    knew = {pair.key for pair in pairs}
+    knew = planned(pairs, stamp(made))
     evidence = weigh(pairs, made=stamp(made), since=stamp(made), knew=knew)
     assert [change.key for change in evidence.changes] == [SERVING]
     assert evidence.changes[0].after_ms == math.inf
@@ -79,7 +84,9 @@ def test_only_what_changed_or_is_new_goes_before_the_plan(measured):
     assert [(each.vantage.id, each.site_id) for each in evidence.current] == [SERVING]
     assert evidence.silent == {SERVING}
     new = ("dublin-1", "eu-north-1")
-    evidence = weigh(pairs, made=stamp(made), since=stamp(made), knew=knew - {new})
+    evidence = weigh(
+        pairs, made=stamp(made), since=stamp(made), knew={key: ms for key, ms in knew.items() if key != new}
+    )
     assert {(each.vantage.id, each.site_id) for each in evidence.current} == {SERVING, new}
 
 
@@ -91,7 +98,7 @@ def test_what_cannot_be_compared_is_told_by_its_bounds(tmp_path):
     store = scene.as_file(tmp_path / "store.jsonl", morning, afternoon)
     pairs = tuple(pair_rounds(read_rounds([str(store)]), 0.5))
     noon = stamp(midnight + timedelta(hours=12, minutes=30))
-    evidence = weigh(pairs, made=noon, since=noon, knew={pair.key for pair in pairs})
+    evidence = weigh(pairs, made=noon, since=noon, knew=planned(pairs, noon))
     assert (evidence.judged, evidence.pairs, evidence.changes) == (0, 6, ())
     assert evidence.apart == {SERVING}
     assert [(each.vantage.id, each.site_id) for each in evidence.current] == [SERVING]
@@ -99,7 +106,7 @@ def test_what_cannot_be_compared_is_told_by_its_bounds(tmp_path):
 
 def test_bounds_for_all_pairs_at_once_are_wider_than_for_each(measured):
     _, made = measured
-    evidence = weigh(known(measured), made=stamp(made), since=stamp(made), knew=())
+    evidence = weigh(known(measured), made=stamp(made), since=stamp(made), knew={})
     wider = 0
     for one, all_ in zip(evidence.fresh, evidence.sure, strict=True):
         assert all_.rtt_ms == one.rtt_ms
@@ -149,4 +156,4 @@ def test_a_way_that_loses_most_is_not_silent(measured):
         else pair
         for pair in known(measured)
     ]
-    assert weigh(pairs, made=stamp(made), since=stamp(made), knew=()).silent == frozenset()
+    assert weigh(pairs, made=stamp(made), since=stamp(made), knew={}).silent == frozenset()

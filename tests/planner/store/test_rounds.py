@@ -1,5 +1,5 @@
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -66,3 +66,26 @@ def test_quantiles_of_a_window(store):
     }
     (only,) = read_stores([str(store)], 0.5, SITES, window=late).statistics
     assert (only.samples, only.loss_ratio) == (2, 0.5)
+
+
+def test_a_gap_is_left_out(store):
+    half, eleven = (datetime(2026, 11, 23, *time, tzinfo=UTC) for time in ((10, 30), (11, 0)))
+    found = read_rounds([str(store)], gap=(half, eleven))  # Paris was at half past, the last round at eleven
+    assert found.rtt_ms.tolist() == [12.0, 13.0, 10.0, math.inf, 99.0]
+    assert found.round.tolist() == [0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "left"),
+    [
+        ((2, 0), (5, 0), [1, 5, 6]),
+        ((2, 12), (5, 0), [1, 2, 5, 6]),
+        ((2, 0), (4, 12), [1, 4, 5, 6]),
+    ],
+)
+def test_days_within_a_gap_are_not_opened(first, last, left):
+    begin, end = (datetime(2026, 1, day, hour, tzinfo=UTC) for day, hour in (first, last))
+    window = Window(gap=(begin, end))
+    assert [day for day in range(1, 7) if window.has_day(date(2026, 1, day))] == left
+    bounded = Window(datetime(2026, 1, 2, 23, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC))
+    assert [day for day in range(1, 7) if bounded.has_day(date(2026, 1, day))] == [2, 3]
