@@ -8,9 +8,9 @@ logarithms where both are known, drawn towards 0.3 where little is. The equation
 conjugate gradients, in which the covariance is two products of matrices and never written out.
 
 Which of the two, ``l`` and the noise come from a second part of the table that is hidden in the same way as
-the one to be predicted: of the best four of twelve settings the middle counts. So does one factor on all
-estimates: with errors as large as Seattle's, the estimate with the least relative error is well below the
-middle of what may be. The bounds come from several such parts, for of one they are chance.
+the one to be predicted: of the best settings and those nearly as good the middle counts. So does one factor
+on all estimates: with errors as large as Seattle's, the estimate with the least relative error is well below
+the middle of what may be. The bounds come from several such parts, for of one they are chance.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ REACHES = (0.5, 1.0, 3.0)
 """l, in multiples of what usually lies between a place and its fifth nearest."""
 NOISES = (0.05, 2.0)
 SHIFTS = np.arange(-0.6, 0.21, 0.02)
-BEST = 4
-"""So many of the best settings count: which of them is the very best on what was hidden is chance."""
+BEST, ALIKE = 4, 1.05
+"""So many of the best settings count, if they err so little more than the very best: which of those is that,
+on what was hidden, is chance."""
 COVERAGE = 0.90
 
 Setting = tuple[bool, float, float]
@@ -84,6 +85,7 @@ def predicted(rtt: Array, learn: Mask, inner: Sequence[tuple[Mask, Mask]]) -> tu
                 found = trial.log_rtt(reach, noise)[hidden]
                 tried.append((_shifted(truth, found)[0], (factors, reach, noise), found))
     best = sorted(tried, key=lambda each: each[0])[:BEST]
+    best = [each for each in best if each[0] <= ALIKE * best[0][0]]
     settings = [setting for _, setting, _ in best]
     middle = np.median([found for _, _, found in best], axis=0)
     _, shift = _shifted(truth, middle)

@@ -14,7 +14,7 @@ Batches of any length miss what reaches from one into the next, and the shorter 
 above V_32 by :data:`GROWS`, 3 V_8 - 2 V_32 is tried as well (lugsail: Vats and Flegal, Biometrika 109, 2022),
 which errs upwards.
 
-``benchmarks/bounds.py`` prints how often bounds with n_eff hold: 93 to 98 in a hundred where the series is
+``benchmarks/bounds.py`` prints how often bounds with n_eff hold: 94 to 98 in a hundred where the series is
 some twenty times as long as it remembers, where bounds that take samples for independent hold for 20 to 80.
 A series shorter than that has not seen enough of itself, and no estimate made from it alone can know.
 """

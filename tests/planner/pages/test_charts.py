@@ -148,7 +148,9 @@ def test_the_model_is_drawn_over_what_it_was_taught(sites):
     half = len(band.y) // 2
     assert (band.y[:half] >= curve.y).all()
     assert (band.y[half:][::-1] <= curve.y).all()
-    assert "rough" in model_words(fit_pair_model([], [], []))
+    unfitted = fit_pair_model([], [], [])
+    assert "rough" in model_words(unfitted)
+    assert "others' pairs" in model_words(replace(unfitted, foreign=True))
     assert len(model_chart(PRIOR, (), places, LIGHT).data) == 2
 
 

@@ -327,7 +327,10 @@ def test_what_names_a_site_says_whose_it_is_where_providers_are_mixed():
     assert box.value == [busiest]
     stands = run_mixed("whatif_page", part="stands", fail=busiest)
     assert set(stands.dataframe[0].value["From"]) == {f"{busiest} ({owner[busiest]})"}
-    run_mixed("latency_page")
+    models = [each.value for each in run_mixed("latency_page").caption if "Fitted to" in each.value]
+    assert sorted(each.split(":")[0].strip("*") for each in models) == sorted(set(owner.values()))
+    # Nothing is measured to Google's sites.
+    assert ["others' pairs" in each for each in models] == [each.startswith("**gcp**") for each in models]
 
 
 def test_why_there_is_no_plan_says_what_would_leave_one():
