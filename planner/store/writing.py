@@ -22,6 +22,12 @@ _ROWS_PER_GROUP: Final = 122_880
 _LARGEST: Final = 64 << 20
 """A file of more bytes than this is closed, and another one begun."""
 
+_CONSTANT: Final = ("vantage_lat", "vantage_lon")
+"""Of the numbers only these are worth a dictionary: times of the network are all different."""
+
+_TOLD_APART: Final = ["run_id", "vantage", "site", "protocol", "started_at", "failure", "batch"]
+"""What readers ask for by value, and so may pass over a part of a file without it."""
+
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
@@ -70,7 +76,15 @@ class DayFiles:
     def _write(self, number: int, rows: pa.Table) -> None:
         if number not in self._open:
             sink = pa.BufferOutputStream()
-            file = pq.ParquetWriter(sink, rows.schema, compression="zstd", store_schema=False)
+            coded = [each.name for each in rows.schema if not pa.types.is_floating(each.type)]
+            file = pq.ParquetWriter(
+                sink,
+                rows.schema,
+                compression="zstd",
+                store_schema=False,
+                use_dictionary=len(coded) == len(rows.schema) or [*coded, *_CONSTANT],
+                write_statistics=_TOLD_APART,
+            )
             self._open[number] = _Open(sink, file)
         known = self._open[number]
         known.file.write_table(rows, _ROWS_PER_GROUP)
