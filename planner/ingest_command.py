@@ -45,6 +45,8 @@ def _words(done: Ingested) -> str:
     parts = [f"{done.objects:,} rounds taken in, {done.rows:,} rows added"]
     if done.known:
         parts.append(f"{done.known:,} rows were there already")
+    if done.elsewhere:
+        parts.append(f"{done.elsewhere:,} batches were taken in by another ingest meanwhile")
     if done.damaged:
         parts.append(f"{done.damaged:,} damaged lines set aside")
     if done.upkept is not None and done.upkept.dropped:
@@ -59,6 +61,7 @@ def _json(url: str, done: Ingested) -> str:
         "objects": done.objects,
         "rows": done.rows,
         "known_rows": done.known,
+        "batches_elsewhere": done.elsewhere,
         "damaged_lines": done.damaged,
         "complaints": list(done.complaints),
         "upkeep": None if done.upkept is None else dataclasses.asdict(done.upkept),

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from planner.store.damage import Fault
-from planner.store.inbox import is_object
+from planner.store.inbox import is_object, listed
 from planner.store.novelty import Held, of_own_runs, unknown
 from planner.store.opened import connected, literal, within_reach
 from planner.store.read_ahead import read_ahead
@@ -71,14 +71,15 @@ class BusyError(Exception):
 class Ingested:
     """What one run of ingest did: ``objects`` taken in, ``rows`` added to the table, ``known`` rows that
     were there already, ``damaged`` lines set aside, and ``complaints`` about them; ``upkept`` what was
-    done for the table, if it was due. ``batch`` is how far the
-    table is now."""
+    done for the table, if it was due. ``batch`` is how far the table is now; ``elsewhere`` how many batches
+    another ingest took in, which was at work on the same ones."""
 
     objects: int = 0
     rows: int = 0
     known: int = 0
     damaged: int = 0
     batch: int = 0
+    elsewhere: int = 0
     complaints: tuple[str, ...] = field(default=())
     upkept: Upkept | None = None
 
@@ -104,7 +105,7 @@ def ingest(
     with _alone(address):
         table = create_table(address)
         done = _recover(address, shelf, table, step)
-        names = sorted(key for key in shelf.keys("inbox") if is_object(key))
+        names = listed(shelf)
         total = len(names)
         while names:
             if progress is not None:
@@ -112,7 +113,14 @@ def ingest(
             number = _batches(table) + 1
             manifest = _manifest(shelf, number, names[:OBJECTS_PER_BATCH])
             step("manifest")
-            did, taken = _take(address, shelf, table, number, manifest, step)
+            took = _take(address, shelf, table, number, manifest, step)
+            if took is None:
+                done = _added(done, _recover(address, shelf, table, step))
+                done = replace(done, elsewhere=done.elsewhere + 1)
+                names = listed(shelf)
+                total = max(total, len(names))
+                continue
+            did, taken = took
             done = _added(done, did)
             if not taken:  # every object left for another time, which would come again and again
                 break
@@ -120,7 +128,8 @@ def ingest(
             names = [name for name in names if name not in gone]
         if progress is not None:
             progress(total, total)
-        kept = upkeep(address, shelf, keep_days=keep_days, now=now)
+        # Where another is at work as well, it looks after the table, or who comes next does.
+        kept = None if done.elsewhere else upkeep(address, shelf, keep_days=keep_days, now=now)
         return replace(done, batch=_batches(table), upkept=kept)
 
 
@@ -193,9 +202,12 @@ def _recover(address: Address, shelf: Shelf, table: DeltaTable, step: Step) -> I
         number = int(Path(key).stem) if Path(key).stem.isdecimal() else 0
         names = _objects_of(shelf.get(key))
         if number == _batches(table) + 1:
-            did, _ = _take(address, shelf, table, number, names, step)
-            done = _added(done, did)
-        elif number <= _batches(table):
+            took = _take(address, shelf, table, number, names, step)
+            if took is not None:
+                done = _added(done, took[0])
+                continue
+            done = replace(done, elsewhere=done.elsewhere + 1)
+        if number <= _batches(table):
             _finish(shelf, key, _held(address, shelf, table, names), step)
     return done
 
@@ -219,8 +231,9 @@ def _held(address: Address, shelf: Shelf, table: DeltaTable, names: Sequence[str
 
 def _take(
     address: Address, shelf: Shelf, table: DeltaTable, number: int, names: Sequence[str], step: Step
-) -> tuple[Ingested, int]:
-    """Bring one batch into the table; also how many of its objects are out of the inbox now."""
+) -> tuple[Ingested, int] | None:
+    """Bring one batch into the table; also how many of its objects are out of the inbox now. None where
+    another ingest was quicker: the batch is the table's, and nothing was added to it."""
     from deltalake import CommitProperties, Schema, Transaction
 
     taken: list[str] = []
@@ -244,18 +257,25 @@ def _take(
     step("files")
     # Delta's own check: a commit of this number since the table was opened makes this one fail.
     properties = CommitProperties(app_transactions=[Transaction(INGEST, number)], max_commit_retries=0)
-    with table_faults(address, "written"):
-        table.create_write_transaction(
-            actions, "append", Schema.from_arrow(SCHEMA), ["day"], commit_properties=properties
-        )
-        table.update_incremental()
+    try:
+        with table_faults(address, "written"):
+            table.create_write_transaction(
+                actions, "append", Schema.from_arrow(SCHEMA), ["day"], commit_properties=properties
+            )
+            table.update_incremental()
+    except StoreError:
+        with table_faults(address):
+            table.update_incremental()
+        if _batches(table) < number:
+            raise
+        return None
     # The library leaves that to the system, and the objects are deleted next.
     shelf.settle(f"{MEASUREMENTS}/_delta_log/{table.version():020}.json")
     step("commit")
     _finish(shelf, _manifest_key(number), taken, step)
     damaged = sum(not fault.kept for fault in faults)
     complaints = tuple(f"{address.url.rstrip('/')}/{fault}" for fault in faults)
-    return Ingested(len(taken), rows_added, known, damaged, number, complaints), len(taken)
+    return Ingested(len(taken), rows_added, known, damaged, number, 0, complaints), len(taken)
 
 
 def _finish(shelf: Shelf, manifest: str, names: Sequence[str], step: Step) -> None:
@@ -272,5 +292,6 @@ def _added(one: Ingested, other: Ingested) -> Ingested:
         one.known + other.known,
         one.damaged + other.damaged,
         max(one.batch, other.batch),
+        one.elsewhere + other.elsewhere,
         (*one.complaints, *other.complaints),
     )

@@ -7,6 +7,7 @@ was when its table had taken in N batches (``planner.store.table``).
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import re
@@ -26,6 +27,9 @@ _RETRIES: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)
 # Filesystems without hard links say so with one of these.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
+
+_SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file")
+"""Of the URLs that the clients of objects and of tables both know."""
 
 _MUCH: Final = 1 << 16
 """Bytes of an object that are read at once; mostly these are all."""
@@ -196,6 +200,12 @@ class Bucket:
     """A store in an object store, by obstore."""
 
     def __init__(self, root: str, url: str) -> None:
+        scheme = urlsplit(root).scheme.lower()
+        if scheme not in _SCHEMES:
+            nearest = "".join(difflib.get_close_matches(scheme, _SCHEMES, n=1, cutoff=0.5))
+            meant = f"; did you mean {nearest}://?" if nearest else ""
+            known = ", ".join(f"{each}://" for each in _SCHEMES)
+            raise MeasurementError(url, f"is no store: {scheme}:// is none of {known}{meant}")
         try:
             # Only here: the base planner install does without the object-store client.
             import obstore

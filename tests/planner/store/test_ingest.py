@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from planner.cli import main
 from planner.measurements import MeasurementError, read_rounds, read_stores
 from planner.store import ingest as module
 from planner.store import reading, shelf
@@ -115,7 +116,9 @@ def test_damage_is_set_aside_with_its_reasons(tmp_path):
 
 
 # A forked child would share a runtime of threads that it has none of, and wait for it with all its might.
-KILLABLE = multiprocessing.get_context("spawn")
+# What is forked is a server that has imported all and started nothing.
+KILLABLE = multiprocessing.get_context("forkserver")
+KILLABLE.set_forkserver_preload(["planner.store.ingest"])
 STEPS = ("manifest", "files", "commit", "deleted", "done")
 
 
@@ -150,7 +153,7 @@ def test_a_kill_between_any_two_steps(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["manifest", "files", "commit"])
 def test_two_ingesters_at_once(tmp_path, monkeypatch, name):
-    """Without the lock, as in an object store: one of them does it, the other says that it did not."""
+    """Without the lock, as in an object store: one of them does it, the other says so and goes on."""
     monkeypatch.setattr(module, "_alone", module.contextlib.nullcontext)
     for n in range(3):
         put(tmp_path, samples(10.0 + n, run_id=f"r{n}"), f"r{n}")
@@ -161,15 +164,32 @@ def test_two_ingesters_at_once(tmp_path, monkeypatch, name):
             done.append(ingest(str(tmp_path)))
             put(tmp_path, samples(50.0, run_id="new"), "new")
 
-    if name == "commit":
-        ingest(str(tmp_path), step=other)
-    else:
-        with pytest.raises(OSError, match="its table cannot be written"):
-            ingest(str(tmp_path), step=other)
+    late = ingest(str(tmp_path), step=other)
     assert len(read_rounds([str(tmp_path)]).rtt_ms) == 4
-    ingest(str(tmp_path))
+    if name == "commit":
+        assert (late.objects, late.elsewhere, done[0].objects) == (3, 0, 0)
+        ingest(str(tmp_path))
+    else:
+        assert (late.objects, late.elsewhere, done[0].objects, late.batch) == (1, 1, 3, 2)
     assert [row[0] for row in rows_of(tmp_path)] == ["new", "r0", "r1", "r2"]
     assert inbox_of(tmp_path) == []
+    assert not list((tmp_path / "ingest").glob("*.json"))
+
+
+def test_a_commit_that_fails_and_was_nobody_elses_is_said(tmp_path):
+    put(tmp_path, samples(10.0))
+    log, gone = tmp_path / "measurements" / "_delta_log", tmp_path / "gone"
+
+    def spoil(reached):
+        if reached == "files":
+            log.rename(gone)
+            log.write_text("no directory")
+
+    with pytest.raises(OSError, match="its table cannot be"):
+        ingest(str(tmp_path), step=spoil)
+    log.unlink()
+    gone.rename(log)
+    assert ingest(str(tmp_path)).rows == 1
 
 
 def test_the_lock_keeps_a_second_one_out(tmp_path):
@@ -231,13 +251,21 @@ def test_the_command(tmp_path):
     answer = json.loads(done.stdout)
     assert (answer["rows"], answer["version"], answer["damaged_lines"]) == (2, 1, 1)
     assert done.stderr.startswith("edgeplan: set aside: ")
-    missing = command(str(tmp_path / "missing"))
-    assert (missing.returncode, missing.stdout) == (2, "")
+
+
+def test_what_the_command_refuses(tmp_path, capsys):
     (tmp_path / "full" / "inbox").mkdir(parents=True)
     (tmp_path / "full" / "ingest").write_text("no directory")
-    broken = command(str(tmp_path / "full"))
-    assert (broken.returncode, broken.stdout) == (5, "")
-    assert len(broken.stderr.splitlines()) == 1
+    for url, code, complaint in (
+        (str(tmp_path / "missing"), 2, "is not there"),
+        ("s4://bucket/x", 2, "did you mean s3://?"),
+        ("https://host/x", 2, "is no store: https:// is none of s3://"),
+        (str(tmp_path / "full"), 5, "cannot be written"),
+    ):
+        assert main(["ingest", url]) == code
+        said = capsys.readouterr()
+        assert (said.out, len(said.err.splitlines())) == ("", 1)
+        assert complaint in said.err
 
 
 def test_a_reader_sees_the_same_at_every_step(tmp_path):
