@@ -53,12 +53,16 @@ STUDY: Final = """
 name = "survey"
 [demand]
 cities = { countries = ["*"], top = 3000 }
-peak_rps = 20000
-requests_per_month = 1.0e10
+peak_rps = 2000
+requests_per_month = 1.0e8
 [candidates]
 provider = "aws"
 kinds = ["region"]
 exclude = ["cn-*", "us-gov-*"]
+[workload]
+rps_per_instance = 1000
+min_instances = 4
+response_kb = 10
 """
 ENOUGH: Final = 0.01
 STAYS: Final = 3

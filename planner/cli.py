@@ -260,7 +260,7 @@ def _add_planning(commands: argparse._SubParsersAction[Parser]) -> None:
     survey = _add(commands, "survey", "which pairs to measure next; agents that measure them")
     _takes_study(survey, time_limit="none")
     survey.add_argument("--top", type=at_least_one, default=20, metavar="N", help="default: 20")
-    survey.add_argument("--draws", type=at_least_one, default=12, metavar="N", help="plans compared (12)")
+    survey.add_argument("--draws", type=at_least_one, default=16, metavar="N", help="plans compared (16)")
     survey.add_argument("--out", type=path, metavar="DIR", help="an agent's configuration for each place")
 
     matrix = _add(commands, "matrix", "the latency matrix: client × site, with bounds and provenance")

@@ -1,16 +1,20 @@
-"""Which pairs to measure next: those that a plan would use, if one only knew.
+"""Which pairs to measure next: those whose measurement could change the plan, by what that may gain.
 
 The latencies are drawn as they may be (:mod:`planner.latency.draws`), the study is decided on each draw as if
-that were the truth, and the plans are put side by side. A pair is worth measuring by
+that were the truth, and what the plan then regrets is laid to the pairs that the better plan turns on
+(:mod:`planner.survey_draws`). A pair's mean part of the regret is its expected gain, in US dollars a month or
+in ms: all gains add up to what knowing everything would be worth, and nothing that is measured gains more.
+
+After those come pairs that no draw's regret turned on, by
 
     score = Σ_draws [share of demand from the place that this draw's plan serves from the site] / draws
             × doubt about the pair
 
 Where latency itself is minimised, the doubt is the width of the bounds, none below a tenth of the value.
 Where cost is, a latency matters only by the limits it keeps or breaks (the SLO, max_ms, backup_within_ms),
-and the doubt is 4 p (1 - p), p the probability that it keeps the limit. That is posterior sampling (Thompson
-1933; Russo 2016, "top-two"): measure what the plausible best plans rest on and nobody has looked at, the
-plan's own pairs among them, and leave alone what no plausible plan would use, however uncertain.
+and the doubt is 4 p (1 - p), p the probability that it keeps the limit. Both are posterior sampling (Thompson
+1933; Russo 2016, "top-two"): look at what the plausible best plans rest on, and leave alone what no plausible
+plan would use, however uncertain.
 
 Pairs are of a *place* and a site: clients who err together, for one agent speaks for them all.
 """
@@ -24,15 +28,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decide import decide
 from planner.inputs import Inputs, at_home
 from planner.latency.draws import Errors, errors_of, places_of
 from planner.latency.matrix import PROVENANCES
 from planner.plan import Plan
+from planner.solver.decision import Deadline
+from planner.solver.interrupt import stop_asked
 from planner.study import Study
+from planner.survey_draws import PRICE, Draws, Learnt
 
-DRAWS: Final = 12
-"""Plans to put side by side: a pair in one of a dozen plausible plans is seldom missed."""
+DRAWS: Final = 16
+"""Plans to put side by side: a pair in one of so many plausible plans is seldom missed."""
 
 SEED: Final = 1933
 
@@ -40,7 +46,9 @@ KNOWN: Final = 0.1
 """A pair whose bounds are this close, as a part of the estimate, is known well enough."""
 
 WORTH: Final = 1e-4
-"""Below this score nobody need know."""
+"""Below this score nobody need know, nor below this part of the objective as a gain."""
+
+_NOTHING: Final = np.zeros(0)
 
 Report = Callable[[int, int, str], None]
 
@@ -53,7 +61,8 @@ class Wanted:
     ``in_time``: the probability that the pair is within the SLO, None without one; with a stateful tier, that
     a whole request by the plan's home is. ``used``: the part of the
     place's demand that the plans of the draws, and the plan itself, serve from the site; ``used_now``:
-    whether the plan serves any.
+    whether the plan serves any. ``gain``: the pair's part of what the plan is expected to regret, in US
+    dollars a month or, where a latency is minimised, in ms.
     """
 
     place: str
@@ -70,21 +79,42 @@ class Wanted:
     in_time: float | None
     used: float
     used_now: bool
+    gain: float
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """``pairs``, the most worth measuring first. ``opened``: by site, the part of the draws whose plan opens
-    it; ``changed``: and the part whose plan opens other sites than ``plan`` does. ``decided``: draws that
-    have a plan at all."""
+    """``pairs``, the most worth measuring first, of ``draws``.
+
+    ``exact``: draws whose best plan was proven; the rest were decided by local search. ``short``: draws whose
+    best plan still misses a rule. ``changed``: the part of the draws whose best plan opens other sites than
+    ``plan`` does; ``opened``: by site, the part that opens it. ``regret``: what knowing all latencies is
+    expected to be worth, in the objective's unit, a rule missed at its price; of it ``saved`` is the
+    objective itself (negative where keeping the promise takes more), and ``spared`` the part of demand, and
+    of other bounds, for which a rule would be kept that the plan breaks.
+    """
 
     plan: Plan
     pairs: tuple[Wanted, ...]
     draws: int
-    decided: int
+    exact: int
+    short: int
     changed: float
     opened: dict[str, float]
+    regret: float
+    saved: float
+    spared: float
+
+    @property
+    def unit(self) -> str:
+        """Of gains and regrets: what the plan minimises is counted in it."""
+        return unit_of(self.plan.minimize)
+
+
+def unit_of(minimize: str) -> str:
+    """``USD a month`` or ``ms``."""
+    return "USD a month" if minimize == "cost" else "ms"
 
 
 def survey(
@@ -94,49 +124,51 @@ def survey(
     *,
     draws: int = DRAWS,
     seed: int = SEED,
-    time_limit_s: float = 30.0,
+    time_limit_s: float | None = None,
     progress: Report = lambda done, total, words: None,
 ) -> Survey:
-    """The pairs to measure next for ``plan``, which was decided for ``study`` and ``inputs``.
+    """The pairs to measure next for ``plan``, a plan that stands, decided for ``study`` and ``inputs``.
 
-    ``time_limit_s`` is for each draw; a plan that is not proven by then counts as found. The stateful tier's
-    legs keep their estimates.
+    ``time_limit_s`` is for all draws together. When it is over, or somebody stops it, the survey is of the
+    draws until then, one at least. The stateful tier's legs keep their estimates.
     """
     m, n = inputs.matrix.estimate_ms.shape
-    client, column = np.repeat(np.arange(m), n), np.tile(np.arange(n), m)
-    errors = errors_of(inputs.matrix, inputs.demand, inputs.sites, client, column)
     share = inputs.demand.weight / inputs.demand.weight.sum()
     place, count = _places(inputs)
-    used = np.zeros((count, n))
-    opened, changed, decided = dict[str, float](), 0, 0
-    index = {site.id: j for j, site in enumerate(inputs.sites)}
+    drawn = Draws(study, inputs, plan, seed)
+    now = _by_place(place, drawn.assignment, share, count, n)
+    used, gain, opened = now.copy(), np.zeros((count, n)), np.zeros(n)
+    learnt, deadline = list[Learnt](), Deadline.after(time_limit_s)
     for number in range(draws):
+        if learnt and (deadline.passed() or stop_asked()):
+            break
         progress(number, draws, "deciding as if the latencies were known")
-        latency = errors.draw(seed, number).reshape(m, n)
-        drawn = replace(inputs.matrix, estimate_ms=latency, lower_ms=latency, upper_ms=latency)
-        other = decide(study, replace(inputs, matrix=drawn), time_limit_s=time_limit_s, start=plan)
-        if other.kpi is None:
-            continue
-        decided += 1
-        changed += set(other.open) != set(plan.open)
-        for site_id in other.open:
-            opened[site_id] = opened.get(site_id, 0.0) + 1.0
-        serving = np.array([index[each.site_id] for each in other.assignments])
-        used += _by_place(place, serving, share, count, n)
+        left = deadline.remaining_s
+        found = drawn.learnt(number, None if left is None else left / (draws - number))
+        used += _by_place(place, found.assignment, share, count, n)
+        np.add.at(gain, place, found.regret * found.blame)
+        opened += found.open
+        learnt.append(replace(found, blame=_NOTHING))
+    many = len(learnt)
     # Limits are on whole requests, the way to the home included.
     there = at_home(study, inputs, None if plan.home is None else plan.home.region)
-    whole = errors_of(there.matrix, inputs.demand, inputs.sites, client, column)
-    now = np.zeros((count, n))
-    if plan.kpi is not None:
-        serving = np.array([index[each.site_id] for each in plan.assignments])
-        now = _by_place(place, serving, share, count, n)
+    pairs = np.repeat(np.arange(m), n), np.tile(np.arange(n), m)
+    whole = errors_of(there.matrix, inputs.demand, inputs.sites, *pairs)
+    ranking = _ranked(
+        study, inputs, whole, place, share, used / (many + 1.0), now, gain / many, WORTH * drawn.price / PRICE
+    )
+    order = [j for j in np.argsort(-opened, kind="stable") if opened[j] > 0]
     return Survey(
-        plan,
-        _ranked(study, inputs, whole, place, share, (used + now) / (decided + 1.0), now),
-        draws,
-        decided,
-        changed / decided if decided else 0.0,
-        {site_id: times / decided for site_id, times in sorted(opened.items(), key=lambda item: -item[1])},
+        plan=plan,
+        pairs=ranking,
+        draws=many,
+        exact=sum(each.exact for each in learnt),
+        short=sum(each.missed > 0.0 for each in learnt),
+        changed=sum(bool((each.open != drawn.open).any()) for each in learnt) / many,
+        opened={inputs.sites[j].id: float(opened[j] / many) for j in order},
+        regret=float(np.mean([each.regret for each in learnt])),
+        saved=float(np.mean([each.saved for each in learnt])),
+        spared=float(np.mean([each.spared for each in learnt])),
     )
 
 
@@ -162,6 +194,8 @@ def _ranked(
     share: NDArray[np.float64],
     used: NDArray[np.float64],
     now: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    least_gain: float,
 ) -> tuple[Wanted, ...]:
     matrix, clients = inputs.matrix, inputs.demand.clients
     # Of each place its largest client, which the others err with.
@@ -170,11 +204,12 @@ def _ranked(
     slo, shape = study.latency.slo_ms, matrix.estimate_ms.shape
     in_time = None if slo is None else errors.within(slo).reshape(shape)
     score = used * _doubt(study, inputs, errors)[first]
+    gain = np.where(gain >= least_gain, gain, 0.0)
     at_place = np.bincount(place, weights=share)
     found = []
-    for flat in np.argsort(-score, axis=None, kind="stable"):
+    for flat in np.lexsort((-score.ravel(), -gain.ravel())):
         p, j = np.unravel_index(flat, score.shape)
-        if score[p, j] < WORTH:
+        if gain[p, j] == 0.0 and score[p, j] < WORTH:
             break
         i = int(first[p])
         who = clients[i]
@@ -195,6 +230,7 @@ def _ranked(
                 in_time=None if in_time is None else float(in_time[i, j]),
                 used=float(used[p, j] / at_place[p]) if at_place[p] > 0 else 0.0,
                 used_now=bool(now[p, j] > 0.0),
+                gain=float(gain[p, j]),
                 score=float(score[p, j]),
             )
         )

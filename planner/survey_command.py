@@ -16,8 +16,10 @@ from planner.study import Study
 from planner.study_lookup import find_study
 from planner.survey import Survey, Wanted, limits_of, survey
 from planner.survey_agents import configurations, known_targets, racks_of, without_address
+from planner.survey_words import amount, worth_words
 from planner.tabulate import table
 from planner.terminal import nothing_text, share
+from planner.wording import counted
 
 DONE: Final = 0
 
@@ -35,9 +37,9 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
         return verdict(plan)
 
     def work(progress: Progress | None) -> Survey:
-        left = remaining_s()
-        each_s = 30.0 if left is None else max(left / draws, 0.5)
-        return survey(study, inputs, plan, draws=draws, time_limit_s=each_s, progress=progress or silent)
+        return survey(
+            study, inputs, plan, draws=draws, time_limit_s=remaining_s(), progress=progress or silent
+        )
 
     found = with_progress(options, work, worth=lambda survey: True)
     pairs = found.pairs[:top]
@@ -51,9 +53,14 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
     document = {
         "plan": plan_document(plan),
         "draws": found.draws,
-        "decided": found.decided,
+        "exact": found.exact,
+        "short": found.short,
         "changed": found.changed,
         "opened": found.opened,
+        "unit": found.unit,
+        "regret": found.regret,
+        "saved": found.saved,
+        "spared": found.spared,
         "pairs": [
             {name: finite(value) if name.endswith("_ms") else value for name, value in asdict(each).items()}
             for each in pairs
@@ -69,10 +76,14 @@ def command(options: Options, *, top: int, draws: int, out: Path | None) -> int:
 def text_of(study: Study, found: Survey, pairs: Sequence[Wanted], unknown: Sequence[str]) -> str:
     """The survey for a person."""
     opened = ", ".join(f"{site} {part:.0%}" for site, part in list(found.opened.items())[:12])
+    searched = found.draws - found.exact
+    short = f"; in {found.short} none was found that keeps every rule" if found.short else ""
     lines = [
-        f"{found.plan.study}: of {found.draws} draws of the latencies from their bounds {found.decided} have"
-        f" a plan, and {share(found.changed)} of those open other sites than this one.",
-        f"open in them: {opened}" if opened else "none of them has a plan",
+        f"{found.plan.study}: in {share(found.changed)} of {counted(found.draws, 'draw')} of the latencies"
+        " from their bounds the best plan opens other sites than this one",
+        f"({found.exact} decided exactly, {searched} by local search{short})",
+        f"open in them: {opened}",
+        worth_words(found),
     ]
     if not pairs and study.minimize == "cost" and not limits_of(study):
         lines += ["", "the study sets no limit to a latency and minimises cost: no measurement is worth it"]
@@ -85,12 +96,12 @@ def text_of(study: Study, found: Survey, pairs: Sequence[Wanted], unknown: Seque
             *(str(rank), each.place, each.country, each.site_id, f"{each.estimate_ms:.1f}"),
             *(f"{each.lower_ms:.1f}", f"{each.upper_ms:.1f}", each.provenance),
             *("" if each.in_time is None else f"{each.in_time:.0%}", share(each.share)),
-            *(f"{each.used:.0%}", "now" if each.used_now else ""),
+            *(f"{each.used:.0%}", "now" if each.used_now else "", amount(each.gain, found.unit)),
         )
         for rank, each in enumerate(pairs, start=1)
     ]
-    heads = ("", "from", "", "to", "ms", "lower", "upper", "", "in time", "demand", "served so", "")
-    lines += ["", table(heads, rows, flush_right=(0, 4, 5, 6, 8, 9, 10))]
+    heads = ("", "from", "", "to", "ms", "lower", "upper", "", "in time", "demand", "served so", "", "gain")
+    lines += ["", table(heads, rows, flush_right=(0, 4, 5, 6, 8, 9, 10, 12))]
     if unknown:
         lines += [
             "",

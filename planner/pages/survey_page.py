@@ -19,11 +19,12 @@ from planner.pages.trust import badges
 from planner.pages.words import listed, plain, share
 from planner.survey import DRAWS, Survey, Wanted, survey
 from planner.survey_agents import configurations, known_targets, racks_of, without_address
+from planner.survey_words import worth_words
 from planner.wording import counted
 
 _WANTED = "edgeplan.survey"
-DRAW_LIMIT_S = 20.0
-"""For each; a plan that is not proven by then counts as found."""
+LIMIT_S = 120.0
+"""For all draws; what is not drawn by then is left out."""
 TOP = 20
 MOST_BARS = 16
 
@@ -50,8 +51,8 @@ def render() -> None:
         return
     st.markdown(
         f"The latencies are drawn {DRAWS} times as they may be, from their bounds; each time the study "
-        "is decided as if that were the truth. The pairs that these plans use and that are not known "
-        "well enough to settle a limit are worth measuring; the rest is not, however uncertain."
+        "is decided as if that were the truth. What this plan then regrets is laid to the pairs that the "
+        "better plan turns on: their part of it is what measuring them is expected to gain."
     )
     running = st.session_state.get(_WANTED) == key
     with st.container(horizontal=True):
@@ -80,7 +81,7 @@ def _surveyed(key: str, setting: Setting, decided: work.Decided) -> None:
     study, inputs = setting.study, setting.inputs
     job = work.job_of(
         key,
-        lambda say, tell: survey(study, inputs, plan, time_limit_s=DRAW_LIMIT_S, progress=say),
+        lambda say, tell: survey(study, inputs, plan, time_limit_s=LIMIT_S, progress=say),
     )
     place = st.empty()
     if isinstance(job, Job):
@@ -88,13 +89,12 @@ def _surveyed(key: str, setting: Setting, decided: work.Decided) -> None:
 
 
 def _show(found: Survey, setting: Setting) -> None:
-    tried = f"Of {counted(found.draws, 'draw')} of the latencies, {DRAW_LIMIT_S:g} s for each,"
-    if not found.decided:
-        st.warning(f"{tried} none led to a plan, so none says what to measure.")
-        return
+    searched, worth = found.draws - found.exact, worth_words(found)
     st.markdown(
-        f"{tried} {found.decided} led to a plan; **{share(found.changed, 0)}** of those plans open "
-        "other sites than this one."
+        f"In **{share(found.changed, 0)}** of {counted(found.draws, 'draw')} of the latencies the best plan "
+        f"opens other sites than this one ({found.exact} decided exactly, {searched} by local search"
+        + (f"; in {found.short} none was found that keeps every rule" if found.short else "")
+        + f"). {plain(worth[0].upper() + worth[1:])}."
     )
     names = setting.names()
     left, right = st.columns([3, 2], gap="medium")
@@ -182,6 +182,7 @@ def wanted_table(pairs: Sequence[Wanted], names: Mapping[str, str]) -> pd.DataFr
             "Demand": 100.0 * each.share,
             "Served so": 100.0 * each.used,
             "Now": each.used_now,
+            "Gain": each.gain,
         }
         for each in pairs
     )
@@ -211,6 +212,11 @@ def _table(pairs: Sequence[Wanted], setting: Setting) -> None:
                 format="%.0f %%", help="How much of that demand plausible plans serve from this site"
             ),
             "Now": st.column_config.CheckboxColumn(help="Whether this plan serves some of it so"),
+            "Gain": st.column_config.NumberColumn(
+                format="$%.0f" if setting.study.minimize == "cost" else "%.3f ms",
+                help="This pair's part of what knowing every latency is expected to be worth"
+                + (", a month" if setting.study.minimize == "cost" else ""),
+            ),
         },
     )
 

@@ -33,6 +33,7 @@ from planner.study import parse_study
 from planner.study_lookup import find_study
 from planner.survey import Wanted, survey
 from planner.survey_agents import configurations, known_targets, racks_of, without_address
+from planner.survey_words import worth_words
 
 STUDY = find_study("factory-outposts")
 
@@ -226,6 +227,8 @@ def test_the_survey_is_asked_for_and_then_shown(tmp_path):
     (table,) = (part.value for part in app.dataframe)
     assert table["To"].tolist() == [each.site_id for each in expected.pairs[:20]]
     assert table["Served so"].tolist() == pytest.approx([100 * each.used for each in expected.pairs[:20]])
+    assert table["Gain"].tolist() == pytest.approx([each.gain for each in expected.pairs[:20]])
+    assert any(worth_words(expected).replace("$", "\\$")[1:40] in part.value for part in app.markdown)
     written = configurations(expected.pairs[:20], known_targets(study), {})
     (chosen,) = (box for box in app.selectbox if box.label == "One of them")
     assert chosen.options == list(written)
@@ -266,7 +269,7 @@ def test_a_rack_in_sizes_is_probed_by_its_own_name(planned):
     racks, targets = racks_of(STUDY), known_targets(STUDY)
     size = next(site_id for site_id in plan.open if racks.get(site_id, site_id) != site_id)
     pair = Wanted(
-        *("Somewhere", "PL", 51.1, 17.0, size, 0.1, 3.0, 1.0, 8.0, "modelled", None, 0.9, 1.0, True, 0.5)
+        *("Somewhere", "PL", 51.1, 17.0, size, 0.1, 3.0, 1.0, 8.0, "modelled", None, 0.9, 1.0, True, 9.0, 0.5)
     )
     (text,) = configurations([pair], targets, racks).values()
     assert f'site = "{racks[size]}"' in text
