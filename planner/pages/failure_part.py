@@ -75,7 +75,7 @@ def render_part(setting: Setting, plan: Plan) -> None:
     st.caption(
         "Nobody decides anew here: the sites stay. "
         + (
-            "Everybody is where the routing policy sends them, in peace as well, and knows of no backup. "
+            "Everybody is where the routing policy sends them, in peace as well; it knows no backups. "
             if estate.routed
             else "A client whose site is down goes to its backup if that is up, or else to the nearest of "
             "the sites left that the law allows. "
