@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 ENOUGH: Final = 120
 """So many measured pairs know their network better than all networks together do."""
 
+BORROWED: Final = 1_000
+"""No more pairs than this are borrowed, evenly drawn: more tell a strange network nothing, and take time."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkModels:
@@ -69,7 +72,9 @@ def network_models(sites: Sequence[Site], statistics: Sequence[PairStatistic]) -
         if len(own) >= ENOUGH or len(own) == len(taught):
             models[name] = _fit(own)
         else:
-            models[name] = replace(_fit(taught), foreign=True)
+            others = [one for one, at in zip(taught, network, strict=True) if at not in (name, None)]
+            part = np.linspace(0, len(others) - 1, min(BORROWED, len(others))).astype(np.intp)
+            models[name] = replace(_fit([*own, *(others[at] for at in part)]), foreign=True)
     return NetworkModels(models)
 
 

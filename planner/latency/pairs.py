@@ -47,7 +47,7 @@ MIN_PLACES: Final = 8
 SAME_PLACE_DEGREES: Final = 0.05
 """Positions that round to the same multiple of this are one place."""
 
-FOREIGN: Final = 2.1
+FOREIGN: Final = 2.3
 """So many times as far off, as a logarithm, as at two new places of its own is a model on a network it knows
 nothing of: with it nine in ten of Azure's pairs lie in intervals that AWS taught, and of AWS's in Azure's."""
 
