@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from planner.store.plain_json import ABSENT
 from planner.store.scanning import FLAG, INSTANT, MOST_KEYS, NUMBER, POWERS, TEXT, WHOLE, scan, spread
 
-_ROWS: Final = 1 << 14
+_ROWS: Final = 1 << 17
 _TEXTS: Final = 1 << 10
 """Room for so many rows, and texts of a column, to begin with."""
 
@@ -68,8 +69,8 @@ class Lines:
         # The changes of each key's value, the lines they are of, and which is the last. One of line 0 stands
         # there from the start.
         self._cells, self._since = (
-            np.empty((len(keys), rows), np.int64),
-            np.empty((len(keys), rows), np.int32),
+            _fresh((len(keys), rows), np.int64),
+            _fresh((len(keys), rows), np.int32),
         )
         self._reals = self._cells.view(np.float64)
         self._last = np.zeros(len(keys), np.int64)
@@ -111,7 +112,7 @@ class Lines:
         keys = len(self._kind)
         if self.count + lines > len(self._status):
             room = max(2 * len(self._status), self.count + lines)
-            cells, since = np.empty((keys, room), np.int64), np.empty((keys, room), np.int32)
+            cells, since = _fresh((keys, room), np.int64), _fresh((keys, room), np.int32)
             for which, place in enumerate(self._last.tolist()):
                 cells[which, : place + 1] = self._cells[which, : place + 1]
                 since[which, : place + 1] = self._since[which, : place + 1]
@@ -139,6 +140,12 @@ class Lines:
             values, reals = self._cells[which, :to], self._reals[which, :to]
             columns.append(Column(values, reals, self._since[which, :to], texts, self.count))
         return Scan(self._status[: self.count], tuple(columns))
+
+
+def _fresh(shape: tuple[int, int], kind: type[np.generic]) -> NDArray[Any]:
+    """Room of which a few columns are filled and the others hardly touched. NumPy's own would be in pages of
+    2 MB, each cleared whole."""
+    return np.frombuffer(mmap.mmap(-1, shape[0] * shape[1] * np.dtype(kind).itemsize), kind).reshape(shape)
 
 
 def _longer(array: NDArray[Any], size: int) -> NDArray[Any]:

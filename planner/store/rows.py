@@ -72,7 +72,7 @@ class Rows:
 class Reader:
     """The rows of objects that are read one by one; ``rows`` is how many to make room for."""
 
-    def __init__(self, rows: int = 1 << 14) -> None:
+    def __init__(self, rows: int = 1 << 17) -> None:
         self._lines = Lines(_KEYS, _KIND_OF, rows)
         self._objects: list[tuple[str, bytes, bool]] = []
         self._first_line: list[int] = []
