@@ -19,11 +19,12 @@ from planner.latency.statistics import estimate_ranks
 from planner.store.histogram import GAMMA, HIGHEST, LOWEST, Histograms
 from planner.store.placing import Key
 from planner.store.reading import Reading
-from planner.store.rollup import NEVER_SO_MANY, RolledFiles, day_of, rolled_files, rollup_of
+from planner.store.rollup import NEVER_SO_MANY, RolledFiles, rolled_files, rollup_of, table_rows_of
 from planner.store.selection import KEPT, Selection, anywhere, bits
 from planner.store.shelf import MeasurementError
 from planner.store.sifting import INFINITE, NEVER
 from planner.store.stream import Group, Stream
+from planner.store.table import day_of
 
 _BEHIND: Final = 0.05
 """Rollups that lack a larger share of the rows tell too little of where quantiles are."""
@@ -81,7 +82,7 @@ def rolled(found: Reading, stream: Stream, quantiles: NDArray[np.float64]) -> Ro
         files = rolled_files(found.parts[0].address, first, last)
     except MeasurementError:
         return Rolled(None, frozenset(), nothing, nothing)
-    rollup = rollup_of(files)
+    rollup, table_rows = rollup_of(files), table_rows_of(files)
     of_day: dict[date, list[Group]] = defaultdict(list)
     newer = []
     for group in stream.groups:
@@ -92,11 +93,11 @@ def rolled(found: Reading, stream: Stream, quantiles: NDArray[np.float64]) -> Ro
     days = frozenset(
         day
         for day, groups in of_day.items()
-        if sum(group.rows for group in groups) == rollup.table_rows.get(day)
+        if sum(group.rows for group in groups) == table_rows.get(day)
         and not any(group.partly or _may_go_on(group.runs, newer) for group in groups)
     )
     rows = stream.rows()
-    there = sum(number for number in rollup.table_rows.values() if number < NEVER_SO_MANY)
+    there = sum(number for number in table_rows.values() if number < NEVER_SO_MANY)
     stream.leave_out([group for day in days for group in of_day[day]])
     behind = abs(rows + found.arrived - there) / max(rows, 1)
     if behind > _BEHIND or not rollup.vantages:

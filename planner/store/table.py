@@ -30,6 +30,8 @@ ROLLUPS: Final = "rollups"
 INGEST: Final = "ingest"
 """The application transaction that counts batches."""
 
+_ANY_BATCH: Final = 1 << 62
+
 TABLE_SCHEMA: Final = 1
 """Version of the table's schema, in its property ``edgeplan.schema``. One that lacks columns of this is
 older, is read as if they were empty, and gets them with the next ingest; a newer one is refused."""
@@ -230,6 +232,23 @@ def files_between(
         and (since is None or day >= since)
         and (until is None or day < until)
     ]
+
+
+def day_of(name: str) -> date:
+    """The day of a table's file."""
+    return date.fromisoformat(name.partition("/")[0].removeprefix("day="))
+
+
+def last_batches(table: DeltaTable) -> dict[str, int]:
+    """The last batch that each file has rows of."""
+    actions = _actions(table)
+    names = actions.column("path").to_pylist()
+    # A file that does not say may be of any.
+    most = actions.column("max.batch").to_pylist() if "max.batch" in actions.column_names else []
+    return {
+        name: _ANY_BATCH if last is None else last
+        for name, last in zip(names, most or [None] * len(names), strict=True)
+    }
 
 
 def files_of_days(table: DeltaTable) -> dict[date, int]:

@@ -59,9 +59,10 @@ def upkeep(
     if table is None:
         return None
     # Its kernels take half a second to load: an ingest that has nothing to look after does without.
-    from planner.store.rollup import roll_up
+    from planner.store.rolling import roll_up, sum_up
 
     rolled = roll_up(address, table)
+    sum_up(address, today)
     dropped = 0 if keep_days is None else _drop(address, table, rolled, today - timedelta(days=keep_days))
     compacted = vacuumed = 0
     for name in (None, ROLLUPS):

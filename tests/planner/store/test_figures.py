@@ -12,7 +12,7 @@ from planner.measurements import read_rounds
 from planner.store import brackets, selection, stream
 from planner.store.figures import read_figures
 from planner.store.ingest import ingest
-from planner.store.rollup import roll_up
+from planner.store.rolling import roll_up
 from planner.store.shelf import address_of
 from planner.store.table import ROLLUPS, open_table
 from tests.planner.latency.order_statistics import sample_quantile

@@ -20,7 +20,8 @@ from planner.store import upkeep as module
 from planner.store.figures import read_figures
 from planner.store.histogram import ACCURACY, HIGHEST, LOWEST, Histograms, bucket_values, buckets
 from planner.store.ingest import ingest
-from planner.store.rollup import read_rollup, roll_up
+from planner.store.rolling import roll_up
+from planner.store.rollup import read_rollup
 from planner.store.shelf import address_of, open_shelf
 from planner.store.table import ROLLUPS, SCHEMA, files_of_days, open_table
 from planner.store.upkeep import upkeep
@@ -120,7 +121,7 @@ def test_a_batch_is_rolled_up_once(tmp_path):
     ingest(str(tmp_path), now=NOON)
     # Two at once: who looked before the other's commit is refused.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("planner.store.rollup.create_table", lambda *given: stale)
+        patch.setattr("planner.store.rolling.create_table", lambda *given: stale)
         with pytest.raises(OSError, match="cannot be written"):
             roll_up(address, table_of(tmp_path))
     assert roll_up(address, table_of(tmp_path)) == 5
@@ -164,7 +165,7 @@ def test_a_vacuum_leaves_readers_their_files(tmp_path, monkeypatch):
 def test_rows_are_dropped_once_their_rollup_is_there(tmp_path, monkeypatch):
     fill(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("planner.store.rollup.roll_up", lambda *given: 11)
+        patch.setattr("planner.store.rolling.roll_up", lambda *given: 11)
         assert look_after(tmp_path, keep_days=5).dropped == 0
     assert look_after(tmp_path, keep_days=5).dropped == 1
     assert list(files_of_days(table_of(tmp_path))) == [date(2026, 11, 21), date(2026, 11, 22)]
