@@ -48,7 +48,10 @@ def read_ahead(shelf: Shelf, names: Sequence[str]) -> Iterator[Read]:
 
 def _read(shelf: Shelf, strides: Iterator[Sequence[str]], readers: list[Reader]) -> Read | None:
     """As many objects as make a batch; None where none is left. ``readers`` are those at leisure."""
-    reader = readers.pop() if readers else Reader()
+    try:  # the other thread may take it between a look and the taking
+        reader = readers.pop()
+    except IndexError:
+        reader = Reader()
     for names in strides:
         for name in names:
             content = shelf.get(name)
