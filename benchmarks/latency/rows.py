@@ -10,7 +10,7 @@ conjugate gradients, in which the covariance is two products of matrices and nev
 Which of the two, ``l`` and the noise come from a second part of the table that is hidden in the same way as
 the one to be predicted: of the best settings and those nearly as good the middle counts. So does one factor
 on all estimates: with errors as large as Seattle's, the estimate with the least relative error is well below
-the middle of what may be. The bounds come from several such parts, for of one they are chance.
+the middle of what may be. The factor and the bounds come from several such parts, for of one they are chance.
 """
 
 from __future__ import annotations
@@ -83,15 +83,15 @@ def predicted(rtt: Array, learn: Mask, inner: Sequence[tuple[Mask, Mask]]) -> tu
         for reach in REACHES:
             for noise in NOISES:
                 found = trial.log_rtt(reach, noise)[hidden]
-                tried.append((_shifted(truth, found)[0], (factors, reach, noise), found))
+                tried.append((_shifted(truth - found)[0], (factors, reach, noise), found))
     best = sorted(tried, key=lambda each: each[0])[:BEST]
     best = [each for each in best if each[0] <= ALIKE * best[0][0]]
     settings = [setting for _, setting, _ in best]
     middle = np.median([found for _, _, found in best], axis=0)
-    _, shift = _shifted(truth, middle)
-    off = [truth - middle]
-    off += [np.log(rtt[part]) - _middle(rtt, rest, settings)[part] for rest, part in more]
-    ordered = np.sort(np.concatenate(off) - shift)
+    left = [np.log(rtt[part]) - _middle(rtt, rest, settings)[part] for rest, part in more]
+    off = np.concatenate((truth - middle, *left))
+    _, shift = _shifted(off)
+    ordered = np.sort(off - shift)
     rank = min(math.ceil((ordered.size + 1) * (0.5 + COVERAGE / 2.0)), ordered.size)
     centre = _middle(rtt, learn, settings) + shift
     lower, upper = centre + min(ordered[-rank], 0.0), centre + max(ordered[rank - 1], 0.0)
@@ -109,9 +109,9 @@ def _middle(rtt: Array, learn: Mask, settings: Sequence[Setting]) -> Array:
     return np.asarray(np.median(found, axis=0))
 
 
-def _shifted(truth: Array, found: Array) -> tuple[float, float]:
+def _shifted(off: Array) -> tuple[float, float]:
     """The least median relative error by one factor on all estimates, and the factor's logarithm."""
-    off = np.clip(truth - found, -20.0, 20.0)  # the equations of some settings do not settle
+    off = np.clip(off, -20.0, 20.0)  # the equations of some settings do not settle
     errors = [(float(np.median(np.abs(np.exp(shift - off) - 1.0))), float(shift)) for shift in SHIFTS]
     return min(errors)
 

@@ -103,6 +103,8 @@ def test_half_the_error_of_distance_alone_and_intervals_that_hold():
     assert model.new_pair is not None
     assert model.new_place.median_relative_error < 0.45 * model.distance.held_out.median_relative_error
     assert model.new_pair.median_relative_error < 0.15 * model.distance.held_out.median_relative_error
+    # Across the street the curve's own interval stands: no place is judged by its way to itself.
+    assert model.new_pair.pairs == np.isfinite(rtt).sum() - len(place)
     for held in (model.new_place, model.new_pair):
         assert COVERAGE - 0.005 <= held.coverage <= COVERAGE + 0.025
 
