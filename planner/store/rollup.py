@@ -181,11 +181,9 @@ class Total:
     def add(self, rows: pa.Table) -> None:
         pair = self._placing.place_rows(rows)
         if len(self._placing) > len(self._lost):
-            more = 2 * len(self._placing) - len(self._lost)
-            self._lost = np.concatenate((self._lost, np.zeros(more, np.int64)))
-            self._counts = [
-                np.concatenate((each, np.zeros((more, _WIDTH), np.int32))) for each in self._counts
-            ]
+            room = 2 * len(self._placing)
+            self._lost = _grown(self._lost, room)
+            self._counts = [_grown(each, room) for each in self._counts]
         np.add.at(self._lost, pair, numbers(rows.column("lost")))
         for total, name in zip(self._counts, _COUNTS[1:], strict=True):
             offset, data = bytes_of(rows.column(name))
@@ -208,7 +206,7 @@ class Total:
         at = judged(keys)
         none = np.zeros(len(at), np.int64)
         trips, steps = (
-            _histograms(total[at], missing)
+            _histograms(total[: len(keys)], at, missing)
             for total, missing in zip(self._counts, (self._lost[at], none), strict=True)
         )
         vantages, sites, protocols = zip(*(keys[n] for n in at), strict=True) if at else ((), (), ())
@@ -240,11 +238,18 @@ def table_rows_of(files: RolledFiles) -> dict[date, int]:
     return {day: sum(of_batch.values()) for day, of_batch in made_of.items()}
 
 
-def _histograms(count: NDArray[np.int32], lost: NDArray[np.int64]) -> Histograms:
-    """Without the buckets that are empty on both sides."""
+def _grown(old: NDArray[Any], room: int) -> NDArray[Any]:
+    """With more rows of zeros, which take no memory before they are written."""
+    new = np.zeros((room, *old.shape[1:]), old.dtype)
+    new[: len(old)] = old
+    return new
+
+
+def _histograms(count: NDArray[np.int32], at: list[int], lost: NDArray[np.int64]) -> Histograms:
+    """Those of the pairs ``at``, without the buckets that are empty on both sides."""
     filled = np.flatnonzero(count.any(axis=0))
     first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, 0)
-    return Histograms(count[:, first : last + 1].astype(np.int64), lost, first + LOWEST)
+    return Histograms(count[:, first : last + 1].astype(np.int64)[at], lost, first + LOWEST)
 
 
 def _with_counts(rows: pa.Table) -> pa.Table:
