@@ -86,15 +86,19 @@ class Draws:
         self._recovery = None if arranged.arrangement is None else arranged.arrangement.recovery
         self.taken_for = Softened(arranged, self.price)
 
-    def learnt(self, number: int, time_limit_s: float | None) -> Learnt:
-        """What draw ``number`` teaches; ``time_limit_s`` is for deciding it exactly."""
+    def known(self, number: int) -> Softened:
+        """The plan's own option of the problem, were draw ``number`` the truth."""
         latency = self._errors.draw(self.seed, number).reshape(self.shape)
         matrix = replace(self.inputs.matrix, estimate_ms=latency, lower_ms=latency, upper_ms=latency)
         home = None if self.plan.home is None else self.plan.home.region
         problem = build_problem(
             self.study, at_home(self.study, replace(self.inputs, matrix=matrix), home, self._recovery)
         )
-        known = Softened(problem, self.price, stay=self.assignment)
+        return Softened(problem, self.price, stay=self.assignment)
+
+    def learnt(self, number: int, time_limit_s: float | None) -> Learnt:
+        """What draw ``number`` teaches; ``time_limit_s`` is for deciding it exactly."""
+        known = self.known(number)
         planned = known.judged(self.open, self.assignment)
         if self.backup is not None:
             planned = min(planned, known.judged(self.open, self.assignment, self.backup), key=_value)
