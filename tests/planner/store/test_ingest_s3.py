@@ -3,7 +3,9 @@
 import pytest
 
 from planner.measurements import read_rounds, read_stores
+from planner.store.figures import read_figures
 from planner.store.ingest import ingest
+from planner.store.rollup import read_rollup
 from planner.store.shelf import address_of, open_shelf
 from tests.planner.store.inbox_writing import SITES, put, put_bytes, samples
 from tests.probes.seaweed import BUCKET, Seaweed
@@ -49,6 +51,10 @@ def test_a_bucket_is_a_store_like_any_other(ship, tmp_path):
     assert (done.rows, done.known, done.batch) == (1, 2, 2)
     assert read_rounds([url]).rtt_ms.tolist() == [10.0, 11.0, 12.0]
     assert read_rounds([f"{url}@1"]).rtt_ms.tolist() == [10.0, 11.0]
+    for each, median in ((url, 11.0), (f"{url}@1", 10.0)):
+        found = read_figures([each], [0.5])
+        assert (found.rtt_ms.tolist(), found.jitter_ms.tolist()) == ([[median]], [[1.0]])
+    assert read_rollup(url).histograms.quantile(0.5) == pytest.approx([10.0], rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["manifest", "files"])
