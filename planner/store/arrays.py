@@ -94,11 +94,22 @@ def plain(values: NDArray[Any], kind: pa.DataType, absent: NDArray[np.bool_] | N
 
 def strings(words: Sequence[str]) -> pa.Array:
     """Texts, none of them null."""
-    encoded = [word.encode() for word in words]
-    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(encoded), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
-    )
+    return _joined([word.encode() for word in words], pa.string())
+
+
+def binary(parts: Sequence[bytes | None]) -> pa.Array:
+    """Bytes, null where there are none. Raises ``ValueError`` above the 2 GiB that one array holds."""
+    return _joined(parts, pa.binary())
+
+
+def _joined(parts: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
+    given = [part or b"" for part in parts]
+    ends = np.cumsum([0, *map(len, given)], dtype=np.int64)
+    if ends[-1] > np.iinfo(np.int32).max:
+        raise ValueError(f"{ends[-1]} bytes are more than one column may hold")
+    bitmap = _bits(np.array([part is not None for part in parts], bool)) if None in parts else None
+    buffers = [bitmap, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(given))]
+    return pa.Array.from_buffers(kind, len(given), buffers)
 
 
 def _bits(values: NDArray[np.bool_]) -> pa.Buffer:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from planner.store.arrays import plain, strings
 from planner.store.histogram import HIGHEST, LOWEST, buckets
 from planner.store.opened import connected, literal, within_reach
 from planner.store.placing import Placing
@@ -137,18 +138,18 @@ def _rows(stream: Stream, database: duckdb.DuckDBPyConnection, told: bool) -> pa
     stepped = ~np.isnan(step)
     packed = pack(start, rtt, step)
     columns = {
-        **{name: [keys[n][at] for n in wanted] for at, name in enumerate(TEXTS)},
-        "samples": samples[wanted],
-        "lost": samples[wanted] - np.diff(start),
+        **{name: strings([keys[n][at] for n in wanted]) for at, name in enumerate(TEXTS)},
+        "samples": plain(samples[wanted], pa.int64()),
+        "lost": plain(samples[wanted] - np.diff(start), pa.int64()),
         "rtt_counts": _counts(pair, rtt, len(wanted)),
         "step_counts": _counts(pair[stepped], step[stepped], len(wanted)),
-        "per_ms": packed.per_ms,
+        "per_ms": plain(packed.per_ms, pa.int32()),
         "series": packed.series,
         "steps": packed.steps,
-        "table_rows": np.full(len(wanted), table_rows if told else NEVER_SO_MANY),
+        "table_rows": plain(np.full(len(wanted), table_rows if told else NEVER_SO_MANY), pa.int64()),
     }
     fields = [field for field in SCHEMA if field.name in columns]
-    return pa.table(columns, pa.schema(fields))
+    return pa.Table.from_arrays([columns[field.name] for field in fields], schema=pa.schema(fields))
 
 
 def _counts(pair: NDArray[np.int32], values: NDArray[np.float64], pairs: int) -> pa.Array:

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from planner.store.arrays import bytes_of, present, whole
+from planner.store.arrays import binary, bytes_of, present, whole
 from planner.store.packing import unpack
 
 _SCALES: Final = (1_000, 1_000_000)
@@ -54,14 +54,14 @@ def pack(start: NDArray[np.int64], rtt: NDArray[np.float64], step: NDArray[np.fl
         exact.append(~_any(~fits, start))
     whole = np.where(flag, -rtt, rtt)
     per_ms = np.where(exact[0], _SCALES[0], np.where(exact[1], _SCALES[1], 0)).astype(np.int32)
-    series, steps = [], []
+    series, steps = list[bytes | None](), list[bytes | None]()
     for i in range(pairs):
         here = slice(int(start[i]), int(start[i + 1]))
         scale = int(per_ms[i])
         part = codes[_SCALES.index(scale)][here].astype("<i4") if scale else whole[here].astype("<f8")
         series.append(part.tobytes())
         steps.append(step[here][stepped[here]].astype("<f8").tobytes() if odd[i] else None)
-    return Packed(per_ms, pa.array(series, pa.binary()), pa.array(steps, pa.binary()))
+    return Packed(per_ms, binary(series), binary(steps))
 
 
 def _any(which: NDArray[np.bool_], start: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from planner.store.arrays import bytes_of
+from planner.store.arrays import binary, bytes_of
 from planner.store.histogram import HIGHEST, LOWEST
 from planner.store.packing import add_counts, pack_counts
 from planner.store.series import pack, steps_beside, unpacked
@@ -86,3 +86,10 @@ def test_histograms_are_added():
         (count[1] + count[2] + count[5]).tolist(),
         [0] * width,
     ]
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [None], [b"a", None, b"", b"bcd"], [b"x"] * 20 + [None]])
+def test_a_column_of_bytes_is_arrows_own(parts):
+    made = binary(parts)
+    made.validate(full=True)
+    assert made.equals(pa.array(parts, pa.binary()))
