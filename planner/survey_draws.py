@@ -46,6 +46,11 @@ FEW_PAIRS: Final = 500
 """Up to so many allowed pairs (of client, site and backup: ten times as many) they are."""
 
 
+RETRY_MS: Final = 1000.0
+"""A draw that is lost counts as the slowest that was not and this: who hears nothing asks again after a second
+(RFC 6298), and is too late for every limit. An infinite one would make the regret infinite."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """Of one draw: the best plan's ``open`` (n,) and ``assignment`` (m,); ``regret`` in the objective's unit,
@@ -71,6 +76,7 @@ class Draws:
         self.study, self.plan, self.seed, self.shape = study, plan, seed, (m, n)
         pairs = np.repeat(np.arange(m), n), np.tile(np.arange(n), m)
         self._errors = errors_of(inputs.matrix, inputs.demand, inputs.sites, *pairs)
+        self._lost_ms = self._counted_as()
         self.inputs = inputs if plan.routing is None else replace(inputs, policy=plan.routing.policy)
         column = {site.id: j for j, site in enumerate(inputs.sites)}
         self.assignment = np.array([column[each.site_id] for each in plan.assignments], dtype=np.intp)
@@ -86,9 +92,17 @@ class Draws:
         self._recovery = None if arranged.arrangement is None else arranged.arrangement.recovery
         self.taken_for = Softened(arranged, self.price)
 
+    def _counted_as(self) -> Floats:
+        """(k,) what a draw that is lost counts as: more than every limit, in ms, and more than what was not."""
+        found, resampled = np.full(len(self._errors.centre_ms), np.inf), self._errors.resampled
+        if resampled is not None:
+            latest = max(limits_of(self.study), default=0.0) / min(self.study.workload_trips, 1.0)
+            found[resampled.pair] = np.maximum(resampled.slowest_ms(), latest) + RETRY_MS
+        return found
+
     def known(self, number: int) -> Softened:
         """The plan's own option of the problem, were draw ``number`` the truth."""
-        latency = self._errors.draw(self.seed, number).reshape(self.shape)
+        latency = np.minimum(self._errors.draw(self.seed, number), self._lost_ms).reshape(self.shape)
         matrix = replace(self.inputs.matrix, estimate_ms=latency, lower_ms=latency, upper_ms=latency)
         home = None if self.plan.home is None else self.plan.home.region
         problem = build_problem(

@@ -90,7 +90,8 @@ def _promise(outcome: Outcome) -> str:
 def _latency(outcome: Outcome) -> str:
     if outcome.mean_ms is None or outcome.p95_ms is None:
         return "nobody is served"
-    return f"mean {ms(outcome.mean_ms)}, p95 {ms(outcome.p95_ms)}"
+    mean, p95 = (ms(each) if np.isfinite(each) else "lost" for each in (outcome.mean_ms, outcome.p95_ms))
+    return f"mean {mean}, p95 {p95}"
 
 
 def best_text(best: Best) -> str:
@@ -149,7 +150,9 @@ def sweep_text(summary: dict[str, Any]) -> str:
 
     def spread(name: str, words: str, form: Any) -> tuple[str, ...]:
         values = summary[name]
-        return (words, *(("",) * 3 if values is None else map(form, values)))
+        # A latency that is not finite is that of requests that were lost (``finite``).
+        told = ("",) * 3 if values is None else ("lost" if each is None else form(each) for each in values)
+        return (words, *told)
 
     hurt = summary["kept_in_failures"]
     lines = [

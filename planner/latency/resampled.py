@@ -87,6 +87,12 @@ class Resampled:
             off = np.where(np.isfinite(high), low + way * (high - low), np.where(way < 0.5, low, high))
         return np.asarray(self.centre_ms + off + self._wider(z))
 
+    def slowest_ms(self) -> Floats:
+        """(s,) the largest value at a deviate that was not lost, no less than the centre."""
+        return np.asarray(
+            self.centre_ms + np.where(np.isfinite(self.off_ms), self.off_ms, 0.0).max(axis=1)[self.curve]
+        )
+
     def within(self, limit_ms: float) -> Floats:
         """(s,) the probability of at most ``limit_ms``."""
         found = np.full(len(self.pair), DEVIATES[0])

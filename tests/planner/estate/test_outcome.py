@@ -217,6 +217,17 @@ def test_without_a_promise_none_is_kept_or_broken():
     assert "the promise holds" in outcome_text(outcome_of(estate(), failing(estate(), ["a"])))
 
 
+def test_a_latency_that_is_lost_is_told_as_such():
+    """A draw from samples of which some were lost may be +inf: here in two scenarios of three."""
+    peace = outcome_of(estate(), Scenario("none"))
+    lost = replace(peace, mean_ms=np.inf, p95_ms=np.inf)
+    rows = sweep_text(summary_of([peace, lost, lost], [])).splitlines()
+    mean, p95 = (next(row for row in rows if name in row).split() for name in ("mean latency", "p95 latency"))
+    assert mean[2:] == ["8.1", "ms", "lost", "lost"]
+    assert p95[2:] == ["10.0", "ms", "lost", "lost"]
+    assert "mean lost, p95 lost" in outcome_text(lost)
+
+
 def test_what_is_not_there_cannot_fail():
     with pytest.raises(InputError, match="'a-zon' is nothing of this plan that may fail"):
         failing(estate(), ["a-zon"])
