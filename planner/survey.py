@@ -35,7 +35,7 @@ from planner.plan import Plan
 from planner.solver.decision import Deadline
 from planner.solver.interrupt import stop_asked
 from planner.study import Study
-from planner.survey_draws import PRICE, Draws, Learnt
+from planner.survey_draws import PRICE, Draws, Learnt, limits_of
 
 DRAWS: Final = 16
 """Plans to put side by side: a pair in one of so many plausible plans is seldom missed."""
@@ -235,12 +235,6 @@ def _ranked(
             )
         )
     return tuple(found)
-
-
-def limits_of(study: Study) -> tuple[float, ...]:
-    """The limits in ms that a latency keeps or breaks: the SLO, the largest latency, a backup's."""
-    limits = (study.latency.slo_ms, study.latency.max_ms, study.resilience.backup_within_ms)
-    return tuple(limit for limit in limits if limit is not None)
 
 
 def _doubt(study: Study, inputs: Inputs, errors: Errors) -> NDArray[np.float64]:

@@ -14,8 +14,9 @@ from planner.plan_document import finite, plan_document
 from planner.solver.placement import Progress, silent
 from planner.study import Study
 from planner.study_lookup import find_study
-from planner.survey import Survey, Wanted, limits_of, survey
+from planner.survey import Survey, Wanted, survey
 from planner.survey_agents import configurations, known_targets, racks_of, without_address
+from planner.survey_draws import limits_of
 from planner.survey_words import amount, worth_words
 from planner.tabulate import table
 from planner.terminal import nothing_text, share

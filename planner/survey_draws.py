@@ -47,8 +47,8 @@ FEW_PAIRS: Final = 500
 
 
 RETRY_MS: Final = 1000.0
-"""A draw that is lost counts as the slowest that was not and this: who hears nothing asks again after a second
-(RFC 6298), and is too late for every limit. An infinite one would make the regret infinite."""
+"""A draw that is lost counts as the slowest that was not and this, and as too late for every limit: who hears
+nothing asks again after a second (RFC 6298). An infinite one would make the regret infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +93,18 @@ class Draws:
         self.taken_for = Softened(arranged, self.price)
 
     def _counted_as(self) -> Floats:
-        """(k,) what a draw that is lost counts as: more than every limit, in ms, and more than what was not."""
+        """(k,) in ms what a draw counts as that is lost though the estimate is not; +inf elsewhere."""
         found, resampled = np.full(len(self._errors.centre_ms), np.inf), self._errors.resampled
         if resampled is not None:
-            latest = max(limits_of(self.study), default=0.0) / min(self.study.workload_trips, 1.0)
+            tier = self.study.workload.home
+            latest = max(limits_of(self.study), default=0.0) / (1.0 if tier is None else tier.client_trips)
             found[resampled.pair] = np.maximum(resampled.slowest_ms(), latest) + RETRY_MS
         return found
 
     def known(self, number: int) -> Softened:
         """The plan's own option of the problem, were draw ``number`` the truth."""
-        latency = np.minimum(self._errors.draw(self.seed, number), self._lost_ms).reshape(self.shape)
+        drawn = self._errors.draw(self.seed, number)
+        latency = np.where(np.isfinite(drawn), drawn, self._lost_ms).reshape(self.shape)
         matrix = replace(self.inputs.matrix, estimate_ms=latency, lower_ms=latency, upper_ms=latency)
         home = None if self.plan.home is None else self.plan.home.region
         problem = build_problem(
@@ -172,6 +174,12 @@ class Draws:
             blame[rows, self.backup] += self.price * share * ~good
         whole = float(blame.sum())
         return blame / whole if whole > 0.0 else blame
+
+
+def limits_of(study: Study) -> tuple[float, ...]:
+    """The limits in ms that a latency keeps or breaks: the SLO, the largest latency, a backup's."""
+    limits = (study.latency.slo_ms, study.latency.max_ms, study.resilience.backup_within_ms)
+    return tuple(limit for limit in limits if limit is not None)
 
 
 def _value(placed: Placed) -> float:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -15,7 +15,9 @@ from planner.latency.matrix import MEASURED
 from planner.study import parse_study
 from planner.survey import SEED, survey
 from planner.survey_agents import configurations, known_targets
+from planner.survey_draws import Draws
 from probes.settings import load_settings
+from tests.planner.store.inbox_writing import SAMPLE, put
 
 CLIENTS = """id,country,lat,lon,weight
 berlin,DE,52.5,13.4,4
@@ -142,6 +144,42 @@ def test_a_draw_without_a_plan_says_what_to_measure_all_the_same(asked):
     assert (found.draws, found.exact, found.short) == (8, kept, 8 - kept)
     assert found.short > 0
     assert found.spared > 0.0
+    assert found.pairs[0].gain > 0.0
+
+
+@pytest.mark.parametrize("least", ["mean_latency", "max_latency"])
+def test_a_draw_that_is_lost_is_a_retry_late(asked, tmp_path, least):
+    """4.5 % of the probes are lost: the 95th percentile is not, and among its draws some are."""
+    rng, rows = np.random.default_rng(0), []
+    for run, (site, rtt) in product(range(60), (("eu-central-1", 12.0), ("eu-west-3", 25.0))):
+        for number in range(5):
+            gone = (5 * run + number) % 22 == 0
+            rows.append(
+                replace(
+                    SAMPLE, site=site, run_id=f"b{run:02}", sample=number, vantage="berlin-1",
+                    vantage_country="DE", vantage_lat=52.5, vantage_lon=13.4,
+                    started_at=f"2026-11-2{run // 24}T{run % 24:02}:00:0{number}.000000Z",
+                    rtt_ms=None if gone else rtt * float(np.exp(0.05 * rng.normal())),
+                    failure="connect_timeout" if gone else None,
+                )
+            )  # fmt: skip
+    put(tmp_path, rows, "b00", "berlin-1", "2026-11-20")
+    text = MEAN.replace('"p50"', '"p95"').replace("mean_latency", least)
+    study, _, _ = asked(text)
+    inputs = load_inputs(study, (str(tmp_path),))
+    plan = decide(study, inputs)
+    drawn = Draws(study, inputs, plan, SEED)
+    berlin, errors = 0, drawn._errors
+    shape = inputs.matrix.estimate_ms.shape
+    lost = np.array([np.isinf(errors.draw(SEED, number).reshape(shape)[berlin]) for number in range(8)])
+    assert lost.any()
+    taken = np.array([drawn.known(number).problem.latency_ms[berlin] for number in range(8)])
+    assert np.isfinite(taken).all()
+    assert (taken[lost] > 1000.0 + 12.0).all()
+    assert (taken[~lost] < 1000.0).all()
+    found = survey(study, inputs, plan, draws=8)
+    assert 0.0 < found.regret < 1000.0
+    assert found.pairs[0].place == "berlin"
     assert found.pairs[0].gain > 0.0
 
 
