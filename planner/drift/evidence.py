@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from planner.drift.change import Step, find_steps
+from planner.drift.dating import dated
 from planner.drift.families import FALSE_ALARM, Fallen, fallen
 from planner.drift.pairs import PairRounds
 from planner.drift.placements import FEWEST_RECENT, FEWEST_REFERENCE, Comparison, Reference, compared, joined
@@ -27,6 +28,7 @@ from planner.measurements import PairStatistic
 @dataclass(frozen=True, slots=True)
 class PairChange:
     """A pair that is not as it was. ``since``: the first round after the step, as a datetime64[us] in UTC;
+    ``by``: nothing from just before it was read, so the step may be older (:mod:`planner.drift.dating`);
     ``before_ms`` and ``after_ms``: its quantile on either side, inf where lost; ``shows_in``: the level of
     the rounds, or their quantile alone; ``p_value``: of its own, before all pairs are allowed for."""
 
@@ -37,6 +39,7 @@ class PairChange:
     after_ms: float
     shows_in: str
     p_value: float
+    by: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,13 +50,15 @@ class PairChange:
 @dataclass(frozen=True, slots=True)
 class SiteChange:
     """A site whose pairs, all ``vantages`` of them together, are not as they were. ``since``: the first round
-    after the step, as a datetime64[us] in UTC; ``up``: whether the delay grew; ``p_value``: of its own."""
+    after the step, as a datetime64[us] in UTC; ``by``: nothing from just before it was read, so the step may
+    be older; ``up``: whether the delay grew; ``p_value``: of its own."""
 
     site: str
     vantages: int
     since: np.datetime64
     up: bool
     p_value: float
+    by: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,11 @@ def weigh(
     )
     changes = tuple(
         sorted(
-            (_change(pair, steps[pair.key], made, since) for pair in recent if pair.key in found.pairs),
+            (
+                _change(pair, steps[pair.key], scores[pair.key], made)
+                for pair in recent
+                if pair.key in found.pairs
+            ),
             key=lambda change: (change.p_value, change.key),
         )
     )
@@ -117,7 +126,7 @@ def weigh(
     taken = {*after, *apart}
     return Evidence(
         changes=changes,
-        site_changes=_site_changes(sites, found),
+        site_changes=_site_changes(recent, sites, found, scores, made),
         judged=len(scores),
         pairs=len(recent),
         current=tuple(
@@ -167,22 +176,27 @@ def _sites(scores: Mapping[tuple[str, str], Comparison], made: np.datetime64) ->
     return {site: (step, len(several[site])) for site, step in zip(several, steps, strict=True)}
 
 
-def _site_changes(sites: Mapping[str, tuple[Step, int]], found: Fallen) -> tuple[SiteChange, ...]:
-    changed = [
-        SiteChange(site, vantages, step.since, step.up, step.p_value)
-        for site, (step, vantages) in sites.items()
-        if site in found.sites
-    ]
+def _site_changes(
+    pairs: Sequence[PairRounds],
+    sites: Mapping[str, tuple[Step, int]],
+    found: Fallen,
+    scores: Mapping[tuple[str, str], Comparison],
+    made: np.datetime64,
+) -> tuple[SiteChange, ...]:
+    changed = list[SiteChange]()
+    for site, (step, vantages) in sites.items():
+        if site not in found.sites:
+            continue
+        of_site = [pair for pair in pairs if pair.site == site and pair.key in scores]
+        longer = [each for pair in of_site if (each := _compared(pair, made, made)) is not None]
+        start, by = dated(step, [scores[pair.key] for pair in of_site], longer, made)
+        changed.append(SiteChange(site, vantages, start, step.up, step.p_value, by))
     return tuple(sorted(changed, key=lambda change: (change.p_value, change.site)))
 
 
-def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetime64) -> PairChange:
-    start = step.since
-    if start == pair.rounds_between(since).at[0]:  # as far back as was looked at: perhaps it was before
-        known = _compared(pair, made, made)
-        (located,) = find_steps([] if known is None else [known], made) or (None,)
-        if located is not None and located.up == step.up:
-            start = located.since
+def _change(pair: PairRounds, step: Step, score: Comparison, made: np.datetime64) -> PairChange:
+    longer = _compared(pair, made, made)
+    start, by = dated(step, [score], [score if longer is None else longer], made)
     return PairChange(
         vantage=pair.vantage.id,
         site=pair.site,
@@ -191,6 +205,7 @@ def _change(pair: PairRounds, step: Step, made: np.datetime64, since: np.datetim
         after_ms=pair.figures(pair.between(start))[0],
         shows_in=FIGURES[step.figure],
         p_value=step.p_value,
+        by=by,
     )
 
 

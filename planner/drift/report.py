@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from planner.drift.evidence import PairChange, SiteChange
 from planner.drift.timeline import Moment, Timeline
 from planner.drift.verdict import Check, Resolved
 from planner.plan_document import finite, plan_document
@@ -49,6 +50,7 @@ def check_document(check: Check) -> dict[str, Any]:
                 "vantage": change.vantage,
                 "site": change.site,
                 "since": said(change.since),
+                "by": change.by,
                 "before_ms": finite(change.before_ms),
                 "after_ms": finite(change.after_ms),
                 "shows_in": change.shows_in,
@@ -61,6 +63,7 @@ def check_document(check: Check) -> dict[str, Any]:
                 "site": each.site,
                 "vantages": each.vantages,
                 "since": said(each.since),
+                "by": each.by,
                 "slower": each.up,
                 "p_value": each.p_value,
             }
@@ -126,6 +129,11 @@ def said(at: np.datetime64) -> str:
     return f"{at.astype('datetime64[s]')}Z"
 
 
+def when(change: PairChange | SiteChange) -> str:
+    """Since when it is as it is now; "by" before it where it may have been so before."""
+    return f"by {said(change.since)}" if change.by else said(change.since)
+
+
 def check_text(check: Check) -> str:
     """What was found, and what to do."""
     have, reasons = check.attained, check.reasons
@@ -151,7 +159,7 @@ def check_text(check: Check) -> str:
         ("vantage", "site", "since", "from ms", "to ms", "shows in", "p"),
         [
             (
-                *(change.vantage, change.site, said(change.since)),
+                *(change.vantage, change.site, when(change)),
                 *(_figure(change.before_ms), _figure(change.after_ms)),
                 *(change.shows_in, f"{change.p_value:.0e}"),
             )
@@ -164,7 +172,7 @@ def check_text(check: Check) -> str:
         ("site", "vantages", "since", "is", "p"),
         [
             (
-                *(each.site, str(each.vantages), said(each.since)),
+                *(each.site, str(each.vantages), when(each)),
                 *("slower" if each.up else "faster", f"{each.p_value:.0e}"),
             )
             for each in check.site_changes

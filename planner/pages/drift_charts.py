@@ -74,7 +74,7 @@ def timeline_chart(
             xanchor="right",
             xshift=-4,
             showarrow=False,
-            text=f"{escape(change.vantage)} → {escape(change.site)}",
+            text=f"{escape(change.vantage)} → {escape(change.site)}{', by then' if change.by else ''}",
             font={"size": 11, "color": colours.muted},
         )
     chart.update_xaxes(title_text="UTC", type="date")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from planner.drift.report import said
+from planner.drift.evidence import PairChange, SiteChange
+from planner.drift.report import when
 from planner.drift.saved_plan import read_plan
 from planner.drift.verdict import Check
 from planner.measurements import StoreError
@@ -159,9 +160,9 @@ def _changes(check: Check) -> None:
     st.subheader("Pairs that changed", anchor=False)
     for site in check.site_changes:
         way = "slower" if site.up else "faster"
-        since = said(site.since).replace("T", " ")[:16]
+        moment = _minute(site) if site.by else f"since {_minute(site)}"
         st.markdown(
-            f"**{plain(site.site)}** became {way} since {since} UTC, its {counted(site.vantages, 'vantage')} "
+            f"**{plain(site.site)}** became {way} {moment} UTC, its {counted(site.vantages, 'vantage')} "
             "taken together."
         )
     if not check.changes:
@@ -172,7 +173,7 @@ def _changes(check: Check) -> None:
             {
                 "Vantage": each.vantage,
                 "Site": each.site,
-                "Since (UTC)": said(each.since).replace("T", " ")[:16],
+                "Since (UTC)": _minute(each),
                 "From, ms": _figure(each.before_ms),
                 "To, ms": _figure(each.after_ms),
                 "p-value": f"{each.p_value:.0e}",
@@ -241,6 +242,11 @@ def _prices(check: Check) -> None:
         hide_index=True,
         width="stretch",
     )
+
+
+def _minute(change: PairChange | SiteChange) -> str:
+    """Since when, to the minute, or by when."""
+    return when(change).replace("T", " ")[:-4]
 
 
 def _figure(value: float) -> str:

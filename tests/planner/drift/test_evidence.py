@@ -12,11 +12,13 @@ import pytest
 from planner.audit import audit_plan
 from planner.cli import main
 from planner.drift.evidence import replaced, weigh
-from planner.drift.pairs import pair_rounds
+from planner.drift.pairs import PairRounds, pair_rounds
+from planner.drift.report import said, when
 from planner.drift.saved_plan import read_plan
+from planner.drift.series import series_of
 from planner.drift.standing import check_clients, price_changes, stand
 from planner.inputs import load_inputs
-from planner.measurements import Window, read_rounds, read_stores
+from planner.measurements import Vantage, Window, read_rounds, read_stores
 from tests.planner.drift import scene
 
 SERVING = ("berlin-1", "eu-north-1")
@@ -157,3 +159,43 @@ def test_a_way_that_loses_most_is_not_silent(measured):
         for pair in known(measured)
     ]
     assert weigh(pairs, made=stamp(made), since=stamp(made), knew={}).silent == frozenset()
+
+
+STEP = 60 * 24
+"""The hour, after the plan, from which on Stockholm is slower; the plan is 100 days old."""
+
+
+def hourly(key, stepped, gap):
+    """28 days of hourly rounds from before a plan, and those since, but for the hours in ``gap``."""
+    hour = np.setdiff1d(np.arange(-28 * 24, 100 * 24), np.arange(*gap))
+    at = np.datetime64("2026-03-02", "us") + hour * np.timedelta64(1, "h")
+    rtt = 40.0 * np.exp(0.05 * np.random.default_rng([3, stepped]).standard_normal((len(at), 3)))
+    rtt[(hour >= STEP) & stepped] *= 1.2
+    of = np.repeat(np.arange(len(at)), 3)
+    series = series_of(at[of], of, rtt.ravel(), QUANTILE)
+    return PairRounds(Vantage(key[0], "DE", 52.0, 13.0), key[1], QUANTILE, series, at[of], of, rtt.ravel())
+
+
+@pytest.mark.parametrize(
+    ("gap", "hours", "by"),
+    [
+        ((0, 0), STEP, False),  # all of it is read
+        ((0, 71 * 24), 71 * 24, True),  # the step is in what is not read
+        ((0, 40 * 24), STEP, False),  # it is after it
+        ((50 * 24, 90 * 24), 90 * 24, True),  # the agents stood still
+    ],
+)
+def test_a_change_within_what_was_not_read_is_dated_by_its_end(gap, hours, by):
+    """Of one pair, and of a site whose pairs both changed."""
+    made = np.datetime64("2026-03-02", "us")
+    slower = ("berlin-1", "eu-north-1"), ("dublin-1", "eu-north-1")
+    pairs = [hourly(key, True, gap) for key in slower]
+    pairs += [hourly((vantage, "eu-west-1"), False, gap) for vantage, _ in slower]
+    found = weigh(pairs, made=made, since=made + np.timedelta64(99, "D"), knew={})
+    assert [change.key for change in found.changes] == sorted(slower)
+    assert [change.site for change in found.site_changes] == ["eu-north-1"]
+    for change in (*found.changes, *found.site_changes):
+        assert change.by == by
+        assert abs(change.since - made - np.timedelta64(hours, "h")) <= np.timedelta64(3, "h")
+    text = f"by {said(found.changes[0].since)}" if by else said(found.changes[0].since)
+    assert when(found.changes[0]) == text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from planner.drift.attained import Attained
-from planner.drift.evidence import SiteChange
+from planner.drift.evidence import PairChange, SiteChange
 from planner.drift.prometheus import metrics_text
 from planner.drift.report import check_document, check_text
 from planner.drift.verdict import Check, Resolved
@@ -69,9 +69,25 @@ def test_a_site_that_changed_is_told_though_none_of_its_pairs_is_sure():
     (row,) = (line for line in check_text(found).splitlines() if "2026-11-25T12:00:00Z" in line)
     assert row.split() == ["a", "4", "2026-11-25T12:00:00Z", "slower", "1e-05"]
     assert check_document(found)["sites"] == [
-        {"site": "a", "vantages": 4, "since": "2026-11-25T12:00:00Z", "slower": True, "p_value": 1e-5}
+        {
+            "site": "a",
+            "vantages": 4,
+            "since": "2026-11-25T12:00:00Z",
+            "by": False,
+            "slower": True,
+            "p_value": 1e-5,
+        }
     ]
     assert 'edgeplan_check_sites_changed{plan="shop"} 1\n' in metrics_text(found, 0.0)
+
+
+def test_a_change_that_may_be_older_is_told_by_when():
+    at = np.datetime64("2026-11-25T12:00:00", "us")
+    pair = PairChange("v", "a", at, 20.0, 23.0, "level", 1e-9, by=True)
+    found = check(changes=(pair,), site_changes=(SiteChange("a", 4, at, True, 1e-5, by=True),))
+    assert check_text(found).count("by 2026-11-25T12:00:00Z") == 2
+    told = check_document(found)
+    assert [each["by"] for each in (*told["changes"], *told["sites"])] == [True, True]
 
 
 def test_a_site_that_is_down_is_told_though_nothing_was_decided():

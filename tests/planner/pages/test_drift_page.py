@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -89,7 +90,8 @@ def test_the_chart_holds_what_was_measured_promised_and_lost():
         0.6,
     )
     change = PairChange("<b>", "eu-north-1", at[1], 20.0, 23.0, "level", 1e-9)
-    chart = timeline_chart(line, 22.0, 0.95, [change], LIGHT)
+    older = replace(change, vantage="c", since=at[2], by=True)
+    chart = timeline_chart(line, 22.0, 0.95, [older, change], LIGHT)
     band, measured, planned, promised = chart.data
     bottom, top = chart.layout.yaxis.range
     assert list(measured.y) == [20.0, 23.0, top]
@@ -99,4 +101,7 @@ def test_the_chart_holds_what_was_measured_promised_and_lost():
     assert (set(planned.y), set(promised.y)) == ({20.5}, {22.0})
     assert bottom < 19.0
     assert top > 23.0
-    assert [each.text for each in chart.layout.annotations] == ["&lt;b&gt; → eu-north-1"]
+    assert [each.text for each in chart.layout.annotations] == [
+        "&lt;b&gt; → eu-north-1",
+        "c → eu-north-1, by then",
+    ]
