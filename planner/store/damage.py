@@ -33,6 +33,10 @@ KNOWN_PROTOCOLS: Final = ("dns", "tcp", "tls", "http", "icmp")
 
 RFC_3339: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
+YEARS: Final = (1970, 2199)
+"""The first and the last that a measurement may be of, as plain lines are read, too. Beyond is a broken
+clock; and at the ends of the calendar no day can be counted on from."""
+
 _CHUNK: Final = 4096
 
 
@@ -134,6 +138,8 @@ def _moment(value: str) -> datetime:
 
 def _instant(value: Any) -> bool:
     if not isinstance(value, str) or re.fullmatch(RFC_3339, value, re.ASCII) is None:
+        return False
+    if not YEARS[0] <= int(value[:4]) <= YEARS[1]:
         return False
     try:
         _moment(value)

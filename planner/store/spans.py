@@ -62,17 +62,17 @@ def covering(spans: Iterable[Span], batch: int) -> tuple[Span, ...]:
 
 
 def missing(days: Sequence[date], spans: Iterable[Span], today: date, batch: int) -> list[Span]:
-    """Spans that are over, of which two of the ``days`` or more are known, and that are not there; the short
-    ones first, of which long ones are summed."""
+    """Spans since 1970 that are over, of which two of the ``days`` or more are known, and that are not there;
+    the short ones first, of which long ones are summed."""
     there = {(span.first, span.days) for span in spans}
     found = []
     for length in LENGTHS:
-        firsts = [day - timedelta(days=(day - _EPOCH).days % length) for day in sorted(set(days))]
+        firsts = [
+            day - timedelta(days=(day - _EPOCH).days % length) for day in sorted(set(days)) if day >= _EPOCH
+        ]
         found += [
             Span(first, length, batch)
             for first in sorted(set(firsts))
-            if firsts.count(first) > 1
-            and (first, length) not in there
-            and first + timedelta(days=length) <= today
+            if firsts.count(first) > 1 and (first, length) not in there and length <= (today - first).days
         ]
     return found

@@ -38,7 +38,8 @@ class Window:
         """Whether a part of that UTC day is within."""
         since, until = self.utc()
         begin = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - as timestamps stand in a store
-        end = begin + timedelta(days=1)
+        # A table may have rows of any day, even of the last that there is.
+        end = begin + timedelta(days=1) if day < date.max else datetime.max  # noqa: DTZ901
         if (since is not None and end <= since) or (until is not None and begin >= until):
             return False
         return self.gap is None or begin < _bare(self.gap[0]) or end > _bare(self.gap[1])

@@ -89,3 +89,9 @@ def test_days_within_a_gap_are_not_opened(first, last, left):
     assert [day for day in range(1, 7) if window.has_day(date(2026, 1, day))] == left
     bounded = Window(datetime(2026, 1, 2, 23, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC))
     assert [day for day in range(1, 7) if bounded.has_day(date(2026, 1, day))] == [2, 3]
+
+
+def test_a_window_beside_the_last_day_of_the_calendar():
+    assert Window().has_day(date.max)
+    assert Window(since=datetime(2026, 1, 1, tzinfo=UTC)).has_day(date.max)
+    assert not Window(until=datetime(2026, 1, 1, tzinfo=UTC)).has_day(date.max)

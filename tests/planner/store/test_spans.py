@@ -110,3 +110,8 @@ def test_which_spans_are_made(today, expected):
     assert missing(days, found, day(today), 8) == []
     # One day alone is read as quickly by itself.
     assert missing([day(1)], [], day(100), 7) == []
+
+
+def test_days_at_the_ends_of_the_calendar_are_in_no_span():
+    ends = [date.min, date(1, 1, 2), date(9999, 12, 30), date.max]
+    assert missing(ends, (), date(2026, 11, 26), 1) == []
