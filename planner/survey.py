@@ -3,7 +3,7 @@
 The latencies are drawn as they may be (:mod:`planner.latency.draws`), the study is decided on each draw as if
 that were the truth, and what the plan then regrets is laid to the pairs that the better plan turns on
 (:mod:`planner.survey_draws`). A pair's mean part of the regret is its expected gain, in US dollars a month or
-in ms: all gains add up to what knowing everything would be worth, and nothing that is measured gains more.
+in ms: all gains add up to what knowing everything would be worth (but for those too small to list).
 
 After those come pairs that no draw's regret turned on, by
 

@@ -7,7 +7,13 @@
 (:mod:`planner.solver.softened`): one per cent of demand without its promise counts as so many per cent of the
 objective. The mean regret is the expected value of perfect information (Raiffa & Schlaifer 1961), given the
 plan. A pair is to blame as far as it turned out worse than taken for and the best plan avoids it, or better
-and the best plan uses it; who is late counts wherever the plan then lacks coverage that the best plan has.
+and the best plan uses it; who is late counts wherever the plan then lacks coverage that the best plan has,
+and who is in time after all where that lets others be late.
+
+Two things are not the latencies' doing and not counted. The best plan of a draw misses no more of the rules
+than the plan does there: the plan was bound by them, and to sell a promise for its price takes no knowledge.
+And where a better plan turns on no pair that differs from what it was taken for, there is nothing to regret.
+So with every latency known the regret is 0.
 
 A draw is decided exactly where that takes no time (few pairs, or nothing but a number of sites), and else by
 local search from the plan's sites (:mod:`planner.solver.nearby`), which always ends in an answer.
@@ -118,12 +124,16 @@ class Draws:
         planned = known.judged(self.open, self.assignment)
         if self.backup is not None:
             planned = min(planned, known.judged(self.open, self.assignment, self.backup), key=_value)
+        # Else a promise that is dear would be sold, which needs no knowledge of any latency.
+        known.may_miss = planned.missed
         best, exact = self._exactly(known, time_limit_s), True
         if best is None:
             best, exact = best_near(known, [self.open]) or planned, False
         best = min(planned, best, key=_value)
+        blame = self._blame(known, planned, best) if best is not planned else np.zeros(self.shape)
+        if not blame.any():
+            best = planned  # better by no latency: the plan was not the best of what is known
         regret = planned.value - best.value
-        blame = self._blame(known, planned, best) if regret > 0.0 else np.zeros(self.shape)
         return Learnt(
             open=best.open,
             assignment=best.assignment,
@@ -156,8 +166,11 @@ class Draws:
         ours, theirs = planned.assignment, best.assignment
         moved = ours != theirs
         if known.problem.minimize == "max_latency":
-            late = np.maximum(known.problem.latency_ms[rows, ours] - best.objective, 0.0)
-            blame[rows, ours] += late
+            was, now = before.problem.latency_ms, known.problem.latency_ms
+            late = np.maximum(now[rows, ours] - best.objective, 0.0)
+            blame[rows, ours] += np.minimum(late, np.maximum(now - was, 0.0)[rows, ours])
+            faster = np.maximum(was[rows, theirs] - np.maximum(now[rows, theirs], best.objective), 0.0)
+            blame[rows, theirs] += moved * np.minimum(faster, late)
         else:
             with np.errstate(invalid="ignore"):
                 worse = known.merit - before.merit
@@ -172,6 +185,9 @@ class Draws:
         if self.backup is not None and known.problem.failover is not None and planned.missed > best.missed:
             good = known.problem.failover.backups[rows, self.backup]
             blame[rows, self.backup] += self.price * share * ~good
+        if known.within is not None and before.within is not None and not blame.any():
+            # Who is in time where nobody took it leaves others free to be late.
+            blame[rows, theirs] += share * (known.within & ~before.within)[rows, theirs]
         whole = float(blame.sum())
         return blame / whole if whole > 0.0 else blame
 

@@ -35,6 +35,9 @@ STEPS: Final = 6
 """Prices tried on a rule that is missed, each halving what is left between."""
 
 
+STEEP: Final = 1e4
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """``open`` (n,), ``assignment`` (m,): the site of each client. ``missed``: Σ over rules, 0 where all
@@ -68,11 +71,13 @@ class Softened:
 
     ``merit`` (m, n): what a share of demand adds to the objective at each site, with what ``max_ms`` charges;
     inf where a law forbids it. ``within`` (m, n): where the SLO holds, None without one. ``stay`` (m,): a
-    placement known to fit, tried beside the others as far as its sites are open.
+    placement known to fit, tried beside the others as far as its sites are open. ``may_miss``: what is missed
+    beyond this is charged :data:`STEEP` times as much again, so that no promise is sold for less.
     """
 
     def __init__(self, problem: Problem, price: float, stay: Sites | None = None) -> None:
         self.problem, self.price, self.share, self.stay = problem, price, problem.sizing.share, stay
+        self.may_miss = np.inf
         legal = np.isfinite(problem.latency_ms) & problem.may_open
         self.beyond = np.zeros(legal.shape, dtype=bool)
         for effect in problem.effects:
@@ -157,7 +162,8 @@ class Softened:
             objective = float(latency.max())
         else:
             objective = float(self.share @ latency)
-        return Placed(is_open, assignment, objective, missed, lacks, objective + self.price * missed)
+        charged = missed + STEEP * max(missed - self.may_miss - TOLERANCE, 0.0)
+        return Placed(is_open, assignment, objective, missed, lacks, objective + self.price * charged)
 
     def _tried(
         self, is_open: Mask, at: Sites, merit: Floats, even: bool = False, stay: bool = False
@@ -216,9 +222,12 @@ class Softened:
         timely = np.where(within, merit, np.inf)
         other = timely.argmin(axis=1)
         extra = timely[rows, other] - merit[rows, chosen]
-        who = np.nonzero(late & (extra < self.price))[0]
+        who = np.nonzero(late & np.isfinite(extra))[0]
         who = who[np.argsort(extra[who], kind="stable")]
-        count = int(np.searchsorted(np.cumsum(self.share[who]), lacks - 1e-12)) + 1
+        moving, must = np.cumsum(self.share[who]), lacks - self.may_miss
+        needed = int(np.searchsorted(moving, must - 1e-12)) + 1 if must > 0.0 else 0
+        worth_it = int((extra[who] < self.price).sum())
+        count = min(int(np.searchsorted(moving, lacks - 1e-12)) + 1, max(worth_it, needed))
         moved = chosen.copy()
         moved[who[:count]] = other[who[:count]]
         return moved

@@ -12,6 +12,7 @@ from planner.decide import decide
 from planner.inputs import load_inputs
 from planner.latency.draws import errors_of
 from planner.latency.matrix import MEASURED
+from planner.solver.nearby import best_near
 from planner.study import parse_study
 from planner.survey import SEED, survey
 from planner.survey_agents import configurations, known_targets
@@ -39,6 +40,8 @@ statistic = "p50"
 """
 COST = STUDY + "slo_ms = 30\ncoverage = 0.9\n"
 MEAN = STUDY + '[objective]\nminimize = "mean_latency"\n[limits]\nmax_sites = 2\n'
+DEAR = STUDY.replace("peak_rps = 2000", "peak_rps = 100") + "slo_ms = 25\ncoverage = 1.0\n"
+MAX = MEAN.replace("mean_latency", "max_latency")
 
 
 @pytest.fixture
@@ -126,6 +129,65 @@ def test_gains_are_parts_of_what_knowing_is_worth(asked):
     gains = [each.gain for each in found.pairs]
     assert sum(gains) == pytest.approx(found.regret, rel=0.01)
     assert all(each.in_time is None for each in found.pairs)
+
+
+def all_known(inputs):
+    return known(inputs, product(*map(range, inputs.matrix.estimate_ms.shape)))
+
+
+def test_where_all_is_known_a_dear_promise_is_not_sold(asked, tmp_path):
+    """One in a hundred costs a site more: to give that up is cheaper, and no latency says so."""
+    (tmp_path / "clients.csv").write_text(CLIENTS.replace("-3.7,1", "-3.7,0.1"))
+    study, inputs, plan = asked(DEAR)
+    inputs = all_known(inputs)
+    drawn = Draws(study, inputs, plan, SEED)
+    sold = best_near(drawn.known(0), [drawn.open])
+    assert sold.missed > 0.0
+    assert sold.value < 0.9 * plan.objective
+    drawn._exactly = lambda known, time_limit_s: None  # as where there are more pairs
+    found = drawn.learnt(0, None)
+    assert (found.regret, found.saved, found.spared, found.missed) == (0.0, 0.0, 0.0, 0.0)
+    assert (found.open == drawn.open).all()
+    told = survey(study, inputs, plan, draws=1)
+    assert (told.regret, told.changed, told.pairs) == (0.0, 0.0, ())
+    # Nor is more of it given up for money in any draw than the plan gives up itself.
+    drawn = Draws(study, load_inputs(study), plan, SEED)
+    drawn._exactly = lambda known, time_limit_s: None
+    assert all(drawn.learnt(number, None).spared >= 0.0 for number in range(8))
+
+
+@pytest.mark.parametrize("least", ["mean_latency", "max_latency"])
+def test_a_plan_that_was_not_the_best_is_no_worth_of_knowing(asked, least):
+    study, inputs, best = asked(MEAN.replace("mean_latency", least))
+    factor = np.array([3.0, 1.0, 1.0, 1.0])  # Frankfurt was far away when it was decided
+    then = replace(inputs, matrix=replace(inputs.matrix, estimate_ms=inputs.matrix.estimate_ms * factor))
+    plan = decide(study, then)
+    assert set(plan.open) != set(best.open)
+    found = survey(study, all_known(inputs), plan, draws=1)
+    assert (found.regret, found.changed, found.pairs) == (0.0, 0.0, ())
+
+
+@pytest.mark.parametrize("text", [COST, COST.replace("slo_ms = 30", "slo_ms = 20"), DEAR, MAX])
+def test_gains_add_up_whatever_is_asked(asked, text):
+    study, inputs, plan = asked(text)
+    found = survey(study, inputs, plan, draws=12)
+    assert found.regret > 0.0
+    assert sum(each.gain for each in found.pairs) == pytest.approx(found.regret, rel=0.01)
+
+
+def test_who_is_in_time_after_all_and_lets_another_be_late_is_to_blame(asked):
+    """Eight in ten within 15 ms take Madrid's site, as Warsaw is late; with Warsaw in time they do not."""
+    text = DEAR.replace("slo_ms = 25", "slo_ms = 15").replace("coverage = 1.0", "coverage = 0.8")
+    study, inputs, plan = asked(text)
+    assert plan.open == ("eu-central-1", "eu-south-2")
+    drawn = Draws(study, inputs, plan, SEED)
+    truth, still = inputs.matrix.estimate_ms.copy(), np.zeros(inputs.matrix.estimate_ms.size)
+    truth[2, inputs.matrix.site_ids.index("eu-central-1")] = 14.0
+    drawn._errors = replace(drawn._errors, centre_ms=truth.ravel(), floor_ms=still, up=still, down=still)
+    found = drawn.learnt(0, None)
+    assert found.open.sum() == 1
+    assert found.regret > 0.0
+    assert found.blame[2, inputs.matrix.site_ids.index("eu-central-1")] == pytest.approx(1.0)
 
 
 def test_a_draw_without_a_plan_says_what_to_measure_all_the_same(asked):
