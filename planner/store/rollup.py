@@ -65,6 +65,7 @@ _LISTS: Final = ("bucket", "count", "jitter_bucket", "jitter_count")
 """Histograms as an older edgeplan wrote them."""
 
 _AHEAD: Final = 4
+_ANY_BATCH: Final = -1
 _WIDTH: Final = HIGHEST - LOWEST + 1
 
 
@@ -229,12 +230,16 @@ def rollup_of(files: RolledFiles) -> Rollup:
 
 
 def table_rows_of(files: RolledFiles) -> dict[date, int]:
-    """Of how many rows of the table each day was made, if that is known."""
+    """Of how many rows of the table each day was made; more than there can be where any of it does not
+    say."""
     made_of: dict[date, dict[int, int]] = {}
     for day, rows in files.read(("table_rows", "batch")):
-        if "table_rows" in rows.column_names:
-            values = (numbers(rows.column(each)).tolist() for each in ("batch", "table_rows"))
-            made_of.setdefault(day, {}).update(set(zip(*values, strict=True)))
+        known = made_of.setdefault(day, {})
+        if "table_rows" not in rows.column_names or rows.column("table_rows").null_count:
+            known[_ANY_BATCH] = NEVER_SO_MANY  # an older edgeplan's, alone or compacted with later ones
+            continue
+        values = (numbers(rows.column(each)).tolist() for each in ("batch", "table_rows"))
+        known.update(set(zip(*values, strict=True)))
     return {day: sum(of_batch.values()) for day, of_batch in made_of.items()}
 
 

@@ -219,13 +219,12 @@ def test_a_table_of_a_newer_version_is_refused(tmp_path):
     assert (tmp_path / "inbox").exists()
 
 
-def test_rollups_of_an_older_version(tmp_path):
-    """Their histograms are lists, and there are no series."""
-    fill(tmp_path, days=1)
-    look_after(tmp_path)
-    before = read_rollup(str(tmp_path))
-    figures = read_figures([str(tmp_path)], [0.5, 0.9])
-    shutil.rmtree(tmp_path / ROLLUPS)
+def with_old_rollups(store):
+    """A day of four batches whose rollups an older edgeplan wrote; what they say."""
+    fill(store, days=1)
+    look_after(store)
+    before = read_rollup(str(store))
+    shutil.rmtree(store / ROLLUPS)
     lists = {"vantage": list(before.vantages), "site": list(before.sites), "protocol": list(before.protocols)}
     lists |= {"samples": before.histograms.total(), "lost": before.histograms.lost}
     for name, of in (("", before.histograms), ("jitter_", before.jitter)):
@@ -234,9 +233,18 @@ def test_rollups_of_an_older_version(tmp_path):
         lists[f"{name}count"] = [of.count[n][at].tolist() for n, at in enumerate(filled)]
     lists |= {"batch": [4] * len(filled), "day": [date(2026, 11, 20)] * len(filled)}
     write_deltalake(
-        str(tmp_path / ROLLUPS), pa.table(lists), partition_by=["day"],
+        str(store / ROLLUPS), pa.table(lists), partition_by=["day"],
         commit_properties=CommitProperties(app_transactions=[Transaction("rollup", 4)]),
     )  # fmt: skip
+    return before
+
+
+def test_rollups_of_an_older_version(tmp_path):
+    """Their histograms are lists, and there are no series."""
+    before = with_old_rollups(tmp_path)
+    (tmp_path / ROLLUPS).rename(tmp_path / "kept")
+    figures = read_figures([str(tmp_path)], [0.5, 0.9])
+    (tmp_path / "kept").rename(tmp_path / ROLLUPS)
 
     def same(found, more):
         assert found.histograms.total().tolist() == [n + more for n in before.histograms.total().tolist()]
@@ -257,3 +265,17 @@ def test_rollups_of_an_older_version(tmp_path):
     assert look_after(tmp_path).compacted >= 2  # rows of both kinds in one file now
     same(read_rollup(str(tmp_path)), 1)
     assert read_figures([str(tmp_path)], [0.5]).samples.tolist() == [21] * 3
+
+
+def test_rollups_of_an_older_version_whose_rows_were_dropped(tmp_path):
+    """What is rolled up of such a day later has as many rows as the table, and is not all that there is."""
+    with_old_rollups(tmp_path)
+    assert look_after(tmp_path, keep_days=1).dropped == 1
+    late = samples(10.0, 12.0, run_id="late", started_at="2026-11-20T20:00:00.000000Z")
+    put(tmp_path, late, "late")
+    ingest(str(tmp_path), now=NOON)
+    roll_up(address_of(str(tmp_path)), table_of(tmp_path))
+    for _ in range(2):  # as two files, and as one
+        found = read_figures([str(tmp_path)], [0.5])
+        assert (found.samples.tolist(), found.lost.tolist(), found.rtt_ms.tolist()) == ([2], [0], [[10.0]])
+        look_after(tmp_path)
