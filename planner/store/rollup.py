@@ -53,7 +53,7 @@ SCHEMA: Final = pa.schema(
 """``samples`` counts those lost. ``*_counts`` are histograms (``planner.store.packing``), ``per_ms``,
 ``series`` and ``steps`` the round trips themselves (``planner.store.series``). ``table_rows``: of how many of
 the table's rows all of this day's and batch's rows here were made, or more than there can be. Rows of an
-older edgeplan have their histograms as lists, and no series."""
+older edgeplan have their histograms as lists, and no series; nor have those whose rows were dropped."""
 
 NEVER_SO_MANY: Final = 1 << 60
 """Rows, of a day that only its own rows tell exactly."""

@@ -97,11 +97,19 @@ def _compact(table: DeltaTable, today: date) -> int:
 
 
 def _drop(address: Address, table: DeltaTable, rolled: int, before: date) -> int:
-    """Drop the days before that date from the table, if the rollups have all of them; returns how many."""
+    """Drop the days before that date from the table, and their round trips from the rollups, if those have
+    all of them; returns how many."""
     days = [day for day in files_of_days(table) if day < before]
     if not days or rolled < (table.transaction_version(INGEST) or 0):
         return 0
+    from planner.store.rollup import NEVER_SO_MANY, SCHEMA
+
     with table_faults(address, "written"):
+        # First, for the days in the table are what is still to be done; a reader in between reads their rows.
+        create_table(address, ROLLUPS, SCHEMA).update(
+            {"series": "NULL", "steps": "NULL", "table_rows": str(NEVER_SO_MANY)},
+            predicate=f"day < '{before.isoformat()}' AND series IS NOT NULL",
+        )
         table.delete(f"day < '{before.isoformat()}'")
         table.update_incremental()
     return len(days)

@@ -279,3 +279,37 @@ def test_rollups_of_an_older_version_whose_rows_were_dropped(tmp_path):
         found = read_figures([str(tmp_path)], [0.5])
         assert (found.samples.tolist(), found.lost.tolist(), found.rtt_ms.tolist()) == ([2], [0], [[10.0]])
         look_after(tmp_path)
+
+
+def test_round_trips_go_with_the_rows_that_were_dropped(tmp_path, monkeypatch):
+    """The rollups keep the histograms of these days, and of the others everything."""
+
+    def series():
+        rows = table_of_rollups().to_pyarrow_table(columns=["day", "series", "steps"]).to_pylist()
+        return {row["day"].day for row in rows if row["series"] is not None or row["steps"] is not None}
+
+    def table_of_rollups():
+        return open_table(address_of(str(tmp_path)), ROLLUPS)
+
+    fill(tmp_path)
+    look_after(tmp_path)
+    before, figures = read_rollup(str(tmp_path)), read_figures([str(tmp_path)], [0.5])
+    assert series() == {20, 21, 22}
+    with monkeypatch.context() as patch:  # killed in between
+        patch.setattr(DeltaTable, "delete", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            look_after(tmp_path, keep_days=5)
+    assert series() == {21, 22}
+    assert read_figures([str(tmp_path)], [0.5]).rtt_ms.tolist() == figures.rtt_ms.tolist()
+    assert look_after(tmp_path, keep_days=5).dropped == 1
+    after = read_rollup(str(tmp_path))
+    assert after.histograms.count.tolist() == before.histograms.count.tolist()
+    assert after.jitter.count.tolist() == before.jitter.count.tolist()
+    # Rows that come later are neither all there is of the day, nor kept.
+    put(tmp_path, samples(10.0, run_id="late", started_at="2026-11-20T20:00:00.000000Z"), "late")
+    ingest(str(tmp_path), now=NOON)
+    roll_up(address_of(str(tmp_path)), table_of(tmp_path))
+    assert series() == {20, 21, 22}
+    assert read_figures([str(tmp_path)], [0.5]).samples.tolist() == [41, 40, 40]
+    assert look_after(tmp_path, keep_days=5).dropped == 1
+    assert series() == {21, 22}
