@@ -94,6 +94,9 @@ def rolled(found: Reading, stream: Stream, quantiles: NDArray[np.float64]) -> Ro
         day
         for day, groups in of_day.items()
         if sum(group.rows for group in groups) == table_rows.get(day)
+        # At the window's ends rounds may go on beyond, and are told by what is within.
+        and day != first
+        and (last is None or day < last - timedelta(days=1))
         and not any(group.partly or _may_go_on(group.runs, newer) for group in groups)
     )
     rows = stream.rows()

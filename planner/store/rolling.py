@@ -62,7 +62,11 @@ def roll_up(address: Address, table: DeltaTable) -> int:
                 f" FROM read_parquet({literal(paths)}, hive_partitioning = false, union_by_name = true)"
                 f" WHERE batch > {before} AND batch <= {upto}"
             )
-            going_on = _going_on(address, table, database, before, Path(scratch))
+            going_on, begun = _going_on(address, table, database, before, Path(scratch))
+            if begun - going_on:
+                with table_faults(address, "written"):  # first: killed after it, this is done again
+                    listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(begun - going_on))
+                    rollups.update({"table_rows": str(NEVER_SO_MANY)}, predicate=f"day IN ({listed})")
             for day in sorted({day_of(name) for name in files}):
                 part = TablePart(address, tuple(name for name in files if day_of(name) == day), upto)
                 rows = _rows(Stream([part], steps=True, after=before), database, day not in going_on)
@@ -93,23 +97,27 @@ def sum_up(address: Address, today: date) -> int:
 
 def _going_on(
     address: Address, table: DeltaTable, database: duckdb.DuckDBPyConnection, before: int, scratch: Path
-) -> set[date]:
-    """The days of which rounds came in part with earlier batches. Whether such a round was cut off is not to
-    be told from either part."""
+) -> tuple[set[date], set[date]]:
+    """The days of rounds that came in part with earlier batches, of what came now and of what came earlier:
+    two, where a round goes past midnight. Whether it was cut off is not to be told from either part."""
     ends = database.execute("SELECT min(run_id), max(run_id) FROM sample").fetchall()
     overlapping = set(files_overlapping(table, ends[0])) if before else set()
     names = [name for name in files_between(table, 0, before) if name in overlapping]
     if not names:
-        return set()
+        return set(), set()
     earlier = literal(within_reach(database, address, names, scratch))
     database.execute(
-        "CREATE VIEW earlier AS SELECT vantage, run_id FROM"
+        "CREATE VIEW earlier AS SELECT vantage, run_id, started_at FROM"
         f" read_parquet({earlier}, hive_partitioning = false, union_by_name = true) WHERE batch <= {before}"
     )
-    found = database.execute(
-        "SELECT DISTINCT started_at::TIMESTAMP::DATE FROM sample SEMI JOIN earlier USING (vantage, run_id)"
+    now, then = (
+        database.execute(
+            f"SELECT DISTINCT started_at::TIMESTAMP::DATE FROM {one}"
+            f" SEMI JOIN {other} USING (vantage, run_id)"
+        ).fetchall()
+        for one, other in (("sample", "earlier"), ("earlier", "sample"))
     )
-    return {day for (day,) in found.fetchall()}
+    return {day for (day,) in now}, {day for (day,) in then}
 
 
 def _rows(stream: Stream, database: duckdb.DuckDBPyConnection, told: bool) -> pa.Table:

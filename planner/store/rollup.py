@@ -155,7 +155,12 @@ class RolledFiles:
 def _columns(source: Any, columns: Sequence[str]) -> pa.Table:
     file = pq.ParquetFile(source, read_dictionary=[*TEXTS])
     has = set(file.schema_arrow.names)
-    return file.read([*TEXTS, *(each for each in columns if each in has)], use_threads=False)
+    rows = file.read([*TEXTS, *(each for each in columns if each in has)], use_threads=False)
+    # Files that Delta's own update has written may have views in place of bytes.
+    for at, field in enumerate(rows.schema):
+        if field.type == pa.binary_view():
+            rows = rows.set_column(at, field.name, rows.column(at).cast(pa.binary()))
+    return rows
 
 
 def rolled_files(address: Address, since: date | None = None, until: date | None = None) -> RolledFiles:

@@ -180,3 +180,43 @@ def test_rows_that_were_dropped_are_no_longer_read(tmp_path):
     ingest(str(tmp_path))
     open_table(address_of(str(tmp_path))).delete("day < '2026-11-23'")
     assert check(tmp_path) == 42
+
+
+def past_midnight(store, *, together):
+    """A round that is silent before midnight and heard after it, in one object or in two ingests."""
+    before = [
+        dataclasses.replace(row, started_at="2026-11-22T23:59:50.000000Z")
+        for site in SITES
+        for row in samples(None, failure="connect_timeout", site=site, run_id="r2")
+    ]
+    heard = samples(10.0, 11.0, site=SITES[0], run_id="r1", started_at="2026-11-22T12:00:00.000000Z")
+    after = [
+        dataclasses.replace(
+            SAMPLE, sample=5, rtt_ms=7.0, site=SITES[0], run_id="r2", started_at="2026-11-23T00:00:05.000000Z"
+        )
+    ]
+    put(store, heard, "r1", day="2026-11-22")
+    put(store, [*before, *after] if together else before, "r2", day="2026-11-22")
+    ingest(str(store))
+    rolled(store)
+    if not together:
+        put(store, after, "r2", day="2026-11-23")
+        ingest(str(store))
+        rolled(store)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_round_past_midnight(tmp_path, together):
+    """It was cut off as far as a window that ends at midnight can tell, and was not for any other."""
+    past_midnight(tmp_path, together=together)
+    midnight = datetime(2026, 11, 23, tzinfo=UTC)
+    for _ in range(2):  # with rollups, and without
+        found = read_figures([str(tmp_path)], [0.5])
+        assert (found.samples.tolist(), found.lost.tolist()) == ([4, 1, 1], [1, 1, 1])
+        assert found.rtt_ms[0].tolist() == [10.0]
+        found = read_figures([str(tmp_path)], [0.5], until=midnight)
+        assert (found.samples.tolist(), found.lost.tolist()) == ([2], [0])
+        found = read_figures([str(tmp_path)], [0.5], since=midnight)
+        assert (found.samples.tolist(), found.lost.tolist()) == ([1], [0])
+        if (tmp_path / ROLLUPS).exists():
+            (tmp_path / ROLLUPS).rename(tmp_path / "kept")
