@@ -1,12 +1,13 @@
 """How many measurements it takes to reach the plan of perfect information: surveyed, at random, in turn.
 
     python -m benchmarks.survey [--trials 3] [--batch 8] [--most 240] [--first 0.05] [--study mean]
+                                [--price 5]
 
 The shipped table of AWS Regions is the truth, 33 places by 33 sites; a client stands at each place. A
 twentieth of the pairs (54) is known at first, the rest is modelled from them; then a batch is measured at a
 time, chosen by the policy, and the plan is decided anew. Its regret is what it is worth on the truth against
-the plan decided on the truth. A study is reached where the regret is at most 1 % and stays there for three
-batches.
+the plan decided on the truth, a promise missed at ``--price``, by default the survey's. A study is reached
+where the regret is at most 1 % and stays there for three batches.
 
 - *surveyed*: the pairs that ``edgeplan survey`` names first
 - *at random*: any pairs not yet measured
@@ -32,6 +33,7 @@ from planner.measurements import PairStatistic, read_published
 from planner.plan import Plan
 from planner.study import Study, parse_study
 from planner.survey import survey
+from planner.survey_draws import PRICE
 from planner.tabulate import table
 
 Pair = tuple[str, str]
@@ -89,8 +91,8 @@ def clients_of(inputs: Inputs, statistics: list[PairStatistic]) -> Demand:
     return Demand(tuple(chosen), weight, "the table's vantages")
 
 
-def worth(study: Study, plan: Plan, truth: Inputs) -> float:
-    """What the plan comes to on the truth: mean latency, or cost, and in proportion what coverage lacks."""
+def worth(study: Study, plan: Plan, truth: Inputs, price: float = PRICE) -> float:
+    """What the plan comes to on the truth: mean latency, or cost, and at ``price`` what coverage lacks."""
     column = {site.id: j for j, site in enumerate(truth.sites)}
     serving = np.array([column[each.site_id] for each in plan.assignments])
     share = truth.demand.weight / truth.demand.weight.sum()
@@ -99,7 +101,7 @@ def worth(study: Study, plan: Plan, truth: Inputs) -> float:
         return float((share * latency).sum())
     assert plan.kpi is not None
     lacking = max(0.0, study.latency.coverage - float(share[latency <= study.latency.slo_ms].sum()))
-    return plan.kpi.cost_usd_month * (1.0 + lacking)
+    return plan.kpi.cost_usd_month * (1.0 + price * lacking)
 
 
 def surveyed(study: Study, inputs: Inputs, plan: Plan, names: dict[str, str]) -> Iterator[Pair]:
@@ -117,9 +119,10 @@ def measured_until_reached(
     choose: Callable[[Inputs, Plan], Iterator[Pair]],
     batch: int,
     most: int,
+    price: float,
 ) -> int | None:
     """Measurements until the regret is small and stays so; None where ``most`` are not enough."""
-    best = worth(study, decide(study, truth), truth)
+    best = worth(study, decide(study, truth), truth, price)
     known, taken, since = dict(known), 0, None
     while taken <= most:
         matrix = build_matrix(
@@ -132,7 +135,7 @@ def measured_until_reached(
         )
         inputs = replace(blank, matrix=matrix)
         plan = decide(study, inputs)
-        regret = np.inf if plan.kpi is None else worth(study, plan, truth) / best - 1.0
+        regret = np.inf if plan.kpi is None else worth(study, plan, truth, price) / best - 1.0
         if regret <= ENOUGH:
             since = taken if since is None else since
             if taken - since >= (STAYS - 1) * batch:
@@ -163,6 +166,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--most", type=int, default=240)
     parser.add_argument("--first", type=float, default=0.05, help="part of the pairs known at first")
+    parser.add_argument("--price", type=float, default=PRICE, help="of a promise missed, in objectives")
     parser.add_argument("--study", default="", help="only those whose name begins so")
     options = parser.parse_args()
     statistics = [each for each in read_published(0.5, "aws").statistics if each.direct]
@@ -195,8 +199,8 @@ def main() -> None:
             }
             for policy, choose in policies.items():
                 reached = measured_until_reached(
-                    study, inputs, truth, known, all_pairs, choose, options.batch, options.most
-                )
+                    study, inputs, truth, known, all_pairs, choose, options.batch, options.most, options.price
+                )  # fmt: skip
                 found[policy].append(reached)
                 print(name, trial, policy, reached, flush=True)
         for policy, counts in found.items():

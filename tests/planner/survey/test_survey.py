@@ -7,6 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from benchmarks.survey import worth
 from planner.cli import main
 from planner.decide import decide
 from planner.inputs import load_inputs
@@ -243,6 +244,16 @@ def test_a_draw_that_is_lost_is_a_retry_late(asked, tmp_path, least):
     assert 0.0 < found.regret < 1000.0
     assert found.pairs[0].place == "berlin"
     assert found.pairs[0].gain > 0.0
+
+
+def test_the_benchmark_judges_at_the_price_that_the_survey_asks(asked):
+    """A truth in which nobody is in time: nine parts in ten are missed, as the survey charges them."""
+    study, inputs, plan = asked(COST)
+    late = replace(inputs, matrix=replace(inputs.matrix, estimate_ms=inputs.matrix.estimate_ms + 100.0))
+    drawn = Draws(study, late, plan, SEED)
+    charged = drawn.taken_for.judged(drawn.open, drawn.assignment).value
+    assert worth(study, plan, late) == pytest.approx(charged)
+    assert worth(study, plan, late, 1.0) == pytest.approx(plan.kpi.cost_usd_month * 1.9)
 
 
 def test_the_same_again(asked):
