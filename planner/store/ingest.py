@@ -141,10 +141,17 @@ def _check(address: Address) -> None:
     if address.path is not None and not address.path.is_dir():
         what = "is not there" if not address.path.exists() else "is no directory"
         raise MeasurementError(address.url, what)
-    if address.path is not None and not any(
-        (address.path / name).is_dir() for name in ("inbox", MEASUREMENTS)
-    ):
-        raise MeasurementError(address.url, "is not a store of measurements: it has neither inbox nor table")
+    if address.path is not None and not _is_store(address.path):
+        within = [each.name for each in sorted(address.path.iterdir()) if each.is_dir() and _is_store(each)]
+        meant = f"; did you mean {within[0]} in it?" if within else ""
+        raise MeasurementError(
+            address.url, f"is not a store of measurements: it has neither inbox nor table{meant}"
+        )
+
+
+def _is_store(folder: Path) -> bool:
+    # A folder of the table's name is no table yet: the store itself may be called that.
+    return (folder / "inbox").is_dir() or (folder / MEASUREMENTS / "_delta_log").is_dir()
 
 
 @contextlib.contextmanager

@@ -234,6 +234,11 @@ def test_what_is_no_store(tmp_path):
         ingest(str(tmp_path / "missing"))
     with pytest.raises(MeasurementError, match="neither inbox nor table"):
         ingest(str(tmp_path))
+    put(tmp_path / "measurements", samples(10.0))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MeasurementError, match="did you mean measurements in it"):
+        ingest(str(tmp_path))
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def command(*arguments):
