@@ -116,8 +116,8 @@ def library() -> None:
 
 
 def rows() -> None:
-    """Have the kernels of the store, alone in their files, so numba knows when they are stale: that which
-    reads the agents' rows, and those that are compiled when they are imported."""
+    """Have the kernels of the store, which numba keeps by the files they stand in: that which reads the
+    agents' rows, and those that are compiled when they are imported."""
     read_rows([("", b"\n" * 2000, False)])
     import_module("planner.store.figures")
 

@@ -2,7 +2,7 @@
 
 An array that is handed from function to function has its references counted each time, which costs a kernel
 of many small functions more than its work. Numba does not see a change in here from the file of a kernel
-that calls it: touch that file as well.
+that calls it: ``planner.store.scanning.COMPILED_IN`` changes with it.
 """
 
 from __future__ import annotations

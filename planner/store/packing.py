@@ -50,30 +50,38 @@ def pack_counts(bucket: Any, count: Any, start: Any, data: Any, end: Any) -> int
     return at
 
 
-@_compiled(_NONE(_RU8, _R64, _R32, _W32_2))
-def add_counts(data: Any, offset: Any, pair: Any, total: Any) -> None:
+@_compiled(_I64(_RU8, _R64, _R32, _W32_2))
+def add_counts(data: Any, offset: Any, pair: Any, total: Any) -> int:
     """Add the histogram of each row, in ``data`` from ``offset``[row], to that of its ``pair`` in ``total``
-    (pairs, buckets); -1 is no pair."""
+    (pairs, buckets); -1 is no pair. Returns the first row that is no histogram of so many buckets, where it
+    stops, or -1."""
     for row in range(pair.size):
         if pair[row] < 0:
             continue
-        at, bucket = offset[row], 0
-        while at < offset[row + 1]:
+        at, end, bucket = offset[row], offset[row + 1], 0
+        while at < end:
             gap = count = shift = 0
-            while data[at] >= 128:
+            while at < end and data[at] >= 128 and shift < 56:
                 gap |= (data[at] & 127) << shift
                 shift += 7
                 at += 1
+            if at >= end or shift >= 56:
+                return row
             gap |= data[at] << shift
             at, shift = at + 1, 0
-            while data[at] >= 128:
+            while at < end and data[at] >= 128 and shift < 56:
                 count |= (data[at] & 127) << shift
                 shift += 7
                 at += 1
+            if at >= end or shift >= 56:
+                return row
             count |= data[at] << shift
             at += 1
             bucket += gap
+            if bucket >= total.shape[1]:
+                return row
             total[pair[row], bucket] += count
+    return -1
 
 
 @_compiled(_NONE(_R32, _R64, _R32, _R32, _W32, _WF, _W64, _WF))

@@ -2,7 +2,7 @@
 
 Each function is given where something starts and where the data end, and is as strict as JSON's grammar. The
 data are a bare pointer (``planner.store.memory``). Numba does not see a change in here from the file of the
-kernel: touch that as well.
+kernel: its ``COMPILED_IN`` changes with this file.
 """
 
 from __future__ import annotations

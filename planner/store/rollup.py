@@ -26,7 +26,7 @@ from planner.store.histogram import HIGHEST, LOWEST, Histograms
 from planner.store.opened import source_of
 from planner.store.packing import add_counts, pack_counts
 from planner.store.placing import Placing, judged
-from planner.store.shelf import Address, MeasurementError, address_of, open_shelf
+from planner.store.shelf import Address, MeasurementError, StoreError, address_of, open_shelf
 from planner.store.spans import Span, covering, spans_of
 from planner.store.stream import ahead
 from planner.store.table import ROLLUPS, day_of, last_batches, open_table, table_faults
@@ -193,7 +193,8 @@ class Total:
         np.add.at(self._lost, pair, numbers(rows.column("lost")))
         for total, name in zip(self._counts, _COUNTS[1:], strict=True):
             offset, data = bytes_of(rows.column(name))
-            add_counts(data, offset, pair, total)
+            if add_counts(data, offset, pair, total) >= 0:
+                raise StoreError(f"the rollups are damaged: {name} holds what no histogram is")
 
     def rows(self) -> pa.Table:
         """A row for each pair and protocol, as it was added."""

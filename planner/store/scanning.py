@@ -33,6 +33,10 @@ from planner.store.plain_json import (
     numeral,
 )
 
+COMPILED_IN: Final = "5b39e553a50d99b6"
+"""The digest of ``memory.py`` and ``plain_json.py``. Numba keeps the kernel for as long as this file says the
+same, and they are compiled into it: a test holds that they and this change together."""
+
 SOUND, ODD, BLANK = 0, 1, 2
 TEXT, NUMBER, WHOLE, FLAG, INSTANT = 0, 1, 2, 3, 4
 UNREAD: Final = 0x7FF8_0000_0000_0001

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from planner.store.arrays import binary, bytes_of, present, whole
 from planner.store.packing import unpack
+from planner.store.shelf import StoreError
 
 _SCALES: Final = (1_000, 1_000_000)
 _MOST: Final = 1 << 30
@@ -73,9 +74,13 @@ def _any(which: NDArray[np.bool_], start: NDArray[np.int64]) -> NDArray[np.bool_
 def unpacked(
     per_ms: NDArray[np.int32], series: pa.ChunkedArray, of: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """Of rows whose pairs' numbers are ``of`` (k,): of each sample the pair, the round trip and the step."""
+    """Of rows whose pairs' numbers are ``of`` (k,): of each sample the pair, the round trip and the step.
+    Raises ``StoreError`` for rows that are no series: the kernel looks at no bounds."""
     offset, data = words_of(series)
-    count = np.diff(offset) // np.where(per_ms > 0, 1, 2)
+    each = np.where(per_ms > 0, 1, 2)
+    count = np.diff(offset) // each
+    if (count * each != np.diff(offset)).any():
+        raise StoreError("the rollups are damaged: series ends within a sample")
     n = int(count.sum())
     pair, rtt, step = np.empty(n, np.int32), np.empty(n), np.empty(n)
     unpack(data, offset, per_ms, of, pair, rtt, rtt.view(np.int64), step)
@@ -85,6 +90,8 @@ def unpacked(
 def words_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Where each row's int32 begin, and the last's end, in the data of a binary column."""
     offset, data = bytes_of(column)
+    if (offset % 4 != offset[0] % 4).any() or offset[0] % 4:
+        raise StoreError("the rollups are damaged: series ends within a sample")
     return offset // 4, data[: len(data) // 4 * 4].view("<i4")
 
 

@@ -1,12 +1,15 @@
 """The kernel that reads lines, against Python's own reader of JSON."""
 
+import hashlib
 import json
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.store import memory, plain_json, scanning
 from planner.store.damage import read_line
 from planner.store.rows import ROWS, Reader, read_rows
 from probes.record import FIELDS
@@ -110,3 +113,8 @@ def test_a_reader_that_is_cleared_reads_as_a_new_one():
         moment = datetime.fromisoformat(SAMPLE.started_at)
         assert set(table.column("started_at").to_pylist()) == {moment}
         assert not any(math.isnan(rtt) for rtt in table.column("rtt_ms").to_pylist())
+
+
+def test_a_kernel_on_the_disk_is_of_what_is_compiled_into_it():
+    files = [Path(module.__file__).read_bytes() for module in (memory, plain_json)]
+    assert hashlib.sha256(b"".join(files)).hexdigest()[:16] == scanning.COMPILED_IN

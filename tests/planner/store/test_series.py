@@ -8,6 +8,7 @@ from planner.store.arrays import binary, bytes_of
 from planner.store.histogram import HIGHEST, LOWEST
 from planner.store.packing import add_counts, pack_counts
 from planner.store.series import pack, steps_beside, unpacked
+from planner.store.shelf import StoreError
 
 NAN = np.nan
 
@@ -80,7 +81,7 @@ def test_histograms_are_added():
     assert size == end[-1]
     total = np.zeros((3, width), np.int32)
     offset, held = bytes_of(pa.chunked_array([pa.array(packed[:4]), pa.array(packed[4:])]))
-    add_counts(held, offset, np.array([0, 1, 1, 0, -1, 1], np.int32), total)
+    assert add_counts(held, offset, np.array([0, 1, 1, 0, -1, 1], np.int32), total) == -1
     assert total.tolist() == [
         (count[0] + count[3]).tolist(),
         (count[1] + count[2] + count[5]).tolist(),
@@ -93,3 +94,30 @@ def test_a_column_of_bytes_is_arrows_own(parts):
     made = binary(parts)
     made.validate(full=True)
     assert made.equals(pa.array(parts, pa.binary()))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\x01",
+        b"\x01\x80",
+        b"\x80",
+        b"\x09\x01",
+        b"\x02\x01\x7f\x01",
+        b"\xff" * 30,
+        b"\xff" * 8 + b"\x7f\x01",
+    ],
+)
+def test_what_is_no_histogram_is_seen_and_nothing_written_beyond(damaged):
+    total = np.zeros((2, 9), np.int32)
+    offset, data = bytes_of(binary([b"\x02\x05", damaged]))
+    assert add_counts(data, offset, np.array([0, 0], np.int32), total[:1]) == 1
+    assert total[0, 2] >= 5
+    assert not total[1].any()
+
+
+@pytest.mark.parametrize(("per_ms", "damaged"), [(1000, b"abc"), (0, b"abcd"), (0, b"abcdefghijkl")])
+def test_a_series_that_ends_within_a_sample_is_refused(per_ms, damaged):
+    column = pa.chunked_array([binary([damaged])])
+    with pytest.raises(StoreError, match="damaged"):
+        unpacked(np.array([per_ms], np.int32), column, np.zeros(1, np.int32))
