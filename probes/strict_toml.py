@@ -67,9 +67,11 @@ def printable(text: str) -> str:
 
 
 def nearest_name(name: str, valid: Collection[str]) -> str | None:
-    """The valid name closest to ``name``, or None when nothing is close."""
+    """The valid name closest to ``name``, or None when nothing is close. Letters that changed places are the
+    commonest slip: of close names one with the same letters goes first."""
     folded = {candidate.casefold(): candidate for candidate in valid}
-    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.55)
+    found = difflib.get_close_matches(name.casefold(), folded, n=5, cutoff=0.55)
+    found.sort(key=lambda each: sorted(each) != sorted(name.casefold()))
     return folded[found[0]] if found else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.strict_toml import InputError, parse_toml, read_toml
+from probes.strict_toml import InputError, nearest_name, parse_toml, read_toml
 
 
 def test_nesting_without_end():
@@ -54,3 +54,11 @@ def test_a_complaint_is_one_line_whatever_it_is_about(text, said):
 def test_a_name_no_file_can_have():
     with pytest.raises(InputError, match=r"^x\\x00y\.toml: no file has a name with a NUL in it$"):
         read_toml("x\0y.toml")
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("us-esat-2", "us-east-2"), ("US-WSET-2", "us-west-2"), ("qqq", None)],
+)
+def test_letters_that_changed_places_are_the_nearest_name(slip, meant):
+    assert nearest_name(slip, ["us-west-1", "us-west-2", "us-east-1", "us-east-2"]) == meant
