@@ -25,6 +25,7 @@ from planner.store.placing import Placing, judged
 from planner.store.reading import Reading, reading
 from planner.store.selection import bits
 from planner.store.series import steps_beside, unpacked
+from planner.store.shelf import StoreError
 from planner.store.steps import STEP
 from planner.store.stream import TEXTS, Stream
 from planner.store.window import Window
@@ -86,6 +87,8 @@ def read_figures(
                     bracket.add(selection, placing.keys(len(selection)))
                 samples = placing.samples[: len(placing)].copy()
                 came, *stepped = (selection.counted() for selection in sought)
+                if (came > samples).any():
+                    raise StoreError("the rollups are damaged: more round trips than samples")
                 ranks = [estimate_ranks(n[:, None], asked) for n in (samples, *stepped)]
             settled = [selection.settle(rank) for selection, rank in zip(sought, ranks, strict=True)]
             if all(settled):

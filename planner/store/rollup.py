@@ -138,7 +138,8 @@ class RolledFiles:
 
         def read(span: Span) -> pa.Table | None:
             content = shelf.get(span.key(self.table_id))
-            return None if content is None else _columns(pa.BufferReader(content), _COUNTS)
+            with table_faults(self.address):
+                return None if content is None else _columns(pa.BufferReader(content), _COUNTS)
 
         told: dict[date, int] = {}
         for span, rows in zip(chosen, ahead(read, chosen, _AHEAD), strict=True):

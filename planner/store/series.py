@@ -41,6 +41,7 @@ def pack(start: NDArray[np.int64], rtt: NDArray[np.float64], step: NDArray[np.fl
     """Of k pairs, the round trips ``rtt`` (n,) of pair i from ``start`` (k + 1,) [i] to start[i + 1], and the
     ``step`` (n,) of each, nan where there is none."""
     pairs = len(start) - 1
+    rtt = rtt + 0.0  # -0.0 is 0.0: its sign would be read as a step
     first = np.zeros(len(rtt) + 1, bool)
     first[start] = True
     stepped = ~np.isnan(step)

@@ -80,12 +80,12 @@ def table_uri(address: Address, name: str = MEASUREMENTS) -> str:
 
 @contextlib.contextmanager
 def table_faults(address: Address, done: str = "read") -> Iterator[None]:
-    """What the Delta library raises, as a :class:`StoreError`."""
+    """What the Delta library and Arrow raise, as a :class:`StoreError`."""
     from deltalake.exceptions import DeltaError
 
     try:
         yield
-    except (DeltaError, OSError) as fault:
+    except (DeltaError, pa.ArrowException, OSError) as fault:
         if isinstance(fault, StoreError):
             raise
         raise StoreError(f"{address.url}: its table cannot be {done}: {first_line(fault)}") from None

@@ -5,6 +5,8 @@ import math
 from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from planner.latency.jitter import jitter
@@ -13,7 +15,7 @@ from planner.store import brackets, selection, stream
 from planner.store.figures import read_figures
 from planner.store.ingest import ingest
 from planner.store.rolling import roll_up
-from planner.store.shelf import address_of
+from planner.store.shelf import StoreError, address_of
 from planner.store.table import ROLLUPS, open_table
 from tests.planner.latency.order_statistics import sample_quantile
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, samples
@@ -220,3 +222,14 @@ def test_a_round_past_midnight(tmp_path, together):
         assert (found.samples.tolist(), found.lost.tolist()) == ([1], [0])
         if (tmp_path / ROLLUPS).exists():
             (tmp_path / ROLLUPS).rename(tmp_path / "kept")
+
+
+def test_a_rollup_of_more_round_trips_than_samples_is_refused(tmp_path):
+    rounds_of(tmp_path, range(1))
+    ingest(str(tmp_path), now=datetime(2026, 11, 25, tzinfo=UTC))
+    (file,) = (tmp_path / ROLLUPS).glob("day=*/*.parquet")
+    rows = pq.read_table(file, partitioning=None)
+    at = rows.column_names.index("samples")
+    pq.write_table(rows.set_column(at, rows.field(at), pa.array([1] * len(rows), pa.int64())), file)
+    with pytest.raises(StoreError, match="more round trips than samples"):
+        read_figures([str(tmp_path)], [0.5])

@@ -37,7 +37,7 @@ def stepped(rtt, rounds):
 def test_round_trips_come_back_bit_by_bit(unit, per_ms, bytes_each):
     draw = np.random.default_rng(3)
     rtt = draw.lognormal(3, 1, 300)
-    rtt[7] = 0.0
+    rtt[7:9] = 0.0, -0.0
     if unit:
         rtt = np.rint(rtt * unit) / unit
     step = stepped(rtt, 5)

@@ -9,6 +9,7 @@ import pytest
 
 from planner.store.ingest import ingest
 from planner.store.rollup import read_rollup
+from planner.store.shelf import StoreError
 from planner.store.spans import SPANS, Span, covering, missing
 from tests.planner.store.inbox_writing import SAMPLE, SITES, put, samples
 
@@ -115,3 +116,14 @@ def test_which_spans_are_made(today, expected):
 def test_days_at_the_ends_of_the_calendar_are_in_no_span():
     ends = [date.min, date(1, 1, 2), date(9999, 12, 30), date.max]
     assert missing(ends, (), date(2026, 11, 26), 1) == []
+
+
+def test_a_damaged_span_is_an_error_of_the_store(tmp_path):
+    fill(tmp_path)
+    ingest(str(tmp_path), now=datetime(2026, 12, 1, tzinfo=UTC))
+    files = list((tmp_path / SPANS).rglob("*.parquet"))
+    assert files
+    for file in files:
+        file.write_bytes(b"no Parquet")
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_rollup(str(tmp_path))
