@@ -60,13 +60,14 @@ def upkeep(
         return None
     # Its kernels take half a second to load: an ingest that has nothing to look after does without.
     from planner.store.rolling import roll_up, sum_up
+    from planner.store.rollup import SCHEMA
 
     rolled = roll_up(address, table)
     sum_up(address, today)
     dropped = 0 if keep_days is None else _drop(address, table, rolled, today - timedelta(days=keep_days))
     compacted = vacuumed = 0
     for name in (None, ROLLUPS):
-        of = table if name is None else create_table(address, ROLLUPS)
+        of = table if name is None else create_table(address, ROLLUPS, SCHEMA)
         with table_faults(address, "written"):
             compacted += _compact(of, today)
             vacuumed += len(
