@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,11 +69,6 @@ def _filesystem(address: Address) -> Any:
 def literal(paths: Sequence[str]) -> str:
     """The paths as a list in SQL, where a view takes no parameters."""
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
-
-
-def plain_name(name: str) -> str:
-    """An identifier in SQL."""
-    return name if re.fullmatch(r"[a-z_]+", name) and name not in {"schema"} else f'"{name}"'
 
 
 def as_table(database: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> pa.Table:
