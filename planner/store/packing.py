@@ -8,13 +8,12 @@ file, so that numba's own cache knows when they are stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba
 import numpy as np
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+from planner.store.compiled import compiled
 
 _types: Any = numba.types
 _NONE, _I64 = _types.void, _types.int64
@@ -24,12 +23,7 @@ _W64, _WF, _WU8 = (_types.Array(each, 1, "C") for each in (_types.int64, _types.
 _W32, _W32_2 = (_types.Array(_types.int32, dimensions, "C") for dimensions in (1, 2))
 
 
-def _compiled(signature: Any) -> Callable[[Kernel], Kernel]:
-    """Compiled, or taken from the disk, when this is imported, for arrays read (R) and written (W)."""
-    return cast("Callable[[Kernel], Kernel]", numba.njit(signature, cache=True, nogil=True))
-
-
-@_compiled(_I64(_R64, _R64, _R64, _WU8, _W64))
+@compiled(_I64(_R64, _R64, _R64, _WU8, _W64))
 def pack_counts(bucket: Any, count: Any, start: Any, data: Any, end: Any) -> int:
     """Write the histogram of each row r, ``count`` in ``bucket`` from ``start``[r] to start[r + 1], into
     ``data``, up to ``end``[r]; returns the last end. Buckets count from 0."""
@@ -50,7 +44,7 @@ def pack_counts(bucket: Any, count: Any, start: Any, data: Any, end: Any) -> int
     return at
 
 
-@_compiled(_I64(_RU8, _R64, _R32, _W32_2))
+@compiled(_I64(_RU8, _R64, _R32, _W32_2))
 def add_counts(data: Any, offset: Any, pair: Any, total: Any) -> int:
     """Add the histogram of each row, in ``data`` from ``offset``[row], to that of its ``pair`` in ``total``
     (pairs, buckets); -1 is no pair. Returns the first row that is no histogram of so many buckets, where it
@@ -84,7 +78,7 @@ def add_counts(data: Any, offset: Any, pair: Any, total: Any) -> int:
     return -1
 
 
-@_compiled(_NONE(_R32, _R64, _R32, _R32, _W32, _WF, _W64, _WF))
+@compiled(_NONE(_R32, _R64, _R32, _R32, _W32, _WF, _W64, _WF))
 def unpack(
     data: Any, offset: Any, per_ms: Any, of: Any, pair: Any, rtt: Any, rtt_bits: Any, step: Any
 ) -> None:

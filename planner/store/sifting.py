@@ -7,19 +7,18 @@ alone in their file, so that numba's own cache knows when they are stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numba
 import numpy as np
+
+from planner.store.compiled import compiled
 
 NEVER: Final = np.iinfo(np.int64).max
 """A bracket from here to here is none: no value's bits are so high."""
 
 INFINITE: Final = int(np.float64(np.inf).view(np.int64))
 """Values from here on are no round trips."""
-
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 _types: Any = numba.types
 _NONE, _I64 = _types.void, _types.int64
@@ -30,12 +29,7 @@ _W32, _W64 = (_types.Array(each, 1, "C") for each in (_types.int32, _types.int64
 _W64_2, _WU32_3 = _types.Array(_types.int64, 2, "C"), _types.Array(_types.uint32, 3, "C")
 
 
-def _compiled(signature: Any) -> Callable[[Kernel], Kernel]:
-    """Compiled, or taken from the disk, when this is imported, for arrays read (R) and written (W)."""
-    return cast("Callable[[Kernel], Kernel]", numba.njit(signature, cache=True, nogil=True))
-
-
-@_compiled(_I64(_I64, _W64, _W32, _W64, _W64))
+@compiled(_I64(_I64, _W64, _W32, _W64, _W64))
 def _number(key: int, keys: Any, numbers: Any, known: Any, size: Any) -> int:
     """The number of ``key`` in an open table of hashes, given now where it has none: ``known`` are the keys
     by their numbers, and size[0] says how many."""
@@ -52,14 +46,14 @@ def _number(key: int, keys: Any, numbers: Any, known: Any, size: Any) -> int:
     return int(numbers[at])
 
 
-@_compiled(_NONE(_R64, _W64, _W32, _W64, _W64, _W32))
+@compiled(_NONE(_R64, _W64, _W32, _W64, _W64, _W32))
 def number(key: Any, keys: Any, numbers: Any, known: Any, size: Any, found: Any) -> None:
     """The number of each ``key`` (n,), as ``found`` (n,)."""
     for i in range(key.size):
         found[i] = _number(key[i], keys, numbers, known, size)
 
 
-@_compiled(_I64(*(_R32,) * 6, _R8, *(_R64,) * 3, _RB, _W64, _W32, *(_W64,) * 3, _W32, _W64))
+@compiled(_I64(*(_R32,) * 6, _R8, *(_R64,) * 3, _RB, _W64, _W32, *(_W64,) * 3, _W32, _W64))
 def place(
     vantage: Any,
     site: Any,
@@ -129,7 +123,7 @@ def place(
     return named
 
 
-@_compiled(_I64(_R32, _R64, _R64_2, _R64_2, _W64_2, _R64_2, _WU32_3, _W32, _W64))
+@compiled(_I64(_R32, _R64, _R64_2, _R64_2, _W64_2, _R64_2, _WU32_3, _W32, _W64))
 def sift(
     pair: Any,
     value: Any,
@@ -172,7 +166,7 @@ def sift(
     return n
 
 
-@_compiled(_NONE(_R32, _R64, _W64, _W64))
+@compiled(_NONE(_R32, _R64, _W64, _W64))
 def gather(group: Any, kept: Any, free: Any, gathered: Any) -> None:
     """Put each of ``kept`` (n,) where its ``group`` (n,) stands in ``gathered``, at the first ``free``
     (groups,) place of that."""
@@ -182,7 +176,7 @@ def gather(group: Any, kept: Any, free: Any, gathered: Any) -> None:
         free[g] += 1
 
 
-@_compiled(_NONE(_W64, _R64, _R64, _R64, _W64))
+@compiled(_NONE(_W64, _R64, _R64, _R64, _W64))
 def select(gathered: Any, start: Any, end: Any, rank: Any, found: Any) -> None:
     """The value of each 0-based ``rank`` (k,) in ``gathered`` from ``start`` to ``end``, as ``found`` (k,).
     Moves what it passes (Hoare's quickselect, with the median of three)."""
