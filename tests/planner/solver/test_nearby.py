@@ -12,13 +12,8 @@ from planner.solver.decision import broken_rules, objective_of
 from planner.solver.nearby import best_near
 from planner.solver.softened import Softened
 from planner.study import parse_study
+from tests.planner.four_cities import CLIENTS
 
-CLIENTS = """id,country,lat,lon,weight
-berlin,DE,52.5,13.4,4
-paris,FR,48.9,2.3,3
-warsaw,PL,52.2,21.0,2
-madrid,ES,40.4,-3.7,1
-"""
 STUDY = """
 name = "tiny"
 [demand]

@@ -19,14 +19,9 @@ from planner.survey import SEED, survey
 from planner.survey_agents import configurations, known_targets
 from planner.survey_draws import Draws
 from probes.settings import load_settings
+from tests.planner.four_cities import CLIENTS
 from tests.planner.store.inbox_writing import SAMPLE, put
 
-CLIENTS = """id,country,lat,lon,weight
-berlin,DE,52.5,13.4,4
-paris,FR,48.9,2.3,3
-warsaw,PL,52.2,21.0,2
-madrid,ES,40.4,-3.7,1
-"""
 STUDY = """
 name = "tiny"
 [demand]
